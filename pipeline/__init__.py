@@ -1,0 +1,1 @@
+"""From raw images to numbers one can defend: download, split, search, evaluate, report."""

@@ -1,0 +1,54 @@
+"""Random flips, shifts and rotations of a batch, vectorised and drawn from a passed generator."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pipeline.config import Training
+
+
+def gather_batch(images: Tensor, rows: Tensor, config: Training, generator: torch.Generator) -> Tensor:
+    """The chosen images, flipped and shifted, in one gather.
+
+    images: (N, H, W, C) uint8; rows: (B,) int64. Returns (B, C, H, W) uint8, channels-last in memory.
+    Pixels shifted in from outside mirror the border.
+    """
+    if not config.flip and not config.shift:
+        return images[rows].permute(0, 3, 1, 2)
+    n, (height, width) = len(rows), images.shape[1:3]
+    y = torch.arange(height).expand(n, height)
+    x = torch.arange(width).expand(n, width)
+    if config.flip:
+        flipped = torch.rand(n, 1, generator=generator) < 0.5
+        x = torch.where(flipped, width - 1 - x, x)
+    if config.shift:
+        y = y + _offsets(n, round(config.shift * height), generator)
+        x = x + _offsets(n, round(config.shift * width), generator)
+    y, x = (_mirror(at, size).to(images.device) for at, size in ((y, height), (x, width)))
+    batch = images[rows[:, None, None], y[:, :, None], x[:, None, :]]  # (B, H, W, C)
+    return batch.permute(0, 3, 1, 2)
+
+
+def _offsets(n: int, largest_px: int, generator: torch.Generator) -> Tensor:
+    return torch.randint(-largest_px, largest_px + 1, (n, 1), generator=generator)
+
+
+def _mirror(at: Tensor, size: int) -> Tensor:
+    """Folds coordinates outside [0, size) back in, without repeating the border pixel."""
+    return (size - 1) - (size - 1 - at.abs()).abs()
+
+
+def rotate_batch(batch: Tensor, largest_deg: float, generator: torch.Generator) -> Tensor:
+    """Each image turned about its centre by an angle uniform in ±largest_deg, bilinear; outside lies the border.
+
+    batch: (B, C, H, W) float32. Returns the same shape.
+    """
+    angle = (torch.rand(len(batch), generator=generator) * 2 - 1) * math.radians(largest_deg)
+    aspect = batch.shape[2] / batch.shape[3]
+    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    # grid_sample's coordinates run from -1 to 1 along each side, so turning a non-square image needs its aspect
+    turn = torch.stack([torch.stack([cos, -sin * aspect, zero], 1), torch.stack([sin / aspect, cos, zero], 1)], 1)
+    grid = F.affine_grid(turn, list(batch.shape), align_corners=False).to(batch.device)  # (B, H, W, 2)
+    return F.grid_sample(batch, grid, mode="bilinear", padding_mode="border", align_corners=False)

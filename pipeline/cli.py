@@ -1,0 +1,120 @@
+"""`pipeline <stage> [item]`: what dvc.yaml calls. Reads params.yaml, gives the stage its paths and values."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+DATA, REPORTS = Path("data"), Path("reports")
+
+
+def download(params: Any, dataset: str) -> None:
+    from pipeline.stages import download
+
+    mirrors = [*params.download.mirrors, *filter(None, [os.environ.get("DATA_MIRROR")])]
+    scratch = Path(".state/download") / dataset
+    settings = params.download
+    download.run(dataset, DATA / "raw" / dataset, mirrors, scratch, settings.timeout_s, settings.retries)
+
+
+def prepare(params: Any, dataset: str) -> None:
+    from pipeline.stages import prepare
+
+    settings = params.prepare[dataset]
+    folders = DATA / "raw" / dataset, DATA / "prepared" / dataset
+    prepare.run(dataset, *folders, settings.image_px, settings.near_duplicate_bits, settings.hash_size)
+
+
+def split(params: Any, dataset: str) -> None:
+    from pipeline.stages import split
+
+    settings = params.split[dataset]
+    folders = DATA / "prepared" / dataset, DATA / "split" / dataset
+    split.run(dataset, *folders, settings.seed, settings.val, settings.test)
+
+
+def explore(params: Any, dataset: str) -> None:
+    from pipeline.stages import explore
+
+    explore.run(dataset, DATA / "prepared" / dataset, DATA / "split" / dataset, REPORTS / "data" / dataset)
+
+
+def search(params: Any, experiment: str) -> None:
+    from pipeline.stages import search
+
+    dataset = params.experiments[experiment]
+    file = Path("experiments") / f"{experiment}.yaml"
+    development, out = DATA / "split" / dataset / "development", DATA / "search" / experiment
+    search.run(file, dataset, development, out, Path(), params.search)
+
+
+def evaluate(params: Any, experiment: str) -> None:
+    from pipeline.stages import evaluate
+
+    found, split = DATA / "search" / experiment, DATA / "split" / params.experiments[experiment]
+    evaluate.run(found, split, DATA / "evaluate" / experiment, Path(), params.search, params.evaluate)
+
+
+def report(params: Any, experiment: str) -> None:
+    from pipeline.stages import report
+
+    settings = params.report
+    folders = DATA / "search" / experiment, DATA / "evaluate" / experiment, REPORTS / experiment
+    report.run(experiment, *folders, settings.screening, settings.bootstrap_draws, settings.seed)
+
+
+def summary(params: Any) -> None:
+    from pipeline.stages import summary
+
+    summary.run({name: REPORTS / name for name in params.experiments}, REPORTS)
+
+
+STAGES: dict[str, tuple[Callable[..., None], str]] = {
+    "download": (download, "datasets"),
+    "prepare": (prepare, "datasets"),
+    "split": (split, "datasets"),
+    "explore": (explore, "datasets"),
+    "search": (search, "experiments"),
+    "evaluate": (evaluate, "experiments"),
+    "report": (report, "experiments"),
+    "summary": (summary, ""),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Exit code 0 on success, 1 where a run failed, 2 on bad input, 130 when interrupted."""
+    parser = argparse.ArgumentParser(prog="pipeline", description=__doc__)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
+    for name, (_, items) in STAGES.items():
+        command = commands.add_parser(name, help=f"run one of `{items}` in params.yaml" if items else "run it")
+        if items:
+            command.add_argument("item", help=f"one of `{items}` in params.yaml")
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop is a stop, whoever asks for it
+    sys.exit(_run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    from pipeline.config import read_params
+    from pipeline.errors import InputError, PipelineError
+
+    try:
+        params = read_params(Path("params.yaml"))
+        stage, items = STAGES[options.stage]
+        if items and options.item not in getattr(params, items):
+            known = ", ".join(getattr(params, items))
+            raise InputError(f"{options.item!r} is not in `{items}` of params.yaml; there are {known}")
+        stage(params, *([options.item] if items else []))
+    except (PipelineError, OSError) as error:
+        if options.debug:
+            raise
+        print(f"pipeline {options.stage}: {error}", file=sys.stderr)
+        return error.exit_code if isinstance(error, PipelineError) else 1
+    except KeyboardInterrupt:
+        print(f"pipeline {options.stage}: interrupted; run the same command again to go on", file=sys.stderr)
+        return 130
+    return 0

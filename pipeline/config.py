@@ -1,0 +1,298 @@
+"""What a user writes: params.yaml, and the training configuration that experiments draw from.
+
+YAML 1.2 is read node by node, so that every problem of a file is reported at once with its line,
+and so that no tag, alias or duplicate key can mean something the reader of the file does not see.
+"""
+
+import difflib
+import io
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from pipeline.errors import ConfigError
+from pipeline.files import write_text
+
+Scalar = bool | int | float | str
+Key = tuple[str | int, ...]
+
+
+@dataclass
+class Document:
+    """A YAML file as plain values, with the line of every key, and the problems found so far."""
+
+    path: Path
+    values: dict[str, Any] = field(default_factory=dict)
+    lines: dict[Key, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def problem(self, key: Key, rule: str, known: Iterable[str] = (), wrong: str = "") -> None:
+        """Notes `FILE:LINE: key: rule`, with the nearest of `known` to `wrong`, if any is near."""
+        at = key
+        while at and at not in self.lines:
+            at = at[:-1]
+        near = difflib.get_close_matches(wrong, list(known), n=1)
+        name = ".".join(str(part) for part in key) or "file"
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        self.problems.append(f"{self.path}:{self.lines.get(at, 1)}: {name}: {rule}{hint}")
+
+    def check(self) -> None:
+        """Raises ConfigError with all problems noted, if there are any."""
+        if self.problems:
+            n = len(self.problems)
+            raise ConfigError(f"{self.path} has {n} problem{'s' if n > 1 else ''}; nothing was started", self.problems)
+
+
+def read_yaml(path: Path) -> Document:
+    """Reads a mapping. Raises ConfigError if the file is missing, is not UTF-8 YAML or is no mapping at its top."""
+    document = Document(path)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist; create it or correct the name") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}:1: file: must be UTF-8 text; save it as UTF-8 and start again") from None
+    try:
+        node = YAML(typ="safe", pure=True).compose(text)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path}:{line}: file: must be YAML: {error.problem or error.context}") from None
+    except YAMLError as error:
+        raise ConfigError(f"{path}:1: file: must be YAML: {error}") from None
+    if not isinstance(node, MappingNode):
+        raise ConfigError(f"{path}:1: file: must be a mapping of keys to values, got {_kind(node)}")
+    document.values = _plain(node, (), document, set())
+    document.check()
+    return document
+
+
+def _kind(node: Node | None) -> str:
+    return "nothing" if node is None else "a list" if isinstance(node, SequenceNode) else "a single value"
+
+
+def _plain(node: Node, key: Key, document: Document, seen: set[int]) -> Any:
+    """Plain values of a node; notes lines and problems in `document`."""
+    document.lines.setdefault(key, node.start_mark.line + 1)
+    if id(node) in seen or node.anchor:
+        document.problem(key, "anchors and aliases are not allowed; write the value out")
+        return None
+    seen.add(id(node))
+    if isinstance(node, MappingNode):
+        mapping: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            name = str(key_node.value)
+            inner = (*key, name)
+            if name in mapping:
+                again = key_node.start_mark.line + 1
+                document.problem(inner, f"the key stands here and again on line {again}; keep one")
+                continue
+            document.lines[inner] = key_node.start_mark.line + 1
+            mapping[name] = _plain(value_node, inner, document, seen)
+        return mapping
+    if isinstance(node, SequenceNode):
+        return [_plain(item, (*key, i), document, seen) for i, item in enumerate(node.value)]
+    assert isinstance(node, ScalarNode)
+    return _scalar(node, key, document)
+
+
+def _scalar(node: ScalarNode, key: Key, document: Document) -> Scalar | None:
+    tag, text = str(node.tag).removeprefix("tag:yaml.org,2002:"), str(node.value)
+    if tag == "null":
+        return None
+    if tag == "bool":
+        return text.lower() == "true"
+    if tag == "int":
+        return int(text.replace("_", ""), 0) if text.lstrip("+-0") else 0
+    if tag == "float":
+        return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
+    if tag != "str":
+        document.problem(key, f"only plain YAML values are allowed, got tag {node.tag!r}")
+    return text
+
+
+def write_yaml(path: Path, value: Mapping[str, Any]) -> None:
+    """Writes plain values as YAML, keys in the given order."""
+    yaml: Any = YAML(typ="safe", pure=True)  # its attributes are typed as None
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False
+    text = io.StringIO()
+    yaml.dump(dict(value), text)
+    write_text(path, text.getvalue())
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors; values do not change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Checked = TypeVar("Checked", bound=BaseModel)
+
+
+def validate(document: Document, schema: type[Checked], values: Mapping[str, Any], at: Key = ()) -> Checked | None:
+    """`values` as `schema`; None where that fails, with every problem noted in `document`."""
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        for e in error.errors():
+            _note(document, (*at, *e["loc"]), e, schema.model_fields)
+        return None
+
+
+def validate_leaf(document: Document, schema: type[BaseModel], name: str, value: Any, at: Key) -> Any:
+    """`value` as the field `name` of `schema`; None where that fails, with the problem noted in `document`."""
+    info = schema.model_fields[name]
+    annotation: Any = info.annotation
+    adapter = TypeAdapter[Any](Annotated[annotation, *info.metadata] if info.metadata else annotation)
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        _note(document, at, error.errors()[0], {})
+        return None
+
+
+def _note(document: Document, key: Key, error: Any, known: Mapping[str, Any]) -> None:
+    if error["type"] == "extra_forbidden":
+        document.problem(key, f"unknown key; known are {', '.join(known)}", known, str(key[-1]))
+    elif error["type"] == "missing":
+        document.problem(key, "the key is missing; add it")
+    else:
+        message = error["msg"].removeprefix("Value error, ")
+        options = error.get("ctx", {}).get("expected", "")
+        names = [option.strip("' ") for option in options.replace(" or ", ",").split(",")] if options else []
+        document.problem(key, f"{message}, got {error['input']!r}", names, str(error["input"]))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_finite)]
+
+
+class Training(Strict):
+    """Everything that decides how one network is trained; an experiment replaces leaves by ranges.
+
+    Options of the model stand beside these as `<model>.<option>`; see `pipeline/models`.
+    """
+
+    model: str = Field(description="registered model, or timm:<name>")
+    lr: Annotated[Number, Field(gt=0, le=100, description="peak learning rate")]
+    batch_size: Annotated[int, Field(ge=1, description="images per step")]
+    epochs: Annotated[int, Field(ge=1, le=10_000, description="passes over the training part")]
+    optimizer: Literal["sgd", "adam", "adamw"] = Field("adamw", description="sgd is SGD with Nesterov momentum")
+    momentum: Annotated[Number, Field(ge=0, lt=1, description="of sgd; the other optimizers ignore it")] = 0.9
+    weight_decay: Annotated[Number, Field(ge=0, le=10, description="not applied to biases and norms")] = 0.0
+    schedule: Literal["constant", "cosine", "one_cycle"] = Field("constant", description="learning rate over steps")
+    label_smoothing: Annotated[Number, Field(ge=0, lt=1, description="share of the target spread evenly")] = 0.0
+    class_weights: bool = Field(False, description="weigh the loss by inverse class frequency")
+    flip: bool = Field(False, description="mirror left-right with probability 1/2")
+    shift: Annotated[Number, Field(ge=0, le=0.5, description="largest shift, share of the image side")] = 0.0
+    rotate_deg: Annotated[Number, Field(ge=0, le=180, description="largest rotation, degrees")] = 0.0
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="of products; weights stay float32")
+
+
+Flat = dict[str, Scalar]  # a configuration as `key: value`; what is drawn, logged and stored
+
+
+def split_flat(flat: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Separates the leaves of Training from the model options, the latter by model family."""
+    training = {key: value for key, value in flat.items() if "." not in key}
+    options: dict[str, dict[str, Any]] = {}
+    for key, value in flat.items():
+        family, dot, option = key.partition(".")
+        if dot:
+            options.setdefault(family, {})[option] = value
+    return training, options
+
+
+class Download(Strict):
+    mirrors: list[str] = Field(
+        [], description="folders or http(s) URLs, asked in order, before $DATA_MIRROR and the public URL"
+    )
+    timeout_s: Annotated[Number, Field(gt=0, description="seconds without a byte before a source is given up")] = 30.0
+    retries: Annotated[int, Field(ge=0, description="further attempts per source")] = 3
+
+
+class Prepare(Strict):
+    image_px: Annotated[int, Field(ge=4, le=1024, description="side of the prepared square image, pixels")]
+    near_duplicate_bits: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="largest Hamming distance of two perceptual hashes in one group; null: equal pixels only"
+    )
+    hash_size: Annotated[int, Field(ge=4, le=32, description="perceptual hash of hash_size**2 bits")] = 8
+
+
+class Split(Strict):
+    seed: Annotated[int, Field(ge=0)]
+    val: Annotated[
+        Number, Field(gt=0, lt=1, description="share of images; of the official train part where there is one")
+    ]
+    test: Annotated[Number, Field(ge=0, lt=1, description="share of images; 0 where the official test part is kept")]
+
+
+class Search(Strict):
+    workers: Annotated[int, Field(ge=1, description="trials trained at the same time")] = 1
+    threads: Annotated[int, Field(ge=1, description="CPU threads per trial")] = 2
+    tracking_uri: str | None = Field(None, description="MLflow server; null: sqlite file mlflow.db in the repository")
+
+
+class Evaluate(Strict):
+    n_seeds: Annotated[int, Field(ge=1, description="fresh retrainings of winner and of baseline")] = 5
+    min_sensitivity: Annotated[
+        Number, Field(gt=0, le=1, description="on val: the threshold is the one of largest specificity that keeps it")
+    ] = 0.95
+
+
+class Screening(Strict):
+    n_screened: Annotated[int, Field(ge=1)] = 100_000
+    prevalence_per_100k: Annotated[Number, Field(gt=0, lt=100_000)] = 21.97
+    prevalence_source: str
+    other_prevalences: dict[str, Annotated[Number, Field(gt=0, lt=100_000)]] = Field(
+        {}, description="label with source -> per 100,000"
+    )
+
+
+class Report(Strict):
+    seed: Annotated[int, Field(ge=0)] = 1
+    bootstrap_draws: Annotated[int, Field(ge=2000)] = 2000
+    screening: Screening
+
+
+class Params(Strict):
+    """params.yaml."""
+
+    datasets: list[str]
+    experiments: dict[str, str] = Field(description="name of a file in experiments/ -> its data set")
+    download: Download
+    prepare: dict[str, Prepare]
+    split: dict[str, Split]
+    search: Search
+    evaluate: Evaluate
+    report: Report
+
+
+def read_params(path: Path) -> Params:
+    """Raises ConfigError with every problem of the file."""
+    document = read_yaml(path)
+    params = validate(document, Params, document.values)
+    if params:
+        for section, items in (("prepare", params.prepare), ("split", params.split)):
+            for name in set(params.datasets) - set(items):
+                document.problem((section,), f"the data set {name!r} of `datasets` is missing; add `{section}.{name}`")
+        for name, dataset in params.experiments.items():
+            if dataset not in params.datasets:
+                document.problem(
+                    ("experiments", name), f"must be one of `datasets`, got {dataset!r}", params.datasets, dataset
+                )
+    document.check()
+    assert params
+    return params

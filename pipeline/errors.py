@@ -1,0 +1,56 @@
+"""The exceptions a user may meet.
+
+PipelineError              exit code 1: a run failed; the message says what to do
+├── TrainingError          one training failed (loss not finite, worker died); a search goes on without it
+└── InputError             exit code 2: something the user wrote, set or provided is wrong
+    ├── ProblemsError      several problems, all listed at once:
+    │   ├── ConfigError    params.yaml or an experiment file
+    │   ├── DataError      images, labels or folders that cannot be used
+    │   └── DownloadError  no source delivered a file; every source with its reason
+    └── BusyError          another process holds what this one needs
+"""
+
+from collections.abc import Sequence
+
+
+class PipelineError(Exception):
+    """A failed run. The message is one line and names a way out."""
+
+    exit_code = 1
+
+
+class TrainingError(PipelineError):
+    """One training failed; the message is the cause."""
+
+
+class InputError(PipelineError):
+    """Bad input; nothing has been written."""
+
+    exit_code = 2
+
+
+class ProblemsError(InputError):
+    """Several problems of one input, reported together; raised as one of its children.
+
+    headline: one line; problems: one line each.
+    """
+
+    def __init__(self, headline: str, problems: Sequence[str] = ()) -> None:
+        self.problems = list(problems)
+        super().__init__("\n  ".join([headline, *self.problems]))
+
+
+class ConfigError(ProblemsError):
+    """Each problem reads `FILE:LINE: key: rule, got value; did you mean …`."""
+
+
+class DataError(ProblemsError):
+    """Each problem reads `path: reason`."""
+
+
+class DownloadError(ProblemsError):
+    """Each problem reads `source: reason`."""
+
+
+class BusyError(InputError):
+    """Another process holds the lock; the message names it."""

@@ -1,0 +1,98 @@
+"""What made a result: code, machine, versions, commit."""
+
+import ast
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import subprocess
+from functools import cache
+from pathlib import Path
+
+PACKAGES = ("torch", "torchvision", "timm", "mlflow", "optuna", "dvc", "numpy", "pandas", "scikit-learn")
+
+
+def import_closure(*modules: str) -> list[Path]:
+    """Files of our own package that importing these modules reads, sorted; found in the syntax, nothing is imported.
+
+    Imports inside functions count too. Raises ModuleNotFoundError for an unknown module.
+    """
+    found: dict[str, Path] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        path = _file(name)
+        if path is None:
+            raise ModuleNotFoundError(f"no module {name!r}")
+        found[name] = path
+        if "." in name:
+            waiting.append(name.rpartition(".")[0])
+        waiting += _imports(path, name.partition(".")[0])
+    return sorted(found.values())
+
+
+def _imports(path: Path, package: str) -> list[str]:
+    names = []
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            names += [node.module, *(name for name in inner if name.startswith(package) and _file(name))]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    return [name for name in names if name.partition(".")[0] == package]
+
+
+@cache
+def _file(module: str) -> Path | None:
+    folder = Path(__file__).parent.parent.joinpath(*module.split("."))
+    for path in (folder.with_suffix(".py"), folder / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def code_digest(*modules: str) -> str:
+    """sha256 over the files of the import closure: changes when a line that these modules may run changes."""
+    root = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for path in import_closure(*modules):
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def git_state(root: Path) -> dict[str, str | bool]:
+    """Commit and whether tracked files differ from it; 'unknown' outside a repository."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "-uno"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": "unknown", "dirty": True}
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that decide results."""
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}}
+
+
+def hardware() -> dict[str, str | int | None]:
+    """cpu: model name; cores: those this process may use; memory_gib; gpu: name or None."""
+    import torch
+
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [
+            line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
+        cpu = names[0] if names else cpu
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"cpu": cpu, "cores": cores, "memory_gib": round(memory / 2**30), "gpu": gpu}

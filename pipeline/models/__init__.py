@@ -1,0 +1,117 @@
+"""The models: one file per family, one decorated function each, rebuilt from their description.
+
+A model is named by its family (`cnn`) or by family and variant (`timm:resnet18`); its options are a
+pydantic schema whose fields are written `<family>.<option>` in an experiment.
+"""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from pipeline.config import Strict
+from pipeline.errors import InputError
+
+FAMILIES = ("mlp", "cnn", "lenet", "timm")
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """What a model maps: (B, channels, height, width) to (B, n_classes)."""
+
+    channels: int
+    height: int
+    width: int
+    n_classes: int
+
+
+Builder = Callable[[Any, Shapes, str], nn.Module]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    name: str
+    options: type[Strict]
+    build: Builder
+
+
+_specs: dict[str, ModelSpec] = {}
+
+
+def register(name: str, options: type[Strict]) -> Callable[[Builder], Builder]:
+    """Registers `build(options, shapes, variant)`. Raises ValueError if the family is taken."""
+
+    def add(build: Builder) -> Builder:
+        if name in _specs:
+            raise ValueError(f"model {name!r} is registered twice")
+        _specs[name] = ModelSpec(name, options, build)
+        return build
+
+    return add
+
+
+def registry() -> dict[str, ModelSpec]:
+    for family in FAMILIES:
+        import_module(f"pipeline.models.{family}_model" if family == "timm" else f"pipeline.models.{family}")
+    return _specs
+
+
+def model_spec(model: str) -> ModelSpec:
+    """Spec of `family` or `family:variant`. Raises InputError naming the known families and the nearest."""
+    specs, family = registry(), model.partition(":")[0]
+    if family not in specs:
+        near = difflib.get_close_matches(family, specs, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise InputError(f"unknown model {model!r}; known are {', '.join(sorted(specs))} (timm:<name>){hint}")
+    return specs[family]
+
+
+def build_model(model: str, options: Mapping[str, Any], shapes: Shapes) -> nn.Module:
+    """A freshly initialised model: (B, C, H, W) float32 to (B, n_classes) logits.
+
+    Draws from torch's current generator. Raises InputError if the model does not fit the image.
+    """
+    spec = model_spec(model)
+    return spec.build(spec.options.model_validate(options), shapes, model.partition(":")[2])
+
+
+def describe(model: str, options: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
+    """Plain values from which `rebuild` makes the same architecture; every option is written out."""
+    full = model_spec(model).options.model_validate(options).model_dump()
+    return {"model": model, "options": full, "shapes": vars(shapes)}
+
+
+def rebuild(description: Mapping[str, Any], weights: Path) -> nn.Module:
+    """The model of `description` with the weights of a safetensors file, in evaluation mode.
+
+    Raises InputError if the file is damaged or belongs to another architecture.
+    """
+    model = build_model(description["model"], description["options"], Shapes(**description["shapes"]))
+    try:
+        model.load_state_dict(load_file(weights))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{weights} holds no weights of this {description['model']}: {reason}") from error
+    return model.eval()
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def conv_output_px(input_px: int, kernel_px: int, padding_px: int, stride_px: int) -> int:
+    """⌊(I + 2P − K) / S⌋ + 1. Source: Dumoulin and Visin 2016, arXiv:1603.07285, relationship 5."""
+    return (input_px + 2 * padding_px - kernel_px) // stride_px + 1
+
+
+def require_pixels(n: int, model: str, layer: str) -> None:
+    """Raises InputError if a layer's output would have no pixel."""
+    if n < 1:
+        raise InputError(f"{model}: {layer} leaves no pixel of the image; use fewer layers or a larger image")

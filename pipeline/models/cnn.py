@@ -1,0 +1,59 @@
+"""Plain convolutional networks; the 2-conv networks of the practicals are points of this family.
+
+`depth` blocks of [`convs` convolutions, then pooling], channels growing by `growth` from block to block,
+then flattening (or a global average) and up to one hidden fully connected layer.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import nn
+
+from pipeline.config import Number, Strict
+from pipeline.models import Shapes, conv_output_px, register, require_pixels
+
+
+class CnnOptions(Strict):
+    depth: Annotated[int, Field(ge=1, le=8, description="blocks, each ending in pooling")] = 2
+    convs: Annotated[int, Field(ge=1, le=3, description="convolutions per block")] = 1
+    width: Annotated[int, Field(ge=1, le=1024, description="channels of the first block")] = 16
+    growth: Annotated[Number, Field(ge=1, le=4, description="channels of a block / channels of the block before")] = 2.0
+    kernel: Annotated[int, Field(ge=1, le=11, description="side of the convolution kernels, pixels")] = 3
+    padding: Literal["same", "valid"] = Field("same", description="same: odd kernels keep the size; valid: none")
+    pooling: Literal["max", "average", "stride"] = Field(
+        "max", description="2x2 pooling, or stride 2 in the last convolution of the block"
+    )
+    batch_norm: bool = Field(False, description="normalise after each convolution (its bias is then dropped)")
+    head: Literal["flatten", "average"] = Field("flatten", description="what the classifier sees of the last block")
+    hidden: Annotated[int, Field(ge=0, le=8192, description="units of a hidden layer before the output; 0: none")] = 0
+    dropout: Annotated[Number, Field(ge=0, lt=1, description="share of features dropped before the output")] = 0.0
+
+
+@register("cnn", CnnOptions)
+def build(options: CnnOptions, shapes: Shapes, variant: str) -> nn.Module:
+    layers: list[nn.Module] = []
+    channels, height, width = shapes.channels, shapes.height, shapes.width
+    padding = options.kernel // 2 if options.padding == "same" else 0
+    for block in range(options.depth):
+        out = round(options.width * options.growth**block)
+        for i in range(options.convs):
+            stride = 2 if options.pooling == "stride" and i == options.convs - 1 else 1
+            layers.append(nn.Conv2d(channels, out, options.kernel, stride, padding, bias=not options.batch_norm))
+            layers += [nn.BatchNorm2d(out)] if options.batch_norm else []
+            layers.append(nn.ReLU())
+            channels = out
+            height, width = (conv_output_px(px, options.kernel, padding, stride) for px in (height, width))
+        if options.pooling != "stride":
+            layers.append(nn.MaxPool2d(2) if options.pooling == "max" else nn.AvgPool2d(2))
+            height, width = height // 2, width // 2
+        require_pixels(min(height, width), "cnn", f"block {block + 1} of {options.depth}")
+    n = channels
+    if options.head == "average":
+        layers.append(nn.AdaptiveAvgPool2d(1))
+    else:
+        n *= height * width
+    layers.append(nn.Flatten())  # (B, channels, H, W) -> (B, n)
+    if options.hidden:
+        layers += [nn.Linear(n, options.hidden), nn.ReLU()]
+        n = options.hidden
+    return nn.Sequential(*layers, nn.Dropout(options.dropout), nn.Linear(n, shapes.n_classes))

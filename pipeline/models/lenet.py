@@ -1,0 +1,38 @@
+"""LeNet as the CIFAR-10 practical builds it: two 5x5 convolutions with 2x2 pooling, one hidden layer.
+
+Source: LeCun et al. 1998, doi:10.1109/5.726791; ReLU and max pooling in place of its tanh and subsampling.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import nn
+
+from pipeline.config import Strict
+from pipeline.models import Shapes, conv_output_px, register, require_pixels
+
+
+class LenetOptions(Strict):
+    width1: Annotated[int, Field(ge=1, le=1024, description="channels of the first convolution")] = 20
+    width2: Annotated[int, Field(ge=1, le=1024, description="channels of the second convolution")] = 50
+    hidden: Annotated[int, Field(ge=1, le=8192, description="units of the hidden layer")] = 500
+
+
+@register("lenet", LenetOptions)
+def build(options: LenetOptions, shapes: Shapes, variant: str) -> nn.Module:
+    height, width = (
+        conv_output_px(conv_output_px(px, 5, 0, 1) // 2, 5, 0, 1) // 2 for px in (shapes.height, shapes.width)
+    )
+    require_pixels(min(height, width), "lenet", "the second pooling")
+    return nn.Sequential(
+        nn.Conv2d(shapes.channels, options.width1, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(options.width1, options.width2, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),  # (B, width2, height, width) -> (B, width2*height*width)
+        nn.Linear(options.width2 * height * width, options.hidden),
+        nn.ReLU(),
+        nn.Linear(options.hidden, shapes.n_classes),
+    )

@@ -1,0 +1,142 @@
+"""From predictions to the numbers of a report: scores with intervals, the paired comparison, the screening estimate."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import estimates
+from pipeline.estimates import Estimate, Operation, Screening
+from pipeline.metrics import SCORES, class_scores, confusion_matrix, scores
+from pipeline.results import MODELS, Evaluation, Part
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of the test part. The interval of a mean over seeds is that of drawing other test groups, for these seeds."""
+
+    seeds: dict[str, dict[str, NDArray[np.float64]]]  # score -> model -> (S,)
+    means: dict[str, dict[str, Estimate]]  # score -> model
+    difference: dict[str, Estimate]  # score -> winner minus baseline, paired
+    classes: dict[str, list[Estimate]]  # precision, recall, f1 of the winner, per class
+    class_groups: list[int]
+    perfect: bool  # the winner was right everywhere under every seed
+
+
+def confusions(part: Part, model: str, n_classes: int) -> NDArray[np.int64]:
+    """(S, K, K), rows are the truth."""
+    return confusion_matrix(part.labels, part.models[model].predicted, n_classes)
+
+
+def spread(values: NDArray[np.float64]) -> float | None:
+    """Standard deviation over seeds; None for a single one."""
+    return float(values.std(ddof=1)) if values.size > 1 else None
+
+
+def score_test_part(evaluation: Evaluation, draws: int, rng: np.random.Generator) -> Scores:
+    part, k = evaluation.parts["test"], len(evaluation.classes)
+    n_seeds = {model: len(part.models[model].predicted) for model in MODELS}
+    both = np.concatenate([part.models[model].predicted for model in MODELS])
+    resampled = estimates.bootstrap_confusions(part.labels, both, part.groups, k, draws, rng)  # (draws, runs, K, K)
+    split = dict(zip(MODELS, np.split(resampled, [n_seeds["winner"]], axis=1), strict=True))
+    found = {model: scores(confusions(part, model, k)) for model in MODELS}
+    drawn = {model: {name: v.mean(axis=1) for name, v in scores(split[model]).items()} for model in MODELS}
+    n_groups = np.unique(part.groups).size
+    seeds = {name: {model: found[model][name] for model in MODELS} for name in SCORES}
+    means = {
+        name: {model: _mean(name, seeds[name][model], drawn[model][name], n_groups) for model in MODELS}
+        for name in SCORES
+    }
+    difference = {
+        name: Estimate(
+            float(seeds[name]["winner"].mean() - seeds[name]["baseline"].mean()),
+            *estimates.percentile_interval(drawn["winner"][name] - drawn["baseline"][name]),
+        )
+        for name in SCORES
+    }
+    class_groups = [np.unique(part.groups[part.labels == c]).size for c in range(k)]
+    perfect = bool((seeds["accuracy"]["winner"] == 1).all())
+    classes = _class_estimates(confusions(part, "winner", k), split["winner"], class_groups)
+    return Scores(seeds, means, difference, classes, class_groups, perfect)
+
+
+def _mean(name: str, seeds: NDArray[np.float64], drawn: NDArray[np.float64], n_groups: int) -> Estimate:
+    value = float(seeds.mean())
+    if drawn.min() == drawn.max():  # nothing to resample: only accuracy, a plain rate, has an exact bound
+        return estimates.rate_estimate(value, n_groups) if name == "accuracy" else Estimate(value, None, None)
+    return Estimate(value, *estimates.percentile_interval(drawn))
+
+
+def _class_estimates(found: NDArray[Any], drawn: NDArray[Any], class_groups: list[int]) -> dict[str, list[Estimate]]:
+    """Recall is a rate with a known n, so its interval is exact; precision and F1 are bootstrapped."""
+    values, resampled = class_scores(found), class_scores(drawn)
+    result: dict[str, list[Estimate]] = {"precision": [], "recall": [], "f1": []}
+    for c, n in enumerate(class_groups):
+        for name in ("precision", "f1"):
+            result[name].append(_mean(name, values[name][:, c], resampled[name][..., c].mean(axis=1), n))
+        recall = float(values["recall"][:, c].mean())
+        result["recall"].append(estimates.rate_estimate(recall, n) if n else Estimate(None, None, None))
+    return result
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Exact McNemar over the test groups, one test per pair of seeds in their order."""
+
+    pairs: list[tuple[int, int, int, int, float, float]]  # seeds of winner, baseline; b; c; p; p after Holm
+    p: float  # of the typical pair: see estimates.median_p
+
+
+def compare(evaluation: Evaluation) -> Comparison:
+    part = evaluation.parts["test"]
+    right = {model: part.models[model].predicted == part.labels for model in MODELS}  # (S, N)
+    seeds = {model: [run["seed"] for run in evaluation.runs(model)] for model in MODELS}
+    counts = [
+        estimates.discordant(first, second, part.groups)
+        for first, second in zip(right["winner"], right["baseline"], strict=False)
+    ]
+    p = [estimates.mcnemar_exact(b, c) for b, c in counts]
+    adjusted = estimates.holm(p)
+    pairs = [
+        (seeds["winner"][i], seeds["baseline"][i], b, c, p[i], float(adjusted[i])) for i, (b, c) in enumerate(counts)
+    ]
+    return Comparison(pairs, estimates.median_p(p))
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The positive-or-not decision of one model on the test part at its frozen thresholds."""
+
+    thresholds: list[float]
+    sensitivity: NDArray[np.float64]  # (S,)
+    specificity: NDArray[np.float64]  # (S,)
+    auc: NDArray[np.float64]  # (S,)
+    operation: Operation  # means over seeds, n in groups
+    estimate: Screening
+
+
+def decide(evaluation: Evaluation, model: str, prevalence_per_100k: float, n_screened: int) -> Decision:
+    part = evaluation.parts["test"]
+    thresholds = np.array([run["threshold"] for run in evaluation.runs(model)], dtype=float)
+    score = part.models[model].positive_score
+    called = score >= thresholds[:, None]  # (S, N)
+    sensitivity = called[:, part.positive].mean(axis=1)
+    specificity = (~called[:, ~part.positive]).mean(axis=1)
+    n_diseased, n_healthy = (np.unique(part.groups[mask]).size for mask in (part.positive, ~part.positive))
+    operation = Operation(float(sensitivity.mean()), float(specificity.mean()), n_diseased, n_healthy)
+    auc = np.array([estimates.area_under_roc(part.positive, row) for row in score])
+    estimate = estimates.screening(operation, prevalence_per_100k, n_screened)
+    return Decision(thresholds.tolist(), sensitivity, specificity, auc, operation, estimate)
+
+
+def operating_curves(part: Part, model: str) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Per seed: sensitivity and specificity at every threshold, from none called positive to all."""
+    curves = []
+    for score in part.models[model].positive_score:
+        order = np.argsort(-score, kind="stable")
+        hits, last = part.positive[order], np.append(np.diff(score[order]) != 0, True)  # ties move together
+        sensitivity = np.append(0, np.cumsum(hits)[last] / hits.sum())
+        specificity = np.append(1, 1 - np.cumsum(~hits)[last] / (~hits).sum())
+        curves.append((sensitivity, specificity))
+    return curves

@@ -1,0 +1,119 @@
+"""What `search` and `evaluate` left behind, read once, checked, and shaped for statistics."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.errors import DataError
+from pipeline.files import read_json
+
+PARTS = ("train", "val", "test")
+MODELS = ("winner", "baseline")
+
+
+@dataclass(frozen=True)
+class Runs:
+    """One model, retrained under S seeds, on the N images of one part."""
+
+    predicted: NDArray[np.int64]  # (S, N)
+    confidence: NDArray[np.float64]  # (S, N), probability of the predicted class
+    positive_score: NDArray[np.float64]  # (S, N), summed over the positive classes; 0 without any
+
+
+@dataclass(frozen=True)
+class Part:
+    labels: NDArray[np.int64]  # (N,)
+    groups: NDArray[np.int64]  # (N,) number of the group
+    positive: NDArray[np.bool_]  # (N,) label is a positive class
+    models: dict[str, Runs]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    info: dict[str, Any]  # metrics.json
+    curves: pd.DataFrame
+    parts: dict[str, Part]
+    classes: list[str]
+    positive: list[str]
+
+    @property
+    def dataset(self) -> dict[str, Any]:
+        info: dict[str, Any] = self.info["dataset"]
+        return info
+
+    def runs(self, model: str) -> list[dict[str, Any]]:
+        """Seeds in the order of the predictions."""
+        return sorted(self.info["models"][model]["runs"], key=lambda run: run["seed"])
+
+
+@dataclass(frozen=True)
+class Search:
+    study: dict[str, Any]
+    trials: pd.DataFrame
+    parameters: list[str]  # columns of `trials` after the fixed ones
+
+
+TRIAL_COLUMNS = ["number", "state", "score", "seconds", "epochs", "run_id", "role"]
+
+
+def read_search(folder: Path) -> Search:
+    trials = pd.read_csv(folder / "trials.csv", dtype={"run_id": str})
+    missing = [name for name in TRIAL_COLUMNS if name not in trials]
+    if missing:
+        raise DataError(f"{folder / 'trials.csv'} lacks columns; run the search again", missing)
+    parameters = [name for name in trials.columns if name not in TRIAL_COLUMNS]
+    return Search(read_json(folder / "study.json"), trials.sort_values("number", ignore_index=True), parameters)
+
+
+def read_evaluation(folder: Path) -> Evaluation:
+    """Raises DataError if the seeds of a model do not hold the same images, or a model or part is missing."""
+    info = read_json(folder / "metrics.json")
+    classes, positive = list(info["dataset"]["classes"]), list(info["dataset"]["positive"])
+    table = _read_predictions(folder / "predictions.csv", classes)
+    probabilities = table[[f"p_{name}" for name in classes]].to_numpy()  # (rows, K)
+    is_positive = np.isin(classes, positive)
+    columns = {
+        "label": table["label"].to_numpy(dtype=np.int64),
+        "predicted": table["predicted"].to_numpy(dtype=np.int64),
+        "group": table["group"].cat.codes.to_numpy(dtype=np.int64),
+        "sample": table["sample"].cat.codes.to_numpy(dtype=np.int64),
+        "confidence": probabilities.max(axis=1),
+        "score": probabilities[:, is_positive].sum(axis=1),
+    }
+    parts = {}
+    for part in PARTS:
+        rows = {m: np.flatnonzero(((table["part"] == part) & (table["model"] == m)).to_numpy()) for m in MODELS}
+        models: dict[str, Runs] = {}
+        shared: dict[str, NDArray[Any]] = {}
+        for model, index in rows.items():
+            n_runs = len(info["models"][model]["runs"])
+            if not index.size or index.size % n_runs:
+                reason = f"{model}, {part}: {index.size} rows for {n_runs} seeds"
+                raise DataError(f"{folder / 'predictions.csv'} is incomplete; run evaluate again", [reason])
+            stack = {name: values[index].reshape(n_runs, -1) for name, values in columns.items()}
+            shared.setdefault("sample", stack["sample"][0])
+            if not (stack["sample"] == shared["sample"]).all():
+                reason = f"{model}, {part}: not the same images under every seed and model"
+                raise DataError(f"{folder / 'predictions.csv'} does not fit together; run evaluate again", [reason])
+            shared |= {"label": stack["label"][0], "group": stack["group"][0]}
+            models[model] = Runs(stack["predicted"], stack["confidence"], stack["score"])
+        parts[part] = Part(shared["label"], shared["group"], is_positive[shared["label"]], models)
+    return Evaluation(info, pd.read_csv(folder / "curves.csv"), parts, classes, positive)
+
+
+def _read_predictions(path: Path, classes: list[str]) -> pd.DataFrame:
+    """Rows sorted by seed, then sample."""
+    names = dict.fromkeys(("model", "part", "sample", "group"), "category")
+    counts = dict.fromkeys(("seed", "label", "predicted"), "int64")
+    shares = dict.fromkeys((f"p_{name}" for name in classes), "float64")
+    types = {**names, **counts, **shares}
+    try:
+        table = pd.read_csv(path, usecols=list(types), dtype=types)
+    except ValueError as error:
+        raise DataError(f"{path} is damaged; run evaluate again", [str(error)]) from None
+    order = np.lexsort((table["sample"].cat.codes, table["seed"]))
+    return table.iloc[order]

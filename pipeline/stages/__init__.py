@@ -1,0 +1,1 @@
+"""One module per stage of dvc.yaml: `run(...)` reads the inputs, calls nouns, writes the outputs."""

@@ -1,0 +1,87 @@
+"""search: finds the best configuration of an experiment's space on the development part.
+
+data/split/<dataset>/development, experiments/<e>.yaml -> data/search/<e>/{trials.csv,curves.csv,best.yaml,study.json}
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.config import Search, write_yaml
+from pipeline.data import read_samples
+from pipeline.errors import InputError
+from pipeline.files import write_json, writing
+from pipeline.lineage import code_digest, git_state, hardware, versions
+from pipeline.search import finished_trials, open_study, search, study_name
+from pipeline.space import read_experiment
+from pipeline.tracking import Tracker
+from pipeline.workers import LocalExecutor
+
+
+def run(file: Path, dataset: str, development: Path, out: Path, root: Path, settings: Search) -> None:
+    """root: where mlflow.db, mlartifacts/ and .state/ stand.
+
+    Raises ConfigError or DataError before anything is created, PipelineError if no trial can be completed.
+    """
+    experiment = read_experiment(file)
+    if experiment.dataset != dataset:
+        raise InputError(f"{file}: dataset is {experiment.dataset!r}, params.yaml says {dataset!r}; make them equal")
+    info = read_samples(development).info
+    made_by = {"data": info["digest"], "code": code_digest("pipeline.training"), "torch": versions()["torch"]}
+    name = study_name(experiment, made_by)
+    git, machine = git_state(root), hardware()
+    with open_study(root / ".state" / "search", name, experiment) as study:
+        tags = {
+            "experiment": experiment.name,
+            "objective": experiment.objective,
+            "data_digest": made_by["data"],
+            "code_digest": made_by["code"],
+            "git_commit": git["commit"],
+            "git_dirty": git["dirty"],
+            "mlflow.source.git.commit": git["commit"],
+            "mlflow.source.name": f"dvc repro search@{experiment.name}",
+            "dvc_stage": f"search@{experiment.name}",
+            **{f"version.{package}": version for package, version in versions().items()},
+            **{f"hardware.{part}": value for part, value in machine.items()},
+        }
+        tracker = Tracker(root, settings.tracking_uri, dataset, name, tags)
+        tracker.log_data(dataset, made_by["data"], info["source_url"], "development")
+        with LocalExecutor(settings.workers, settings.threads) as executor:
+            search(study, experiment, development, executor, tracker)
+        trials = finished_trials(study)
+    best = max((t for t in trials if t["state"] == "complete"), key=lambda t: (t["score"], -t["number"]))
+    _write_tables(out, trials)
+    write_yaml(out / "best.yaml", {"winner": best["config"], "baseline": experiment.baseline})
+    write_json(
+        out / "study.json",
+        {
+            "study": name,
+            **{key: getattr(experiment, key) for key in ("question", "dataset", "objective", "seed")},
+            "experiment": experiment.name,
+            "sampler": experiment.sampler.model_dump(),
+            "pruner": experiment.pruner.model_dump(),
+            "space": [vars(leaf) for leaf in experiment.space],
+            "hashes": made_by,
+            "versions": versions(),
+            "hardware": machine,
+            "workers": settings.workers,
+            "threads": settings.threads,
+            "git": git,
+            "n_trials": {s: sum(t["state"] == s for t in trials) for s in ("complete", "pruned", "failed")},
+            "best": {"number": best["number"], "score": best["score"]},
+            "baseline": {key: trials[0][key] for key in ("number", "score")},
+            "seconds": sum(t["seconds"] for t in trials),
+            "mlflow": {"experiment_id": tracker.experiment_id, "run_id": tracker.run_id},
+        },
+    )
+
+
+def _write_tables(out: Path, trials: list[dict[str, Any]]) -> None:
+    """trials.csv: one row per trial, its parameters as columns; curves.csv: one row per trial and epoch."""
+    heads = ("number", "state", "score", "seconds", "epochs", "run_id", "role")
+    table = pd.DataFrame([{**{key: t[key] for key in heads}, **t["config"]} for t in trials])
+    curves = pd.DataFrame([{"number": t["number"], **epoch} for t in trials for epoch in t["curves"]])
+    for name, frame in (("trials.csv", table), ("curves.csv", curves)):
+        with writing(out / name) as part:
+            frame.to_csv(part, index=False, lineterminator="\n")

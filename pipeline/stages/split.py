@@ -1,0 +1,94 @@
+"""split: groups dealt into train, val and test; the test part becomes an output of its own."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.data import Samples, label_conflicts, read_samples, write_samples
+from pipeline.datasets import find_spec
+from pipeline.errors import DataError
+from pipeline.seeds import derive_seed
+
+DEVELOPMENT = ("train", "val")
+PARTS = (*DEVELOPMENT, "test")
+
+
+def run(dataset: str, prepared: Path, out: Path, seed: int, val: float, test: float) -> None:
+    """val, test: fractions of the images; a data set that keeps its official test part ignores `test`."""
+    spec = find_spec(dataset)
+    samples = read_samples(prepared)
+    table = samples.table.copy()
+    if spec.keeps_official_test:
+        dropped = _official_parts(table, val, seed)
+    else:
+        dropped = _pooled_parts(table, val, test, seed)
+    kept = table["part"] != ""
+    check_parts(table[kept], list(spec.classes))
+
+    parts = {
+        part: {"images": int((table["part"] == part).sum()), "groups": int(table[table["part"] == part]["group"].nunique())}
+        for part in PARTS
+    }
+    info = samples.info | {"parts": parts, "dropped": dropped}
+    for folder, names in {"development": DEVELOPMENT, "test": ("test",)}.items():
+        rows = table["part"].isin(names).to_numpy()
+        write_samples(out / folder, Samples(samples.images[rows], table[rows], info))
+
+
+def _pooled_parts(table: pd.DataFrame, val: float, test: float, seed: int) -> dict[str, int]:
+    """Sets the column `part`, "" for dropped rows. Returns the number of images dropped per reason."""
+    conflict = label_conflicts(table)
+    table["part"] = ""
+    table.loc[~conflict, "part"] = deal_groups(table[~conflict], {"test": test, "val": val}, seed)
+    return {"label_conflict": int(conflict.sum())}
+
+
+def _official_parts(table: pd.DataFrame, val: float, seed: int) -> dict[str, int]:
+    """As _pooled_parts, but the official test part stays whole and `val` is cut from the official train part."""
+    conflict = label_conflicts(table)
+    official_test = (table["official_part"] == "test") & ~conflict
+    official_train = (table["official_part"] == "train") & ~conflict
+    leaks = official_train & table["group"].isin(table.loc[official_test, "group"])
+    development = official_train & ~leaks
+    table["part"] = ""
+    table.loc[official_test, "part"] = "test"
+    table.loc[development, "part"] = deal_groups(table[development], {"val": val}, seed)
+    return {"label_conflict": int(conflict.sum()), "official_train_also_in_test": int(leaks.sum())}
+
+
+def deal_groups(table: pd.DataFrame, shares: dict[str, float], seed: int) -> "pd.Series[str]":
+    """Part per row, whole groups at a time, the shares of images held within each class; the rest is "train".
+
+    A group goes where the middle of its images falls on the shuffled line of its class, so that a large one is
+    neither favoured nor avoided. The result depends on the groups' names, not on the order of rows.
+    """
+    part = pd.Series("train", index=table.index, dtype=object)
+    for name, rows in table.groupby("class"):
+        sizes = rows.groupby("group").size()  # sorted by group name
+        order = np.random.default_rng(derive_seed(seed, "split", str(name))).permutation(len(sizes))
+        shuffled = sizes.iloc[order]
+        middle = (shuffled.cumsum() - shuffled / 2) / len(rows)
+        start = 0.0
+        for part_name, share in shares.items():
+            chosen = middle.index[(middle >= start) & (middle < start + share)]
+            part[rows.index[rows["group"].isin(chosen)]] = part_name
+            start += share
+    return part
+
+
+def check_parts(table: pd.DataFrame, classes: list[str]) -> None:
+    """Raises DataError if a group stands in two parts or a part lacks a class: a score on them would be worthless."""
+    parts_of_group: Any = table.groupby("group")["part"].unique()
+    problems = [
+        f"group {group}: must stand in one part, stands in {', '.join(sorted(parts))}"
+        for group, parts in parts_of_group.items()
+        if len(parts) > 1
+    ]
+    for part in PARTS:
+        present = set(table.loc[table["part"] == part, "class"])
+        if absent := [c for c in classes if c not in present]:
+            problems.append(f"part {part}: must hold every class, lacks {', '.join(absent)}; raise its share")
+    if problems:
+        raise DataError("the split is unusable", problems)

@@ -1,0 +1,210 @@
+"""One training: a generator of epochs that knows nothing of who logs, prunes or stores them."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
+
+from pipeline.augmentation import gather_batch, rotate_batch
+from pipeline.config import Flat, Training, split_flat
+from pipeline.data import Samples
+from pipeline.errors import TrainingError
+from pipeline.metrics import confusion_matrix, scores
+from pipeline.models import Shapes, build_model, describe, rebuild
+from pipeline.seeds import derive_seed
+
+EVAL_BATCH = 512
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over `train` and its check on `val`.
+
+    Losses in nats per image. The train values are means over the pass, in training mode and augmented,
+    as the weights change; the val values are those of the weights after it. lr: at the end of the pass.
+    """
+
+    epoch: int  # from 1
+    train_loss: float
+    train_accuracy: float
+    train_macro_f1: float
+    val_loss: float
+    val_accuracy: float
+    val_macro_f1: float
+    lr: float
+    seconds: float
+
+
+class Trainer:
+    """Trains `config` on the development part; `model` holds the weights after the epoch yielded last.
+
+    Same arguments, same thread count and same machine give the same weights.
+    """
+
+    def __init__(self, config: Flat, development: Samples, seed: int, device: str = "cpu") -> None:
+        """Raises InputError if the model does not fit the images, ConfigError or ValidationError on a bad config."""
+        leaves, options = split_flat(config)
+        self.config = Training.model_validate(leaves)
+        self.seed, self.device = seed, torch.device(device)
+        train_images, train_labels = development.part("train")
+        val_images, val_labels = development.part("val")
+        self.images = torch.from_numpy(train_images).to(self.device)  # (N, H, W, C) uint8
+        self.labels = torch.from_numpy(train_labels).to(self.device)  # (N,) int64
+        self.val_images, self.val_labels = val_images, val_labels
+        _, height, width, channels = train_images.shape
+        shapes = Shapes(channels, height, width, len(development.info["classes"]))
+        self.description = {
+            **describe(self.config.model, options.get(self.config.model.partition(":")[0], {}), shapes),
+            **channel_statistics(train_images),
+            "classes": development.info["classes"],
+            "positive": development.info["positive"],
+            "precision": self.config.precision,
+        }
+        with torch.random.fork_rng():
+            torch.manual_seed(derive_seed(seed, "weights"))
+            model = build_model(self.config.model, self.description["options"], shapes)
+        self.model = _channels_last(model.to(self.device))
+        # a last batch of one image would break batch norm
+        self.n_steps = -(-len(self.labels) // self.config.batch_size)
+        if len(self.labels) % self.config.batch_size == 1 and self.n_steps > 1:
+            self.n_steps -= 1
+        self.optimizer = _optimizer(self.model, self.config)
+        self.schedule = _schedule(self.optimizer, self.config, self.n_steps * self.config.epochs)
+
+    def epochs(self) -> Iterator[Epoch]:
+        """Raises TrainingError with epoch and step where the loss stops being finite."""
+        n_classes = self.description["shapes"]["n_classes"]
+        weights = class_weights(self.labels, n_classes) if self.config.class_weights else None
+        criterion = nn.CrossEntropyLoss(weights, label_smoothing=self.config.label_smoothing)
+        for epoch in range(1, self.config.epochs + 1):
+            start = time.perf_counter()
+            with torch.random.fork_rng():
+                torch.manual_seed(derive_seed(self.seed, "dropout", epoch))
+                loss, confusion = self._pass(epoch, criterion)
+            probabilities = predict(self.model, self.description, self.val_images)
+            train = scores(confusion)
+            val = scores(confusion_matrix(self.val_labels, probabilities.argmax(1), n_classes))
+            yield Epoch(
+                epoch=epoch,
+                train_loss=loss,
+                train_accuracy=float(train["accuracy"]),
+                train_macro_f1=float(train["macro_f1"]),
+                val_loss=log_loss(probabilities, self.val_labels),
+                val_accuracy=float(val["accuracy"]),
+                val_macro_f1=float(val["macro_f1"]),
+                lr=float(self.schedule.get_last_lr()[0]),
+                seconds=time.perf_counter() - start,
+            )
+
+    def _pass(self, epoch: int, criterion: nn.Module) -> tuple[float, np.ndarray]:
+        """Mean loss and confusion matrix of one pass over the training part."""
+        self.model.train()
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, "batches", epoch))
+        order = torch.randperm(len(self.labels), generator=generator).to(self.device)
+        n_classes = self.description["shapes"]["n_classes"]
+        confusion = torch.zeros(n_classes * n_classes, dtype=torch.int64, device=self.device)
+        losses = []
+        for step in range(self.n_steps):
+            rows = order[step * self.config.batch_size : (step + 1) * self.config.batch_size]
+            batch = normalise(gather_batch(self.images, rows, self.config, generator), self.description)
+            if self.config.rotate_deg:
+                batch = rotate_batch(batch, self.config.rotate_deg, generator)
+            labels = self.labels[rows]
+            with _autocast(self.device, self.config.precision):
+                logits = self.model(batch)  # (B, K)
+            loss = criterion(logits.float(), labels)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            self.schedule.step()
+            losses.append(loss.detach())
+            confusion += torch.bincount(labels * n_classes + logits.argmax(1), minlength=n_classes * n_classes)
+        values = torch.stack(losses)
+        if not bool(values.isfinite().all()):
+            step = int((~values.isfinite()).nonzero()[0]) + 1
+            raise TrainingError(f"the loss is {values[step - 1]} at step {step} of epoch {epoch}; lower lr")
+        return float(values.mean()), confusion.view(n_classes, n_classes).cpu().numpy()
+
+
+def channel_statistics(images: np.ndarray) -> dict[str, list[float]]:
+    """Mean and standard deviation per channel on the 0-255 scale, of training images only.
+
+    images: (N, H, W, C) uint8.
+    """
+    counts = np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(images.shape[-1])])  # (C, 256)
+    levels = np.arange(256)
+    mean = counts @ levels / counts.sum(1)
+    std = np.sqrt(counts @ levels**2 / counts.sum(1) - mean**2)
+    return {"mean": mean.tolist(), "std": np.maximum(std, 1.0).tolist()}
+
+
+def normalise(batch: Tensor, description: Mapping[str, Any]) -> Tensor:
+    """(B, C, H, W) uint8 to float32 with the training part's mean 0 and deviation 1 per channel."""
+    mean, std = (torch.tensor(description[k], device=batch.device).view(1, -1, 1, 1) for k in ("mean", "std"))
+    return (batch.float() - mean) / std
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, description: Mapping[str, Any], images: np.ndarray) -> np.ndarray:
+    """Class probabilities (N, K) float32 of (N, H, W, C) uint8 images, in fixed batches, in evaluation mode."""
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    parts = []
+    for start in range(0, len(images), EVAL_BATCH):
+        batch = torch.from_numpy(np.ascontiguousarray(images[start : start + EVAL_BATCH])).to(device)
+        with _autocast(device, description["precision"]):
+            logits = model(normalise(batch.permute(0, 3, 1, 2), description))
+        parts.append(logits.float().softmax(1).cpu().numpy())
+    model.train(was_training)
+    return np.concatenate(parts) if parts else np.zeros((0, description["shapes"]["n_classes"]), np.float32)
+
+
+def load_trained(description: Mapping[str, Any], weights: Any) -> nn.Module:
+    """The rebuilt model in the memory layout that training and prediction use."""
+    return _channels_last(rebuild(description, weights))
+
+
+def _channels_last(model: nn.Module) -> nn.Module:
+    return model.to(memory_format=torch.channels_last)
+
+
+def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean -ln p of the true class, nats per image."""
+    p = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return float(-np.log(np.maximum(p, 1e-12)).mean())
+
+
+def class_weights(labels: Tensor, n_classes: int) -> Tensor:
+    """(K,) float32 proportional to 1 / class frequency, mean 1 over the images."""
+    counts = torch.bincount(labels, minlength=n_classes).float()
+    return counts.sum() / (n_classes * counts)
+
+
+def _autocast(device: torch.device, precision: str) -> torch.autocast:
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def _optimizer(model: nn.Module, config: Training) -> torch.optim.Optimizer:
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    other = [p for p in model.parameters() if p.ndim <= 1]  # biases and norms: decay would only shift them
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": other, "weight_decay": 0.0}]
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, config.lr, config.momentum, nesterov=config.momentum > 0)
+    if config.optimizer == "adam":
+        return torch.optim.Adam(groups, config.lr)
+    return torch.optim.AdamW(groups, config.lr)
+
+
+def _schedule(optimizer: torch.optim.Optimizer, config: Training, n_steps: int) -> LRScheduler:
+    """Learning rate per step."""
+    if config.schedule == "one_cycle":
+        return OneCycleLR(optimizer, config.lr, n_steps, pct_start=0.25, cycle_momentum=False)
+    if config.schedule == "cosine":
+        return CosineAnnealingLR(optimizer, n_steps)
+    return LambdaLR(optimizer, lambda step: 1.0)

@@ -1,0 +1,234 @@
+"""Small generated folders that keep the stage contracts: what `split`, `search` and `evaluate` hand to the reports."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.files import write_json
+
+HOSTILE = ["<script>alert(1)</script>", "=1+1", "naïve $x$ & co"]
+
+
+def dataset_info(name: str, classes: list[str], positive: list[str], medical: bool = False) -> dict[str, Any]:
+    return {
+        "name": name,
+        "classes": classes,
+        "positive": positive,
+        "positive_meaning": f"any of {', '.join(positive)}" if positive else None,
+        "medical": medical,
+        "image_shape": [8, 8, 1],
+        "counts": {
+            "images": 660,
+            "groups": 600,
+            "kept_images": 650,
+            "duplicates": 60,
+            "label_conflict_groups": 2,
+            "label_conflict_images": 10,
+        },
+        "digests": {"files": hashlib.sha256(name.encode()).hexdigest()},
+        "digest": hashlib.sha256(name.encode() * 2).hexdigest(),
+        "terms": "generated, free of terms",
+        "citation": "Nobody 2024",
+        "source_url": "https://example.org/data",
+        "image_px": 8,
+        "near_duplicate_bits": None,
+        "hash_size": 8,
+        "parts": {
+            "train": {"images": 440, "groups": 400},
+            "val": {"images": 110, "groups": 100},
+            "test": {"images": 110, "groups": 100},
+        },
+        "dropped": {"label conflict": 10},
+    }
+
+
+def _samples(info: dict[str, Any], rng: np.random.Generator) -> pd.DataFrame:
+    """One row per image: some groups hold two images, every group one class and one part."""
+    rows = []
+    for part, size in info["parts"].items():
+        n_groups = size["groups"]
+        group = np.concatenate([np.arange(n_groups), rng.integers(0, n_groups, size["images"] - n_groups)])
+        label = np.arange(n_groups) % len(info["classes"])
+        rows += [(part, f"{part}-{g}", int(label[g])) for g in group]
+    table = pd.DataFrame(rows, columns=["part", "group", "label"])
+    table["sha256"] = [hashlib.sha256(str(row).encode()).hexdigest() for row in range(len(table))]
+    table["group"] = table["group"].map(lambda g: hashlib.sha256(g.encode()).hexdigest()[:12])
+    table["sample"] = table["sha256"].str[:12]
+    return table.sort_values("sha256", ignore_index=True)
+
+
+def write_split(prepared: Path, split: Path, info: dict[str, Any], seed: int = 0) -> None:
+    rng = np.random.default_rng(seed)
+    table = _samples(info, rng)
+    classes = np.array(info["classes"])
+    table["class"] = classes[table["label"]]
+    table["official_part"] = rng.choice(["train", "test"], len(table))
+    table["source"] = "archive"
+    table["format"] = rng.choice(["JPEG", "PNG"], len(table), p=[0.9, 0.1])
+    table["mode"] = rng.choice(["L", "RGB"], len(table))
+    table["width"], table["height"] = rng.choice([8, 12, 16], len(table)), rng.choice([8, 10], len(table))
+    first = table.groupby("group").cumcount() == 0
+    pictures = rng.integers(0, 256, (len(table), *info["image_shape"]), dtype=np.uint8)
+    pictures[~first] = pictures[table.index[first]][
+        pd.Index(table.loc[first, "group"]).get_indexer(table.loc[~first, "group"])
+    ]
+    columns = ["sample", "label", "class", "group", "official_part", "source", "format", "mode", "width", "height"]
+    for folder, keep in (
+        (prepared, table["part"].notna()),
+        (split / "development", table["part"] != "test"),
+        (split / "test", table["part"] == "test"),
+    ):
+        folder.mkdir(parents=True)
+        rows = table[keep]
+        rows[[*columns, "sha256", *([] if folder == prepared else ["part"])]].to_csv(
+            folder / "samples.csv", index=False
+        )
+        np.save(folder / "images.npy", pictures[keep])
+        write_json(folder / "dataset.json", info)
+
+
+def write_search(folder: Path, experiment: str, info: dict[str, Any], n_trials: int = 12, seed: int = 0) -> None:
+    """Trial 0 is the baseline, 3 is pruned, 5 failed, the others complete."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    trials, curves = [], []
+    for number in range(n_trials):
+        state = {3: "pruned", 5: "failed"}.get(number, "complete")
+        model = "cnn" if number % 3 else "mlp"
+        score = float(rng.uniform(0.7, 0.97))
+        epochs = {"pruned": 2, "failed": 1}.get(state, 6)
+        trials.append(
+            {
+                "number": number,
+                "state": state,
+                "score": None if state == "failed" else score,
+                "seconds": round(float(rng.uniform(5, 20)), 2),
+                "epochs": epochs,
+                "run_id": hashlib.sha256(str(number).encode()).hexdigest()[:32],
+                "role": "search" if number else "baseline",
+                "model": model,
+                "lr": float(10 ** rng.uniform(-4, -1)),
+                "batch_size": int(rng.choice([64, 128, 256])),
+                "cnn.width": int(rng.choice([8, 16, 32])) if model == "cnn" else None,
+                "flip": bool(rng.random() < 0.5),
+                "epochs_planned": 6,
+            }
+        )
+        curves += [{"number": number, **row} for row in _curve(rng, epochs)]
+    pd.DataFrame(trials).astype({"cnn.width": "Int64"}).to_csv(folder / "trials.csv", index=False)
+    pd.DataFrame(curves).to_csv(folder / "curves.csv", index=False)
+    complete = [t for t in trials if t["state"] == "complete"]
+    best = max(complete, key=lambda t: t["score"])
+    write_json(
+        folder / "study.json",
+        {
+            "study": f"{experiment}@0123456789ab",
+            "experiment": experiment,
+            "dataset": info["name"],
+            "question": "Does a tuned network beat the practical's own recipe?",
+            "objective": "macro_f1",
+            "sampler": "tpe",
+            "pruner": "median",
+            "seed": 1,
+            "hashes": {"space": "a" * 64, "data": info["digest"], "code": "b" * 64},
+            "versions": {"python": "3.11.7", "torch": "2.15.0"},
+            "hardware": {"cpu": "Generated CPU", "cores": 2, "memory_gib": 8, "gpu": None},
+            "git": {"commit": "c" * 40, "dirty": True},
+            "n_trials": {"complete": len(complete), "pruned": 1, "failed": 1},
+            "best": {"number": best["number"], "score": best["score"]},
+            "baseline": {"number": 0, "score": trials[0]["score"]},
+            "seconds": 123.4,
+            "mlflow": {"experiment_id": "1", "run_id": "d" * 32},
+        },
+    )
+
+
+def _curve(rng: np.random.Generator, epochs: int) -> list[dict[str, float]]:
+    rows = []
+    for epoch in range(1, epochs + 1):
+        gap = float(np.exp(-epoch / 3) * rng.uniform(0.9, 1.1))
+        row = {"epoch": epoch}
+        for part, worse in (("train", 0.0), ("val", 0.05)):
+            row |= {
+                f"{part}_loss": gap + worse + (0.02 * epoch if worse else 0),
+                f"{part}_accuracy": 1 - gap / 2 - worse,
+                f"{part}_macro_f1": 1 - gap / 2 - worse * 1.1,
+            }
+        rows.append({**row, "lr": 0.01, "seconds": 0.5})
+    return rows
+
+
+def write_evaluate(
+    folder: Path,
+    experiment: str,
+    info: dict[str, Any],
+    *,
+    n_seeds: int = 3,
+    skill: tuple[float, float] = (4.0, 2.0),
+    seed: int = 0,
+) -> None:
+    """skill: how far the logit of the true class stands above the others, winner and baseline; 50 never errs."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    table = _samples(info, rng)
+    n_classes = len(info["classes"])
+    frames, curves, models = [], [], {}
+    for model, strength in zip(("winner", "baseline"), skill, strict=True):
+        runs = []
+        for k in range(n_seeds):
+            logits = rng.normal(0, 1.5, (len(table), n_classes))
+            logits[np.arange(len(table)), table["label"]] += strength
+            p = np.exp(logits - logits.max(axis=1, keepdims=True))
+            p /= p.sum(axis=1, keepdims=True)
+            frame = table[["sample", "group", "part", "label"]].copy()
+            frame.insert(0, "model", model)
+            frame.insert(1, "seed", 100 + k)
+            frame["predicted"] = p.argmax(axis=1)
+            frame[[f"p_{name}" for name in info["classes"]]] = p
+            frames.append(frame)
+            curves += [{"model": model, "seed": 100 + k, **row} for row in _curve(rng, 6)]
+            runs.append(
+                {
+                    "seed": 100 + k,
+                    "best_epoch": 5,
+                    "threshold": 0.4 if info["positive"] else None,
+                    "seconds": 12.5,
+                    "val_score": 0.9 + 0.01 * k,
+                }
+            )
+        config = {"model": "cnn", "lr": 0.01 if model == "winner" else 0.1, "epochs": 6}
+        models[model] = {"config": config, "parameters": 12_345, "runs": runs}
+    pd.concat(frames).to_csv(folder / "predictions.csv", index=False)
+    pd.DataFrame(curves).to_csv(folder / "curves.csv", index=False)
+    write_json(
+        folder / "metrics.json",
+        {
+            "experiment": experiment,
+            "dataset": info,
+            "objective": "macro_f1",
+            "models": models,
+            "min_sensitivity": 0.95,
+            "seconds": 67.8,
+            "hardware": {"cpu": "Generated CPU", "cores": 2, "memory_gib": 8, "gpu": None},
+            "versions": {"python": "3.11.7", "torch": "2.15.0"},
+        },
+    )
+
+
+def write_experiment(root: Path, experiment: str, info: dict[str, Any], **options: Any) -> tuple[Path, Path]:
+    """Returns the search and the evaluate folder."""
+    search, evaluate = root / "search" / experiment, root / "evaluate" / experiment
+    write_search(search, experiment, info)
+    write_evaluate(evaluate, experiment, info, **options)
+    return search, evaluate
+
+
+def big_info(images_per_part: dict[str, int]) -> dict[str, Any]:
+    """Ten classes, every image its own group: the size of a real experiment."""
+    info = dataset_info("big", [f"class {k}" for k in range(10)], [])
+    info["parts"] = {part: {"images": n, "groups": n} for part, n in images_per_part.items()}
+    info["counts"] |= dict.fromkeys(("images", "groups", "kept_images"), sum(images_per_part.values()))
+    return info

@@ -1,0 +1,185 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import binom, binomtest
+from sklearn.metrics import f1_score, roc_auc_score
+
+from pipeline import estimates
+from pipeline.estimates import Estimate, Operation
+from pipeline.metrics import confusion_matrix, scores
+
+TUTORIAL = Operation(sensitivity=147 / 150, specificity=148 / 150, n_diseased=150, n_healthy=150)
+PREVALENCE = 21.97
+
+
+def ends(estimate: Estimate) -> tuple[float | None, float | None]:
+    return estimate.low, estimate.high
+
+
+def test_golden_numbers() -> None:
+    result = estimates.screening(TUTORIAL, PREVALENCE)
+    assert (result.n_diseased, result.n_healthy) == pytest.approx((21.97, 99_978.03))
+    assert ends(result.sensitivity) == pytest.approx((0.9429, 0.9932), abs=5e-5)
+    assert ends(result.specificity) == pytest.approx((0.9527, 0.9963), abs=5e-5)
+    assert result.false_positives.value == pytest.approx(1_333, abs=0.5)
+    assert ends(result.false_positives_wilson) == pytest.approx((366, 4_730), abs=0.5)
+    assert ends(result.false_positives) == pytest.approx((162, 4_732), abs=0.5)
+    assert result.false_negatives.value == pytest.approx(0.44, abs=5e-3)
+    assert ends(result.false_negatives) == pytest.approx((0.15, 1.26), abs=5e-3)
+    assert result.ppv.value == pytest.approx(0.0159, abs=5e-5)
+    assert ends(result.ppv) == pytest.approx((0.0041, 0.0601), abs=5e-5)
+
+
+@pytest.mark.parametrize(("n", "at_most"), [(150, 1_977), (405, 737)])
+def test_no_false_positive_in_the_sample_is_not_none(n: int, at_most: int) -> None:
+    result = estimates.screening(Operation(147 / 150, 1.0, 150, n), PREVALENCE)
+    assert result.false_positives.value is None
+    assert result.false_positives.low is None
+    assert result.false_positives.high == pytest.approx(at_most, abs=0.5)
+    assert result.false_positives_wilson == result.false_positives
+    assert (result.ppv.value, result.ppv.high) == (None, None)
+    assert result.ppv.low is not None
+    assert 0 < result.ppv.low < 1
+    assert result.specificity == Estimate(1.0, pytest.approx(1 - at_most / 99_978.03, abs=1e-5), None)
+
+
+def test_no_missed_patient_in_the_sample_is_not_none() -> None:
+    result = estimates.screening(Operation(1.0, 148 / 150, 150, 150), PREVALENCE)
+    assert result.false_negatives == Estimate(None, None, pytest.approx(21.97 * (1 - 0.05 ** (1 / 150))))
+    assert (result.npv.value, result.npv.high) == (None, None)
+    assert result.npv.low is not None
+    assert result.npv.low > 0.999
+    assert result.ppv.value is not None  # the logit of the PPV needs only a false positive
+
+
+@pytest.mark.parametrize("operation", [Operation(a, b, 1, 1) for a in (0.0, 1.0) for b in (0.0, 1.0)])
+def test_a_single_patient_never_yields_certainty(operation: Operation) -> None:
+    result = estimates.screening(operation, PREVALENCE)
+    for name in ("false_positives", "false_negatives", "ppv", "npv"):
+        assert getattr(result, name).value is None, name
+
+
+def test_negatives_to_claim() -> None:
+    assert estimates.negatives_to_claim(100, 99_978.03) == 2_994
+    assert estimates.negatives_to_claim(22, 99_978.03) == 13_613
+
+
+@pytest.mark.parametrize("prevalence", [0, 100_000])
+def test_prevalence_guard(prevalence: float) -> None:
+    with pytest.raises(ValueError, match="prevalence_per_100k"):
+        estimates.screening(TUTORIAL, prevalence)
+
+
+def test_intervals_equal_scipy_on_random_tables() -> None:
+    rng = np.random.default_rng(0)
+    tables = [(x, n) for n in (1, 2, 3) for x in range(n + 1)]
+    tables += [(int(rng.integers(0, n + 1)), int(n)) for n in rng.integers(1, 5_000, 1_000)]
+    tables += [(x, n) for n in (10, 1_000) for x in (0, n)]
+    for x, n in tables:
+        test = binomtest(x, n)
+        assert_allclose(estimates.wilson(x, n), test.proportion_ci(method="wilson"), rtol=1e-9, atol=1e-12)
+        assert_allclose(estimates.clopper_pearson(x, n), test.proportion_ci(method="exact"), rtol=1e-8, atol=1e-12)
+
+
+def test_intervals_of_a_mean_rate_lie_between_those_of_whole_counts() -> None:
+    for interval in (estimates.wilson, estimates.clopper_pearson):
+        below, between, above = interval(7, 20), interval(7.4, 20), interval(8, 20)
+        assert below[0] < between[0] < above[0]
+        assert below[1] < between[1] < above[1]
+
+
+@pytest.mark.parametrize(("x", "n"), [(-1, 5), (6, 5), (0, 0)])
+def test_impossible_counts_are_refused(x: int, n: int) -> None:
+    for interval in (estimates.wilson, estimates.clopper_pearson):
+        with pytest.raises(ValueError, match="0 <= x <= n"):
+            interval(x, n)
+
+
+def test_the_sure_bound_is_the_one_sided_clopper_pearson_bound() -> None:
+    assert binom.cdf(149, 150, estimates.sure_bound(150)) == pytest.approx(0.95)
+
+
+def test_mcnemar_equals_scipy() -> None:
+    for b in range(12):
+        for c in range(12):
+            expected = binomtest(b, b + c, 0.5).pvalue if b + c else 1.0
+            assert estimates.mcnemar_exact(b, c) == pytest.approx(expected)
+
+
+def test_discordant_groups_count_once() -> None:
+    groups = np.array(["a", "a", "a", "b", "c", "d"])
+    first = np.array([True, True, False, True, False, True])
+    second = np.array([False, False, True, False, True, True])
+    assert estimates.discordant(first, second, groups) == (2, 1)  # a by two images to one, b; c; d even
+
+
+def test_holm_on_a_hand_worked_example() -> None:
+    assert_allclose(estimates.holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    assert_allclose(estimates.holm([0.5, 0.9]), [1.0, 1.0])
+
+
+def test_median_p_keeps_its_level_under_dependence() -> None:
+    assert estimates.median_p([0.01, 0.02, 0.03, 0.5, 0.9]) == pytest.approx(0.05)
+    assert estimates.median_p([0.2]) == pytest.approx(0.2)
+    rng = np.random.default_rng(0)
+    shared = rng.random(4_000)[:, None]
+    p = np.where(rng.random((4_000, 5)) < 0.7, shared, rng.random((4_000, 5)))
+    assert np.mean([estimates.median_p(row) <= 0.05 for row in p]) < 0.05
+
+
+def test_bootstrap_of_single_image_groups_has_the_binomial_spread() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 200)
+    predicted = np.where(np.arange(400) % 10 == 0, 1 - labels, labels)[None]
+    draws = estimates.bootstrap_confusions(labels, predicted, np.arange(400), 2, 4_000, rng)
+    assert draws.shape == (4_000, 1, 2, 2)
+    assert (draws.sum(axis=-1) == 200).all()  # stratified: each draw has as many of each class
+    accuracy = scores(draws)["accuracy"][:, 0]
+    assert accuracy.mean() == pytest.approx(0.9, abs=1e-3)
+    assert accuracy.std() == pytest.approx(np.sqrt(0.9 * 0.1 / 400), rel=0.05)
+
+
+def test_bootstrap_resamples_groups_not_images() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 200)
+    groups = np.arange(400) // 4
+    predicted = np.where(groups % 10 == 0, 1 - labels, labels)[None]
+    draws = estimates.bootstrap_confusions(labels, predicted, groups, 2, 4_000, rng)
+    assert scores(draws)["accuracy"].std() == pytest.approx(np.sqrt(0.9 * 0.1 / 100), rel=0.05)
+
+
+def test_bootstrap_draws_equal_resampled_rows() -> None:
+    """One group per class: every draw is the sample, whatever the group sizes."""
+    labels, groups = np.array([0, 0, 0, 1, 1]), np.array(["a", "a", "a", "b", "b"])
+    predicted = np.array([[0, 1, 0, 1, 1], [0, 0, 0, 0, 1]])
+    draws = estimates.bootstrap_confusions(labels, predicted, groups, 2, 7, np.random.default_rng(0))
+    assert_array_equal(draws, np.broadcast_to(confusion_matrix(labels, predicted, 2), (7, 2, 2, 2)))
+
+
+def test_bootstrap_interval_covers() -> None:
+    rng = np.random.default_rng(1)
+    labels = np.repeat([0, 1, 2], 60)
+    big = np.repeat([0, 1, 2], 100_000)
+    truth = f1_score(big, np.where(rng.random(big.size) < 0.8, big, 0), average="macro")
+    covered = 0
+    for _ in range(200):
+        predicted = np.where(rng.random(180) < 0.8, labels, 0)[None]
+        draws = estimates.bootstrap_confusions(labels, predicted, np.arange(180), 3, 400, rng)
+        low, high = estimates.percentile_interval(scores(draws)["macro_f1"][:, 0])
+        covered += low <= truth <= high
+    assert 0.90 <= covered / 200 <= 0.99
+
+
+def test_area_under_roc_equals_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        positive = np.concatenate([[True, False], rng.random(30) < 0.4])
+        score = np.round(rng.random(32), 1)
+        assert estimates.area_under_roc(positive, score) == pytest.approx(roc_auc_score(positive, score))
+
+
+def test_calibration_on_a_hand_worked_example() -> None:
+    confidence = np.array([0.95, 0.95, 1.0, 0.55])
+    rows, error = estimates.calibration(confidence, np.array([True, True, False, True]))
+    assert_allclose(rows, [[0.55, 1.0, 0.25], [0.9666667, 0.6666667, 0.75]], rtol=1e-6)
+    assert error == pytest.approx(0.25 * 0.45 + 0.75 * 0.3)
