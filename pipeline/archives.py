@@ -13,33 +13,28 @@ from pipeline.errors import DataError
 MAX_UNPACKED_BYTES = 512 << 20
 
 
-class BoundedGzip:
+class BoundedGzip(gzip.GzipFile):
     """A .gz file that refuses to grow beyond `limit` bytes, so that a bomb stops there and not in memory."""
 
     def __init__(self, path: Path, limit: int) -> None:
+        super().__init__(path)
         self._path, self._limit, self._left = path, limit, limit
-        self._stream = gzip.open(path)
 
-    def read(self, size: int) -> bytes:
-        data = self._stream.read(min(size, self._left + 1))
+    def read(self, size: int | None = -1) -> bytes:
+        wanted = self._left + 1 if size is None or size < 0 else min(size, self._left + 1)
+        data = super().read(wanted)
         self._left -= len(data)
         if self._left < 0:
             raise DataError(f"{self._path}: refused, unpacks to more than {self._limit} bytes")
         return data
-
-    def close(self) -> None:
-        self._stream.close()
 
 
 @contextmanager
 def bounded_gzip(path: Path, limit: int) -> Iterator[BoundedGzip]:
     """Raises DataError on a missing, damaged or overlong file, also for what is read inside the block."""
     try:
-        stream = BoundedGzip(path, limit)
-        try:
+        with BoundedGzip(path, limit) as stream:
             yield stream
-        finally:
-            stream.close()
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path}: damaged file: {error}") from error
     except OSError as error:
@@ -51,16 +46,15 @@ def members(path: Path, limit: int = MAX_UNPACKED_BYTES) -> Iterator[tuple[str, 
 
     Raises DataError on links, devices, absolute paths, `..`, and more than `limit` bytes.
     """
-    with bounded_gzip(path, limit) as stream:
+    with (
+        bounded_gzip(path, limit) as stream,
         # a name that is not UTF-8 must still be printable and fit into a table
-        tar = tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors="backslashreplace")
+        tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors="replace") as tar,
+    ):
         for member in tar:
             _refuse_hostile(path, member, limit)
-            if member.isdir():
-                continue
-            file = tar.extractfile(member)
-            assert file is not None
-            yield member.name.split("/", 1)[-1], file.read()
+            if not member.isdir() and (file := tar.extractfile(member)):
+                yield member.name.split("/", 1)[-1], file.read()
 
 
 def _refuse_hostile(path: Path, member: tarfile.TarInfo, limit: int) -> None:

@@ -15,20 +15,25 @@ def gather_batch(images: Tensor, rows: Tensor, config: Training, generator: torc
     images: (N, H, W, C) uint8; rows: (B,) int64. Returns (B, C, H, W) uint8, channels-last in memory.
     Pixels shifted in from outside mirror the border.
     """
-    if not config.flip and not config.shift:
+    if config.flip == "none" and not config.shift:
         return images[rows].permute(0, 3, 1, 2)
     n, (height, width) = len(rows), images.shape[1:3]
     y = torch.arange(height).expand(n, height)
     x = torch.arange(width).expand(n, width)
-    if config.flip:
-        flipped = torch.rand(n, 1, generator=generator) < 0.5
-        x = torch.where(flipped, width - 1 - x, x)
+    if config.flip != "none":
+        x = torch.where(_coins(n, generator), width - 1 - x, x)
+    if config.flip == "both":
+        y = torch.where(_coins(n, generator), height - 1 - y, y)
     if config.shift:
         y = y + _offsets(n, round(config.shift * height), generator)
         x = x + _offsets(n, round(config.shift * width), generator)
     y, x = (_mirror(at, size).to(images.device) for at, size in ((y, height), (x, width)))
     batch = images[rows[:, None, None], y[:, :, None], x[:, None, :]]  # (B, H, W, C)
     return batch.permute(0, 3, 1, 2)
+
+
+def _coins(n: int, generator: torch.Generator) -> Tensor:
+    return torch.rand(n, 1, generator=generator) < 0.5
 
 
 def _offsets(n: int, largest_px: int, generator: torch.Generator) -> Tensor:
@@ -52,3 +57,13 @@ def rotate_batch(batch: Tensor, largest_deg: float, generator: torch.Generator) 
     turn = torch.stack([torch.stack([cos, -sin * aspect, zero], 1), torch.stack([sin / aspect, cos, zero], 1)], 1)
     grid = F.affine_grid(turn, list(batch.shape), align_corners=False).to(batch.device)  # (B, H, W, 2)
     return F.grid_sample(batch, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def jitter_intensity(batch: Tensor, largest: float, generator: torch.Generator) -> Tensor:
+    """Each image scaled by a factor uniform in 1 ± largest and shifted by up to ± largest.
+
+    batch: (B, C, H, W) float32, train-normalised, so that 1 is one standard deviation. Returns the same shape.
+    """
+    changes = (torch.rand(2, len(batch), 1, 1, 1, generator=generator) * 2 - 1) * largest
+    scale, shift = changes.to(batch.device).unbind()
+    return batch * (1 + scale) + shift

@@ -48,28 +48,35 @@ def search(params: Any, experiment: str) -> None:
     dataset = params.experiments[experiment]
     file = Path("experiments") / f"{experiment}.yaml"
     development, out = DATA / "split" / dataset / "development", DATA / "search" / experiment
-    search.run(file, dataset, development, out, Path(), params.search)
+    search.run(file, dataset, development, out, _setup(params))
 
 
 def evaluate(params: Any, experiment: str) -> None:
     from pipeline.stages import evaluate
 
     found, split = DATA / "search" / experiment, DATA / "split" / params.experiments[experiment]
-    evaluate.run(found, split, DATA / "evaluate" / experiment, Path(), params.search, params.evaluate)
+    settings = params.evaluate
+    out = DATA / "evaluate" / experiment
+    evaluate.run(found, split, out, _setup(params), settings.n_seeds, settings.min_sensitivity)
+
+
+def _setup(params: Any) -> Any:
+    from pipeline.workers import Setup
+
+    return Setup(Path(), params.search.workers, params.search.threads, params.search.tracking_uri)
 
 
 def report(params: Any, experiment: str) -> None:
     from pipeline.stages import report
 
-    settings = params.report
-    folders = DATA / "search" / experiment, DATA / "evaluate" / experiment, REPORTS / experiment
-    report.run(experiment, *folders, settings.screening, settings.bootstrap_draws, settings.seed)
+    found, scored = DATA / "search" / experiment, DATA / "evaluate" / experiment
+    report.run(found, scored, REPORTS / experiment, DATA / "report" / experiment, params.report)
 
 
 def summary(params: Any) -> None:
     from pipeline.stages import summary
 
-    summary.run({name: REPORTS / name for name in params.experiments}, REPORTS)
+    summary.run(list(params.experiments), DATA / "report", REPORTS)
 
 
 STAGES: dict[str, tuple[Callable[..., None], str]] = {
@@ -99,8 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from pipeline.config import read_params
     from pipeline.errors import InputError, PipelineError
+    from pipeline.params import read_params
 
     try:
         params = read_params(Path("params.yaml"))

@@ -1,4 +1,4 @@
-"""What a user writes: params.yaml, and the training configuration that experiments draw from.
+"""YAML as a user writes it, checked against a schema, and the schema of one training.
 
 YAML 1.2 is read node by node, so that every problem of a file is reported at once with its line,
 and so that no tag, alias or duplicate key can mean something the reader of the file does not see.
@@ -109,7 +109,8 @@ def _scalar(node: ScalarNode, key: Key, document: Document) -> Scalar | None:
     if tag == "bool":
         return text.lower() == "true"
     if tag == "int":
-        return int(text.replace("_", ""), 0) if text.lstrip("+-0") else 0
+        prefixed = text.lstrip("+-")[:2].lower() in ("0x", "0o", "0b")
+        return int(text, 0 if prefixed else 10)  # 007 is seven
     if tag == "float":
         return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
     if tag != "str":
@@ -188,15 +189,18 @@ class Training(Strict):
     model: str = Field(description="registered model, or timm:<name>")
     lr: Annotated[Number, Field(gt=0, le=100, description="peak learning rate")]
     batch_size: Annotated[int, Field(ge=1, description="images per step")]
-    epochs: Annotated[int, Field(ge=1, le=10_000, description="passes over the training part")]
+    n_epochs: Annotated[int, Field(ge=1, le=10_000, description="passes over the training part")]
     optimizer: Literal["sgd", "adam", "adamw"] = Field("adamw", description="sgd is SGD with Nesterov momentum")
     momentum: Annotated[Number, Field(ge=0, lt=1, description="of sgd; the other optimizers ignore it")] = 0.9
     weight_decay: Annotated[Number, Field(ge=0, le=10, description="not applied to biases and norms")] = 0.0
     schedule: Literal["constant", "cosine", "one_cycle"] = Field("constant", description="learning rate over steps")
     label_smoothing: Annotated[Number, Field(ge=0, lt=1, description="share of the target spread evenly")] = 0.0
     class_weights: bool = Field(False, description="weigh the loss by inverse class frequency")
-    flip: bool = Field(False, description="mirror left-right with probability 1/2")
+    flip: Literal["none", "horizontal", "both"] = Field(
+        "none", description="mirror along these axes, each with probability 1/2"
+    )
     shift: Annotated[Number, Field(ge=0, le=0.5, description="largest shift, share of the image side")] = 0.0
+    intensity: Annotated[Number, Field(ge=0, le=1, description="largest change of contrast and brightness, SDs")] = 0.0
     rotate_deg: Annotated[Number, Field(ge=0, le=180, description="largest rotation, degrees")] = 0.0
     precision: Literal["float32", "bfloat16"] = Field("float32", description="of products; weights stay float32")
 
@@ -213,86 +217,3 @@ def split_flat(flat: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[
         if dot:
             options.setdefault(family, {})[option] = value
     return training, options
-
-
-class Download(Strict):
-    mirrors: list[str] = Field(
-        [], description="folders or http(s) URLs, asked in order, before $DATA_MIRROR and the public URL"
-    )
-    timeout_s: Annotated[Number, Field(gt=0, description="seconds without a byte before a source is given up")] = 30.0
-    retries: Annotated[int, Field(ge=0, description="further attempts per source")] = 3
-
-
-class Prepare(Strict):
-    image_px: Annotated[int, Field(ge=4, le=1024, description="side of the prepared square image, pixels")]
-    near_duplicate_bits: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="largest Hamming distance of two perceptual hashes in one group; null: equal pixels only"
-    )
-    hash_size: Annotated[int, Field(ge=4, le=32, description="perceptual hash of hash_size**2 bits")] = 8
-
-
-class Split(Strict):
-    seed: Annotated[int, Field(ge=0)]
-    val: Annotated[
-        Number, Field(gt=0, lt=1, description="share of images; of the official train part where there is one")
-    ]
-    test: Annotated[Number, Field(ge=0, lt=1, description="share of images; 0 where the official test part is kept")]
-
-
-class Search(Strict):
-    workers: Annotated[int, Field(ge=1, description="trials trained at the same time")] = 1
-    threads: Annotated[int, Field(ge=1, description="CPU threads per trial")] = 2
-    tracking_uri: str | None = Field(None, description="MLflow server; null: sqlite file mlflow.db in the repository")
-
-
-class Evaluate(Strict):
-    n_seeds: Annotated[int, Field(ge=1, description="fresh retrainings of winner and of baseline")] = 5
-    min_sensitivity: Annotated[
-        Number, Field(gt=0, le=1, description="on val: the threshold is the one of largest specificity that keeps it")
-    ] = 0.95
-
-
-class Screening(Strict):
-    n_screened: Annotated[int, Field(ge=1)] = 100_000
-    prevalence_per_100k: Annotated[Number, Field(gt=0, lt=100_000)] = 21.97
-    prevalence_source: str
-    other_prevalences: dict[str, Annotated[Number, Field(gt=0, lt=100_000)]] = Field(
-        {}, description="label with source -> per 100,000"
-    )
-
-
-class Report(Strict):
-    seed: Annotated[int, Field(ge=0)] = 1
-    bootstrap_draws: Annotated[int, Field(ge=2000)] = 2000
-    screening: Screening
-
-
-class Params(Strict):
-    """params.yaml."""
-
-    datasets: list[str]
-    experiments: dict[str, str] = Field(description="name of a file in experiments/ -> its data set")
-    download: Download
-    prepare: dict[str, Prepare]
-    split: dict[str, Split]
-    search: Search
-    evaluate: Evaluate
-    report: Report
-
-
-def read_params(path: Path) -> Params:
-    """Raises ConfigError with every problem of the file."""
-    document = read_yaml(path)
-    params = validate(document, Params, document.values)
-    if params:
-        for section, items in (("prepare", params.prepare), ("split", params.split)):
-            for name in set(params.datasets) - set(items):
-                document.problem((section,), f"the data set {name!r} of `datasets` is missing; add `{section}.{name}`")
-        for name, dataset in params.experiments.items():
-            if dataset not in params.datasets:
-                document.problem(
-                    ("experiments", name), f"must be one of `datasets`, got {dataset!r}", params.datasets, dataset
-                )
-    document.check()
-    assert params
-    return params

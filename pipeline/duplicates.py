@@ -11,7 +11,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
-BLOCK_ROWS = 1024  # of the all-pairs product: 1024 x 60,000 float32 are 245 MB
+BLOCK_ROWS = 2048  # side of a tile of the all-pairs product: 16 MB of float32
 OVERSAMPLING = 4  # side of the picture that is transformed, in hash sides; as imagehash.phash has it
 
 
@@ -27,24 +27,24 @@ def group_rows(images: NDArray[np.uint8], near_duplicate_bits: int | None, hash_
     edges = [np.stack([np.arange(len(images)), first])]  # (2, E)
     if near_duplicate_bits is not None:
         distinct = np.unique(first)
-        hashes, mirrored = perceptual_hashes(images[distinct], hash_size)
-        edges += [distinct[pairs] for pairs in near_pairs(hashes, hashes, near_duplicate_bits)]
-        # most healthy slices of brain_mri were published a second time as their mirror image
-        edges += [distinct[pairs] for pairs in near_pairs(hashes, mirrored, near_duplicate_bits)]
+        hashes, *mirrored = perceptual_hashes(images[distinct], hash_size)
+        # brain_mri holds most slices again as their mirror image, left to right and top to bottom
+        for other in (hashes, *mirrored):
+            edges += [distinct[pairs] for pairs in near_pairs(hashes, other, near_duplicate_bits)]
     a, b = np.concatenate(edges, axis=1)
     graph = coo_matrix((np.ones(len(a), np.bool_), (a, b)), shape=(len(images), len(images)))
     return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
-def perceptual_hashes(images: NDArray[np.uint8], hash_size: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def perceptual_hashes(images: NDArray[np.uint8], hash_size: int) -> list[NDArray[np.bool_]]:
     """The hash of imagehash.phash, many pictures at a time.
 
-    images: (N, H, W, C) of 1 or 3 channels. Returns (N, hash_size**2) of the pictures and of their mirror images:
-    which of the lowest cosine frequencies lie above their median.
+    images: (N, H, W, C) of 1 or 3 channels. Returns four arrays (N, hash_size**2), of the pictures as they are,
+    mirrored left to right, top to bottom, and both: which of the lowest cosine frequencies lie above their median.
     """
     side = hash_size * OVERSAMPLING
     squeezed = images[..., 0] if images.shape[-1] == 1 else images
-    hashes, mirrored = [], []
+    hashes: list[list[NDArray[np.bool_]]] = [[], [], [], []]
     for start in tqdm(range(0, len(images), BLOCK_ROWS), desc="perceptual hash", disable=None):
         small = np.stack(
             [
@@ -53,10 +53,12 @@ def perceptual_hashes(images: NDArray[np.uint8], hash_size: int) -> tuple[NDArra
             ]
         ).astype(np.float64)  # (block, side, side)
         low = dct(dct(small, axis=1)[:, :hash_size], axis=2)[:, :, :hash_size]
-        hashes.append(_above_median(low))
-        low[:, :, 1::2] *= -1  # mirroring turns the sign of the odd horizontal frequencies
-        mirrored.append(_above_median(low))
-    return np.concatenate(hashes), np.concatenate(mirrored)
+        # mirroring turns the sign of the odd frequencies along its axis
+        odd = np.where(np.arange(hash_size) % 2, -1, 1)
+        mirrors = (1, odd[None, :], odd[:, None], odd[:, None] * odd[None, :])
+        for blocks, mirror in zip(hashes, mirrors, strict=True):
+            blocks.append(_above_median(low * mirror))
+    return [np.concatenate(blocks) for blocks in hashes]
 
 
 def _above_median(values: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -66,15 +68,17 @@ def _above_median(values: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def near_pairs(a: NDArray[np.bool_], b: NDArray[np.bool_], max_bits: int) -> Iterator[NDArray[np.int64]]:
-    """a, b: (N, B). Yields (2, pairs) of i < j where a[i] and b[j] differ in at most max_bits bits, block by block."""
-    n_bits = a.shape[1]
+    """a, b: (N, B). Yields (2, pairs) of i < j where a[i] and b[j] differ in at most max_bits bits, tile by tile."""
+    least = a.shape[1] - 2 * max_bits  # the product of two rows of signs is B - 2 x differing bits
     signs_a, signs_b = (np.where(x, np.float32(1), np.float32(-1)) for x in (a, b))
-    for start in range(0, len(a), BLOCK_ROWS):
-        # the product of two rows of signs is B - 2 x differing bits
-        products = signs_a[start : start + BLOCK_ROWS] @ signs_b[start:].T  # (block, N - start)
-        i, j = np.nonzero(products >= n_bits - 2 * max_bits)
-        later = i < j
-        yield np.stack([i[later], j[later]]).astype(np.int64) + start
+    for top in range(0, len(a), BLOCK_ROWS):
+        for left in range(top, len(a), BLOCK_ROWS):
+            products = signs_a[top : top + BLOCK_ROWS] @ signs_b[left : left + BLOCK_ROWS].T
+            if products.max() < least:  # most tiles hold no pair, and this is cheaper than looking for one
+                continue
+            i, j = np.nonzero(products >= least)
+            pairs = np.stack([i + top, j + left]).astype(np.int64)
+            yield pairs[:, pairs[0] < pairs[1]]
 
 
 def group_names(groups: NDArray[np.int64], sha256s: Sequence[str]) -> list[str]:

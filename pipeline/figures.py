@@ -4,11 +4,12 @@ Colours are those of Okabe and Ito (2008), told apart by colour-blind readers; t
 Figures are drawn without pyplot, so nothing global is touched and nothing has to be closed.
 """
 
+import contextlib
 import functools
 import io
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -30,7 +31,7 @@ BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#
 PART_COLORS = {"train": BLUE, "val": ORANGE, "test": GREEN}
 MODEL_COLORS = {"winner": BLUE, "baseline": ORANGE}
 STATE_COLORS = {"complete": BLUE, "pruned": PINK, "failed": GREY}
-WIDTH_IN, DPI = 7.2, 144
+WIDTH_IN, DPI = 6.4, 160
 
 STYLE: dict[Any, Any] = {
     "figure.dpi": DPI,
@@ -51,10 +52,18 @@ STYLE: dict[Any, Any] = {
 P = ParamSpec("P")
 
 
+@contextlib.contextmanager
+def _style() -> Iterator[None]:
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        # a name in a script the font lacks shows boxes here and its letters in the page's text
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     @functools.wraps(draw)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with mpl.rc_context(STYLE):
+        with _style():
             return draw(*args, **kwargs)
 
     return wrapper
@@ -63,9 +72,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 def png(figure: Figure) -> bytes:
     """The same numbers give the same bytes under the same versions."""
     out = io.BytesIO()
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
-        # a name in a script the font lacks shows boxes here and its letters in the page's text
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    with _style():
         figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
     return out.getvalue()
 
@@ -84,28 +91,29 @@ def short(name: str, n: int = 18) -> str:
 def confusion(matrices: Mapping[str, NDArray[Any]], classes: Sequence[str]) -> Figure:
     """matrices: title -> (K, K) counts, rows are the truth. Colour and percentage: share of the row."""
     k, n = len(classes), len(matrices)
-    side = WIDTH_IN / n if n > 1 else min(WIDTH_IN, 2.2 + 0.62 * k)
-    figure, axes = canvas(side + 0.35, 1, n)
     names = [short(name, 12) for name in classes]
+    room_in = 0.09 * max(map(len, names))  # what the names take of either side
+    level = room_in < (WIDTH_IN - 0.3 - room_in) / n / k
+    figure, axes = canvas((WIDTH_IN - 0.3 - room_in) / n + (0.75 if level else 0.75 + 0.65 * room_in), 1, n)
     for i, (axis, (title, counts)) in enumerate(zip(axes[0], matrices.items(), strict=True)):
         totals = counts.sum(axis=1, keepdims=True)
         share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
         text = [[_cell(counts[r, c], share[r, c]) for c in range(k)] for r in range(k)]
-        size = 10 if k <= 3 else 9 if k <= 5 else 8
+        size = 8.5 if k > 5 else 10 if n > 1 else 13
         # the square root makes a row share of 1 % visible beside one of 99 %
         sns.heatmap(
             share, ax=axis, annot=text, fmt="", cmap="Blues", norm=PowerNorm(0.5, 0, 1), cbar=False, square=True,
             linewidths=1, annot_kws={"fontsize": size}, xticklabels=names, yticklabels=names if i == 0 else False,
         )  # fmt: skip
         axis.set(title=title, xlabel="predicted", ylabel="truth" if i == 0 else "")
-        axis.tick_params(axis="x", rotation=0 if k <= 3 and max(map(len, names)) < 9 else 40, length=0)
+        axis.tick_params(axis="x", rotation=0 if level else 40, length=0)
         axis.tick_params(axis="y", rotation=0, length=0)
     return figure
 
 
 def _cell(count: float, share: float) -> str:
     if count == 0:
-        return "0"
+        return ""
     number = f"{count:,.0f}" if count >= 100 or float(count).is_integer() else f"{count:.1f}"
     percent = (
         "100 %"
@@ -173,7 +181,7 @@ def _trial_points(axis: Axes, trials: pd.DataFrame, x: pd.Series, size: float = 
 
 @styled
 def slices(trials: pd.DataFrame, parameters: Sequence[str], objective: str) -> Figure:
-    """The score over each parameter, one panel each; numbers that span a factor of 20 on a log axis."""
+    """The score over each parameter, one panel each; numbers that span a factor of 10 on a log axis."""
     columns = min(3, len(parameters))
     rows = math.ceil(len(parameters) / columns)
     figure, axes = canvas(2.35 * rows + 0.2, rows, columns, sharey=True)
@@ -183,7 +191,7 @@ def slices(trials: pd.DataFrame, parameters: Sequence[str], objective: str) -> F
         values = shown[name]
         if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
             x = values.astype(float)
-            if x.min() > 0 and x.max() / x.min() >= 20:
+            if x.min() > 0 and x.max() / x.min() >= 10:
                 axis.set_xscale("log")
                 axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
                 axis.xaxis.set_minor_formatter(NullFormatter())
@@ -263,7 +271,7 @@ def operating_curve(
         axis.plot(sensitivity, n_healthy * (1 - specificity), color=BLUE, lw=1, alpha=0.55, label=label)
     for i, (se, sp) in enumerate(points):
         label = "at its frozen threshold" if i == 0 else None
-        axis.plot(se, n_healthy * (1 - sp), "D", color=ORANGE, ms=7, mec="white", label=label)
+        axis.plot(se, n_healthy * (1 - sp), "D", color=ORANGE, ms=7, mec="white", label=label, clip_on=False, zorder=3)
     # linear below one expected person: a curve may touch 0
     smallest = min(
         (n_healthy * float((1 - line[line < 1]).min()) for _, line in curves if (line < 1).any()), default=1.0
@@ -271,8 +279,8 @@ def operating_curve(
     axis.set_yscale("symlog", linthresh=smallest)
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
-    floor = min(0.5, *(p[0] for p in points)) if points else 0.5
-    axis.set(xlabel="sensitivity", ylabel=f"false positives per {n_screened:,}", xlim=(floor - 0.02, 1.005))
+    floor = max(0.0, min(se for se, _ in points) - 0.1)
+    axis.set(xlabel="sensitivity", ylabel=f"false positives per {n_screened:,}", xlim=(floor, 1.005))
     axis.set_ylim(bottom=0)
     axis.legend(fontsize=9, loc="upper left")
     return figure
@@ -280,7 +288,7 @@ def operating_curve(
 
 @styled
 def ppv_over_prevalence(
-    prevalences: NDArray[Any], ppv: Sequence[Estimate], marked: Mapping[str, float], main: float
+    prevalences: NDArray[Any], ppv: Sequence[Estimate], marked: Iterable[float], main: float
 ) -> Figure:
     """PPV with its interval, or its lower bound where the sample gives no more. prevalences: per 100,000."""
     figure, axes = canvas(3.6)
@@ -294,12 +302,14 @@ def ppv_over_prevalence(
     elif np.isfinite(low).any():
         axis.plot(prevalences, low, color=BLUE, lw=2.2, ls="--", label="PPV is at least")
         axis.fill_between(prevalences, low, 1, color=BLUE, alpha=0.12, lw=0)
-    for label, prevalence in marked.items():
+    for prevalence in marked:
         strong = prevalence == main
         axis.axvline(prevalence, color=ORANGE if strong else GREY, lw=1.6 if strong else 1, ls="-" if strong else ":")
+        side = "right" if strong else "left"
         axis.annotate(
-            f"{prevalence:g}", (prevalence, 1.0), xycoords=("data", "axes fraction"), xytext=(2, -11),
-            textcoords="offset points", fontsize=8.5, color=ORANGE if strong else "#555555", gid=label,
+            f"{prevalence:g}", (prevalence, 1.0), xycoords=("data", "axes fraction"), textcoords="offset points",
+            xytext=(-3 if strong else 3, -3), ha=side, va="top", rotation=90, fontsize=8.5,
+            color=ORANGE if strong else "#555555",
         )  # fmt: skip
     axis.set_xscale("log")
     axis.set_yscale("log")
@@ -318,9 +328,9 @@ def leaderboard(rows: Sequence[tuple[str, Estimate, float]], label: str) -> Figu
     axis = axes[0, 0]
     for y, (_, winner, baseline) in enumerate(rows):
         ends = [winner.value if end is None else end for end in (winner.low, winner.high)]
-        axis.plot(ends, [y, y], color=BLUE, lw=2.4, solid_capstyle="butt")
-        axis.plot(winner.value, y, "D", color=BLUE, ms=7, mec="white", label="winner" if y == 0 else None)
-        axis.plot(baseline, y, "o", color=ORANGE, ms=6.5, mec="white", label="baseline" if y == 0 else None)
+        axis.plot(ends, [y, y], "|-", color=BLUE, lw=1.6, ms=13, mew=1.6)
+        axis.plot(winner.value, y, "D", color=BLUE, ms=5, label="winner" if y == 0 else None)
+        axis.plot(baseline, y, "o", color=ORANGE, ms=5.5, label="baseline" if y == 0 else None)
     axis.set_yticks(range(len(rows)), [short(name, 28) for name, _, _ in rows])
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))

@@ -19,7 +19,7 @@ def write_page(path: Path, template: str, **content: Any) -> None:
     environment.filters |= {
         "percent": percent, "count": count, "number": number, "p_value": p_value, "duration": duration,
         "cell": cell, "data_uri": data_uri, "percent_estimate": percent_estimate, "count_estimate": count_estimate,
-        "points_estimate": points_estimate,
+        "points_estimate": points_estimate, "method": method, "dictlabels": dict_labels,
     }  # fmt: skip
     write_text(path, environment.get_template(f"{template}.jinja").render(**content))
 
@@ -73,6 +73,16 @@ def cell(value: Any) -> str:
     return str(value)
 
 
+def method(value: Any) -> str:
+    """Name of a sampler or pruner, alone or with its options."""
+    return str(value["name"] if isinstance(value, dict) else value)
+
+
+def dict_labels(counts: dict[str, int]) -> list[list[str]]:
+    """Rows of a table from counts by name."""
+    return [[name.replace("_", " "), f"{n:,}"] for name, n in counts.items()]
+
+
 def _with_ends(estimate: Estimate, show: Any, unit: str = "") -> str:
     low, high = (None if end is None else show(end).removesuffix(unit) for end in (estimate.low, estimate.high))
     if low is not None and high is not None and estimate.value is not None:
@@ -80,7 +90,7 @@ def _with_ends(estimate: Estimate, show: Any, unit: str = "") -> str:
     bound = f"at least {low}{unit}" if low is not None else f"at most {high}{unit}" if high is not None else None
     if estimate.value is None:
         return bound or "cannot be estimated"
-    return f"{show(estimate.value)} ({bound})" if bound else show(estimate.value)
+    return f"{show(estimate.value)} ({bound or 'no interval'})"
 
 
 def percent_estimate(estimate: Estimate, digits: int = 1) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.errors import DataError
 
@@ -42,7 +42,7 @@ def read_picture(data: bytes, px: int) -> Picture:
             return _to_grey(image, px)
     except DataError:
         raise
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise DataError(f"not a {', '.join(FORMATS)} file") from error
     except Exception as error:  # a damaged file makes Pillow raise OSError, SyntaxError, ValueError, struct.error, ...
         raise DataError(f"cannot be decoded: {error or type(error).__name__}") from error
@@ -69,4 +69,4 @@ def _one_channel(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
-    return image.convert("RGB").convert("L") if image.mode not in ("1", "L") else image.convert("L")
+    return image.convert("L")

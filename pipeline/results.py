@@ -95,8 +95,8 @@ def read_evaluation(folder: Path) -> Evaluation:
                 reason = f"{model}, {part}: {index.size} rows for {n_runs} seeds"
                 raise DataError(f"{folder / 'predictions.csv'} is incomplete; run evaluate again", [reason])
             stack = {name: values[index].reshape(n_runs, -1) for name, values in columns.items()}
-            shared.setdefault("sample", stack["sample"][0])
-            if not (stack["sample"] == shared["sample"]).all():
+            samples = shared.setdefault("sample", stack["sample"][0])
+            if stack["sample"].shape[1] != samples.size or (stack["sample"] != samples).any():
                 reason = f"{model}, {part}: not the same images under every seed and model"
                 raise DataError(f"{folder / 'predictions.csv'} does not fit together; run evaluate again", [reason])
             shared |= {"label": stack["label"][0], "group": stack["group"][0]}

@@ -8,6 +8,7 @@ is seeded by slot, so that an interrupted search ends with the trials of an unin
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -37,8 +38,6 @@ MAX_EQUAL_FAILURES = 5  # in a row: then the experiment is at fault, not the dra
 STATE = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-# conditional spaces need `group`, which Optuna still calls experimental
-warnings.filterwarnings("ignore", "Argument ``group`` is an experimental", ExperimentalWarning)
 
 
 def study_name(experiment: Experiment, hashes: dict[str, str]) -> str:
@@ -99,9 +98,11 @@ def search(
             bar.update(experiment.trials - len(open_slots) - bar.n)
             batch: list[_Running] = []
             try:
-                for slot in open_slots[: executor.n_workers]:
+                # batches are the same slots however often the search was stopped in between
+                first = open_slots[0] - open_slots[0] % executor.n_workers
+                for slot in (s for s in open_slots if s < first + executor.n_workers):
                     batch.append(_ask(study, experiment, slot, tracker))  # noqa: PERF401 - what was asked must be closed
-                _train(batch, experiment, development, executor, tracker, bar)
+                _train(batch, _before(study, first), experiment, development, executor, tracker, bar)
             except BaseException:
                 for running in batch:
                     _close(running, Failed("interrupted"), "interrupted", tracker)
@@ -172,11 +173,24 @@ def _ask(study: optuna.Study, experiment: Experiment, slot: int, tracker: Tracke
     return _Running(trial, slot, role, config, run_id, [])
 
 
+def _before(study: optuna.Study, first: int) -> optuna.Study:
+    """The complete trials of earlier batches, as a study: all that a pruner may look at.
+
+    Those of the same batch would make pruning depend on where a search was stopped.
+    """
+    view = optuna.create_study(direction="maximize")
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    view.add_trials([trial for trial in complete if trial.user_attrs["slot"] < first])
+    return view
+
+
 def _sampler(experiment: Experiment, slot: int) -> BaseSampler:
     seed = derive_seed(experiment.seed, "sampler", slot)
     if experiment.sampler.name == "random":
         return RandomSampler(seed)
-    return TPESampler(n_startup_trials=experiment.sampler.startup_trials, multivariate=True, group=True, seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # conditional spaces need `group`
+        return TPESampler(n_startup_trials=experiment.sampler.startup_trials, multivariate=True, group=True, seed=seed)
 
 
 def _suggest(trial: Trial, leaf: Leaf) -> Scalar:
@@ -193,6 +207,7 @@ def _seed(experiment: Experiment, slot: int) -> int:
 
 def _train(
     batch: list[_Running],
+    earlier: optuna.Study,
     experiment: Experiment,
     development: Path,
     executor: LocalExecutor,
@@ -207,9 +222,13 @@ def _train(
         score = float(getattr(epoch, f"val_{experiment.objective}"))
         tracker.log_epoch(running.run_id, epoch)
         running.trial.report(score, epoch.epoch)
-        bar.set_postfix_str(f"trial {running.trial.number} epoch {epoch.epoch} {experiment.objective} {score:.4f}", refresh=False)
+        bar.set_postfix_str(
+            f"trial {running.trial.number} epoch {epoch.epoch} {experiment.objective} {score:.4f}", refresh=False
+        )
         # the baseline is what the winner is compared with: it is always trained to its end
-        return running.role == "baseline" or not running.trial.should_prune()
+        study = running.trial.study
+        frozen = study.get_trials(deepcopy=False)[running.trial.number]
+        return running.role == "baseline" or not study.pruner.prune(earlier, frozen)
 
     jobs = [Job(r.config, development, _seed(experiment, r.slot), experiment.objective) for r in batch]
     results = executor.run(jobs, on_epoch)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 
-from pipeline.augmentation import gather_batch, rotate_batch
+from pipeline.augmentation import gather_batch, jitter_intensity, rotate_batch
 from pipeline.config import Flat, Training, split_flat
 from pipeline.data import Samples
 from pipeline.errors import TrainingError
@@ -74,14 +74,14 @@ class Trainer:
         if len(self.labels) % self.config.batch_size == 1 and self.n_steps > 1:
             self.n_steps -= 1
         self.optimizer = _optimizer(self.model, self.config)
-        self.schedule = _schedule(self.optimizer, self.config, self.n_steps * self.config.epochs)
+        self.schedule = _schedule(self.optimizer, self.config, self.n_steps * self.config.n_epochs)
 
     def epochs(self) -> Iterator[Epoch]:
         """Raises TrainingError with epoch and step where the loss stops being finite."""
         n_classes = self.description["shapes"]["n_classes"]
         weights = class_weights(self.labels, n_classes) if self.config.class_weights else None
         criterion = nn.CrossEntropyLoss(weights, label_smoothing=self.config.label_smoothing)
-        for epoch in range(1, self.config.epochs + 1):
+        for epoch in range(1, self.config.n_epochs + 1):
             start = time.perf_counter()
             with torch.random.fork_rng():
                 torch.manual_seed(derive_seed(self.seed, "dropout", epoch))
@@ -114,6 +114,8 @@ class Trainer:
             batch = normalise(gather_batch(self.images, rows, self.config, generator), self.description)
             if self.config.rotate_deg:
                 batch = rotate_batch(batch, self.config.rotate_deg, generator)
+            if self.config.intensity:
+                batch = jitter_intensity(batch, self.config.intensity, generator)
             labels = self.labels[rows]
             with _autocast(self.device, self.config.precision):
                 logits = self.model(batch)  # (B, K)
@@ -157,7 +159,7 @@ def predict(model: nn.Module, description: Mapping[str, Any], images: np.ndarray
     model.eval()
     parts = []
     for start in range(0, len(images), EVAL_BATCH):
-        batch = torch.from_numpy(np.ascontiguousarray(images[start : start + EVAL_BATCH])).to(device)
+        batch = torch.from_numpy(np.array(images[start : start + EVAL_BATCH])).to(device)
         with _autocast(device, description["precision"]):
             logits = model(normalise(batch.permute(0, 3, 1, 2), description))
         parts.append(logits.float().softmax(1).cpu().numpy())

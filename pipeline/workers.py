@@ -23,6 +23,16 @@ from pipeline.training import Epoch
 
 
 @dataclass(frozen=True)
+class Setup:
+    """Where and how trainings run here; decides how fast they are, not what they find."""
+
+    root: Path  # where mlflow.db, mlartifacts/ and .state/ stand
+    workers: int  # trainings side by side
+    threads: int  # of the CPU, per training
+    tracking_uri: str | None  # an MLflow server; None: mlflow.db at the root
+
+
+@dataclass(frozen=True)
 class Job:
     """One training. weights: where to write those of the best epoch, or None."""
 

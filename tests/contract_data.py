@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.data import Samples, write_samples
 from pipeline.files import write_json
 
 HOSTILE = ["<script>alert(1)</script>", "=1+1", "naïve $x$ & co"]
@@ -81,13 +82,8 @@ def write_split(prepared: Path, split: Path, info: dict[str, Any], seed: int = 0
         (split / "development", table["part"] != "test"),
         (split / "test", table["part"] == "test"),
     ):
-        folder.mkdir(parents=True)
-        rows = table[keep]
-        rows[[*columns, "sha256", *([] if folder == prepared else ["part"])]].to_csv(
-            folder / "samples.csv", index=False
-        )
-        np.save(folder / "images.npy", pictures[keep])
-        write_json(folder / "dataset.json", info)
+        names = [*columns, "sha256", *([] if folder == prepared else ["part"])]
+        write_samples(folder, Samples(pictures[keep], table.loc[keep, names], info))
 
 
 def write_search(folder: Path, experiment: str, info: dict[str, Any], n_trials: int = 12, seed: int = 0) -> None:
@@ -130,8 +126,8 @@ def write_search(folder: Path, experiment: str, info: dict[str, Any], n_trials: 
             "dataset": info["name"],
             "question": "Does a tuned network beat the practical's own recipe?",
             "objective": "macro_f1",
-            "sampler": "tpe",
-            "pruner": "median",
+            "sampler": {"name": "tpe", "startup_trials": 4},
+            "pruner": {"name": "median", "startup_trials": 3},
             "seed": 1,
             "hashes": {"space": "a" * 64, "data": info["digest"], "code": "b" * 64},
             "versions": {"python": "3.11.7", "torch": "2.15.0"},

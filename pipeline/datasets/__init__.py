@@ -4,7 +4,7 @@ One spec per data set, one file per family; `SPECS` is the registry.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +58,7 @@ class DatasetSpec:
     medical: bool = False
     native_px: int | None = None
     """side of the published pixels; None: image files of many sizes, resized to one grey channel"""
-    keeps_official_test: bool = field(default=False)
+    keeps_official_test: bool = False
     """True: the published test part is the test part. False: everything is pooled and split by group"""
 
     def expected_digests(self) -> dict[str, str]:
@@ -84,7 +84,9 @@ def find_spec(name: str) -> DatasetSpec:
 def check_digests(spec: DatasetSpec, found: Mapping[str, str]) -> list[str]:
     """One line per digest in `found` that is not the published one."""
     expected = spec.expected_digests()
-    return [f"{name}: sha256 must be {expected[name]}, got {got}" for name, got in found.items() if got != expected[name]]
+    return [
+        f"{name}: sha256 must be {expected[name]}, got {got}" for name, got in found.items() if got != expected[name]
+    ]
 
 
 def file_digests(spec: DatasetSpec, folder: Path) -> dict[str, str]:

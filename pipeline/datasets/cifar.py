@@ -22,7 +22,9 @@ def read(folder: Path) -> Iterator[Record]:
         if name not in TRAIN_BATCHES | {TEST_BATCH}:
             continue  # batches.meta.txt, readme.html
         if len(data) % RECORD_BYTES:
-            raise DataError(f"{folder / FILE}: {name}: must hold records of {RECORD_BYTES} bytes, got {len(data)} bytes")
+            raise DataError(
+                f"{folder / FILE}: {name}: must hold records of {RECORD_BYTES} bytes, got {len(data)} bytes"
+            )
         # Mirrors deal the same images into the batches in another order: the source says no more than the part.
         part, source = ("test", TEST_BATCH) if name == TEST_BATCH else ("train", "data_batch_*.bin")
         for row in np.frombuffer(data, np.uint8).reshape(-1, RECORD_BYTES):

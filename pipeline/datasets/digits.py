@@ -53,7 +53,7 @@ register(
         positive_meaning="the digit 0, an illustration of screening without medical meaning",
         native_px=SIDE,
         terms="CC BY 4.0 (UCI Machine Learning Repository)",
-        citation="Alpaydin, Kaynak 1998: Optical Recognition of Handwritten Digits, the test part as packaged in scikit-learn",
+        citation="Alpaydin, Kaynak 1998: Optical Recognition of Handwritten Digits; its test part, as in scikit-learn",
         source_url="https://archive.ics.uci.edu/dataset/80",
     )
 )

@@ -22,7 +22,9 @@ def read(folder: Path) -> Iterator[Record]:
         images = _read_idx(folder / name, 3)  # (N, H, W)
         labels = _read_idx(folder / f"{prefix}-labels-idx1-ubyte.gz", 1)  # (N,)
         if len(images) != len(labels) or labels.max(initial=0) > 9:
-            raise DataError(f"{folder / name}: {len(images)} images, {len(labels)} labels, largest {labels.max(initial=0)}")
+            raise DataError(
+                f"{folder / name}: {len(images)} images, {len(labels)} labels, largest {labels.max(initial=0)}"
+            )
         for i, (image, label) in enumerate(zip(images, labels, strict=True)):
             digest = hashlib.sha256(bytes([label]) + image.tobytes()).hexdigest()
             yield Record(f"{name}#{i}", part, int(label), digest, image[:, :, None])

@@ -75,7 +75,9 @@ register(
         name="brain_mri_types",
         classes=TYPES_CLASSES,
         files=(
-            RawFile(TYPES_FILE, f"https://github.com/SartajBhuvaji/Brain-Tumor-Classification-DataSet/archive/{TYPES_FILE}"),
+            RawFile(
+                TYPES_FILE, f"https://github.com/SartajBhuvaji/Brain-Tumor-Classification-DataSet/archive/{TYPES_FILE}"
+            ),
         ),
         read=folder_reader(
             TYPES_FILE,
@@ -92,7 +94,7 @@ register(
         positive_meaning="the slice shows a tumour of any of the three types",
         medical=True,
         terms="see the authors' Kaggle page sartajbhuvaji/brain-tumor-classification-mri",
-        citation="Bhuvaji, Kadam, Bhumkar, Dedge, Kanchan 2020: Brain Tumor Classification (MRI), Kaggle, doi 10.34740/KAGGLE/DSV/1183165",
+        citation="Bhuvaji et al. 2020: Brain Tumor Classification (MRI), Kaggle, doi 10.34740/KAGGLE/DSV/1183165",
         source_url="https://www.kaggle.com/datasets/sartajbhuvaji/brain-tumor-classification-mri",
     )
 )

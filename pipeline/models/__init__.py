@@ -7,7 +7,6 @@ pydantic schema whose fields are written `<family>.<option>` in an experiment.
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,6 @@ from torch import nn
 
 from pipeline.config import Strict
 from pipeline.errors import InputError
-
-FAMILIES = ("mlp", "cnn", "lenet", "timm")
 
 
 @dataclass(frozen=True)
@@ -57,8 +54,9 @@ def register(name: str, options: type[Strict]) -> Callable[[Builder], Builder]:
 
 
 def registry() -> dict[str, ModelSpec]:
-    for family in FAMILIES:
-        import_module(f"pipeline.models.{family}_model" if family == "timm" else f"pipeline.models.{family}")
+    """All families by name."""
+    from pipeline.models import cnn, lenet, mlp, timm_model  # noqa: F401 - each registers itself
+
     return _specs
 
 

@@ -3,7 +3,6 @@
 import difflib
 from typing import Annotated, Any
 
-import timm
 from pydantic import Field
 from torch import nn
 
@@ -19,6 +18,8 @@ class TimmOptions(Strict):
 
 @register("timm", TimmOptions)
 def build(options: TimmOptions, shapes: Shapes, variant: str) -> nn.Module:
+    import timm  # takes seconds, so only where it is used
+
     if not timm.is_model(variant):
         near = difflib.get_close_matches(variant, timm.list_models(), n=1)
         hint = f"; did you mean 'timm:{near[0]}'?" if near else ""

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from pipeline.config import Evaluate, Flat, Search, read_yaml
+from pipeline.config import Flat, read_yaml
 from pipeline.data import Samples, read_samples
 from pipeline.errors import PipelineError
 from pipeline.files import read_json, write_json, writing
@@ -23,20 +23,20 @@ from pipeline.metrics import choose_threshold
 from pipeline.seeds import derive_seed
 from pipeline.tracking import Tracker
 from pipeline.training import Epoch, load_trained, predict
-from pipeline.workers import Failed, Job, LocalExecutor
+from pipeline.workers import Failed, Job, LocalExecutor, Setup
 
 MODELS = ("winner", "baseline")
 
 
-def run(search: Path, split: Path, out: Path, root: Path, workers: Search, settings: Evaluate) -> None:
-    """root: where mlflow.db and .state/ stand; retrainings done before an interruption are taken from there.
+def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_sensitivity: float) -> None:
+    """Retrainings done before an interruption are taken from `.state/`.
 
     Raises PipelineError if a retraining fails.
     """
     study = read_json(search / "study.json")
     configs: dict[str, Flat] = read_yaml(search / "best.yaml").values
     development = read_samples(split / "development")
-    trained = _retrain(study, configs, split / "development", root, workers, settings)
+    trained = _retrain(study, configs, split / "development", setup, n_seeds)
     shutil.rmtree(out, ignore_errors=True)  # nothing of an earlier evaluation stays beside this one
     parts = {"development": development, "test": read_samples(split / "test")}
     report: dict[str, Any] = {name: {"config": configs[name], "runs": []} for name in MODELS}
@@ -49,7 +49,7 @@ def run(search: Path, split: Path, out: Path, root: Path, workers: Search, setti
         write_json(weights.parent / "model.json", record["description"])
         model = load_trained(record["description"], weights)
         table = pd.concat([_predictions(predict(model, record["description"], s.images), s) for s in parts.values()])
-        threshold = _threshold(table, development.info, settings.min_sensitivity)
+        threshold = _threshold(table, development.info, min_sensitivity)
         report[name]["parameters"] = record["n_parameters"]
         report[name]["runs"].append({"seed": seed, "threshold": threshold, **record["result"]})
         tables.append(table.assign(model=name, seed=seed))
@@ -64,7 +64,7 @@ def run(search: Path, split: Path, out: Path, root: Path, workers: Search, setti
             **{key: study[key] for key in ("experiment", "objective")},
             "dataset": development.info,
             "models": report,
-            "min_sensitivity": settings.min_sensitivity,
+            "min_sensitivity": min_sensitivity,
             "seconds": sum(r["seconds"] for r in runs),
             "hardware": hardware(),
             "versions": versions(),
@@ -73,17 +73,17 @@ def run(search: Path, split: Path, out: Path, root: Path, workers: Search, setti
 
 
 def _retrain(
-    study: dict[str, Any], configs: dict[str, Flat], development: Path, root: Path, workers: Search, settings: Evaluate
+    study: dict[str, Any], configs: dict[str, Flat], development: Path, setup: Setup, n_seeds: int
 ) -> list[tuple[str, int, Path]]:
     """Trains every model under every seed. Returns (model, seed, folder of run.json and weights.safetensors)."""
     made_by = {"data": read_samples(development).info["digest"], "code": code_digest("pipeline.training")}
     waiting: list[tuple[Job, Path, str]] = []
     done: list[tuple[str, int, Path]] = []
     for name in MODELS:
-        for k in range(settings.n_seeds):
+        for k in range(n_seeds):
             seed = derive_seed(study["seed"], "evaluate", k)  # fresh: the search's seeds have another purpose
-            key = json.dumps([configs[name], seed, study["objective"], made_by, workers.threads], sort_keys=True)
-            folder = root / ".state" / "evaluate" / hashlib.sha256(key.encode()).hexdigest()[:16]
+            key = json.dumps([configs[name], seed, study["objective"], made_by, setup.threads], sort_keys=True)
+            folder = setup.root / ".state" / "evaluate" / hashlib.sha256(key.encode()).hexdigest()[:16]
             done.append((name, seed, folder))
             if not (folder / "run.json").exists() and folder not in [f for _, f, _ in waiting]:
                 job = Job(configs[name], development, seed, study["objective"], folder / "weights.safetensors")
@@ -91,10 +91,10 @@ def _retrain(
     if not waiting:
         return done
     tags = {"experiment": study["experiment"], "dvc_stage": f"evaluate@{study['experiment']}"}
-    tracker = Tracker(root, workers.tracking_uri, study["dataset"], study["study"], tags)
-    with LocalExecutor(workers.workers, workers.threads) as executor, tqdm(total=len(waiting), desc="retrain") as bar:
-        for start in range(0, len(waiting), workers.workers):
-            batch = waiting[start : start + workers.workers]
+    tracker = Tracker(setup.root, setup.tracking_uri, study["dataset"], study["study"], tags)
+    with LocalExecutor(setup.workers, setup.threads) as executor, tqdm(total=len(waiting), desc="retrain") as bar:
+        for start in range(0, len(waiting), setup.workers):
+            batch = waiting[start : start + setup.workers]
             _train_batch(batch, executor, tracker)
             bar.update(len(batch))
     tracker.finish(tracker.run_id, "complete", {})
@@ -140,6 +140,7 @@ def _predictions(probabilities: np.ndarray, samples: Samples) -> pd.DataFrame:
     """One row per image. probabilities: (N, K)."""
     table = samples.table[["sample", "group", "part", "label"]].copy()
     table["predicted"] = probabilities.argmax(1)
+    probabilities = probabilities.astype(np.float64).round(6)  # as written, so that a threshold means the same later
     columns = [f"p_{name}" for name in samples.info["classes"]]
     return pd.concat([table, pd.DataFrame(probabilities, columns=columns, index=table.index)], axis=1)
 
@@ -157,4 +158,4 @@ def _threshold(table: pd.DataFrame, info: dict[str, Any], min_sensitivity: float
 def _write_predictions(path: Path, table: pd.DataFrame, classes: list[str]) -> None:
     columns = ["model", "seed", "sample", "group", "part", "label", "predicted", *(f"p_{name}" for name in classes)]
     with writing(path) as part:
-        table[columns].to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+        table[columns].to_csv(part, index=False, lineterminator="\n")

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 
 from pipeline import estimates, figures, performance
-from pipeline.config import Screening
 from pipeline.estimates import Estimate
 from pipeline.figures import Picture, png
 from pipeline.files import write_json, writing
 from pipeline.metrics import SCORES, class_scores
 from pipeline.pages import count, p_value, percent, percent_estimate, points_estimate, write_page
+from pipeline.params import Report, Screening
 from pipeline.performance import Comparison, Decision, Scores
 from pipeline.results import MODELS, PARTS, Evaluation, Search, read_evaluation, read_search
 from pipeline.seeds import derive_seed
@@ -27,11 +27,11 @@ LABELS = {
 FEW_GROUPS = 30  # of a class in the test part; below, the page warns
 
 
-def run(
-    experiment: str, search: Path, evaluate: Path, out: Path, screening: Screening, bootstrap_draws: int, seed: int
-) -> None:
+def run(search: Path, evaluate: Path, out: Path, numbers: Path, settings: Report) -> None:
+    """numbers: folder for what `summary` needs, which no other stage's folder may contain."""
     found, evaluation = read_search(search), read_evaluation(evaluate)
-    rng = np.random.default_rng(derive_seed(seed, "bootstrap", experiment))
+    experiment, screening, bootstrap_draws = found.study["experiment"], settings.screening, settings.bootstrap_draws
+    rng = np.random.default_rng(derive_seed(settings.seed, "bootstrap", experiment))
     scores = performance.score_test_part(evaluation, bootstrap_draws, rng)
     comparison = performance.compare(evaluation)
     decisions = {
@@ -61,7 +61,9 @@ def run(
         screening=_screening(decisions, screening) if decisions else None,
     )
     figures.write_pictures(out / "figures", pictures.values())
-    write_json(out / "metrics.json", _numbers(found, evaluation, scores, comparison, decisions, screening))
+    metrics = _metrics(found, evaluation, scores, decisions, screening)
+    write_json(out / "metrics.json", metrics)
+    write_json(numbers / "numbers.json", {**metrics, **_beside(found, evaluation, scores, comparison, decisions)})
     _write_plots(out, evaluation, scores, main)
 
 
@@ -71,10 +73,16 @@ def _verdict(
     winner, difference = scores.means[main]["winner"], scores.difference[main]
     models, n_trials = evaluation.info["models"], len(found.trials)
     n_seeds = len(models["winner"]["runs"])
-    answer = (
-        f"On the sealed test part the winner of {n_trials} trials reaches a {LABELS[main]} of "
-        f"{percent_estimate(winner)} (mean of {n_seeds} fresh seeds, 95 % interval)"
-    )
+    answer = f"On the sealed test part the winner of {n_trials} trials "
+    if scores.perfect:
+        bound = percent(scores.means["accuracy"]["winner"].low)
+        answer += (
+            f"makes no error under {n_seeds} fresh seeds, which proves an accuracy of at least {bound} (95 % bound)"
+        )
+    else:
+        answer += (
+            f"reaches a {LABELS[main]} of {percent_estimate(winner)} (mean of {n_seeds} fresh seeds, 95 % interval)"
+        )
     test = f"exact McNemar over test groups, {p_value(comparison.p)}"
     if models["winner"]["config"] == models["baseline"]["config"]:
         answer += "; no trial beat the baseline, so the winner is the baseline itself."
@@ -113,7 +121,7 @@ def _data(evaluation: Evaluation) -> dict[str, Any]:
     info, classes = evaluation.dataset, evaluation.classes
     sizes = {part: np.bincount(evaluation.parts[part].labels, minlength=len(classes)) for part in PARTS}
     flow = [(name.replace("_", " "), f"{value:,}") for name, value in info["counts"].items()]
-    flow += [(f"dropped: {reason}", f"{n:,}") for reason, n in info["dropped"].items()]
+    flow += [(f"dropped: {reason.replace('_', ' ')}", f"{n:,}") for reason, n in info["dropped"].items()]
     parts = [[part, f"{info['parts'][part]['images']:,}", f"{info['parts'][part]['groups']:,}"] for part in PARTS]
     balance = [
         [name, *(f"{sizes[part][c]:,} ({percent(sizes[part][c] / sizes[part].sum(), 0)})" for part in PARTS)]
@@ -255,7 +263,8 @@ def _performance_pictures(evaluation: Evaluation, scores: Scores) -> dict[str, P
         ),
     ]  # fmt: skip
     matrices = {part: performance.confusions(evaluation.parts[part], "winner", k).mean(axis=0) for part in PARTS}
-    together = {"confusion": matrices} if k <= 4 else {f"confusion_{p}": {p: m} for p, m in matrices.items()}
+    beside = k <= 3 and max(map(len, classes)) <= 8  # what fits into a third of the width
+    together = {"confusion": matrices} if beside else {f"confusion_{p}": {p: m} for p, m in matrices.items()}
     for name, shown in together.items():
         recall = ", ".join(
             f"{part}: {percent(float(class_scores(m)['recall'].mean()))} macro recall" for part, m in shown.items()
@@ -264,7 +273,7 @@ def _performance_pictures(evaluation: Evaluation, scores: Scores) -> dict[str, P
             Picture(
                 name, png(figures.confusion(shown, classes)),
                 f"Confusion matrix of the winner, rows truth, columns predicted; {recall}.",
-                f"Winner, {', '.join(shown)}: images (mean over seeds), share of the row; colour by its square root.",
+                f"Winner, {', '.join(shown)}: images (mean over seeds) and share of the row; blank: none.",
             )
         )  # fmt: skip
     test = evaluation.parts["test"]
@@ -296,10 +305,11 @@ def _screening_pictures(evaluation: Evaluation, winner: Decision, settings: Scre
         Picture(
             "operating", png(figures.operating_curve(curves, frozen, winner.estimate.n_healthy, settings.n_screened)),
             "Expected false positives against sensitivity for every threshold, one line per seed, frozen ones marked.",
-            "What another threshold would trade. Only the diamonds were fixed beforehand; the lines are exploration.",
+            "What another threshold would trade. Only the diamonds were fixed beforehand; the lines are exploration."
+            + (" At 0: none in this sample, which is not none." if (winner.specificity == 1).any() else ""),
         ),
         Picture(
-            "ppv", png(figures.ppv_over_prevalence(grid, ppv, marked, settings.prevalence_per_100k)),
+            "ppv", png(figures.ppv_over_prevalence(grid, ppv, marked.values(), settings.prevalence_per_100k)),
             "Positive predictive value with its interval over the prevalence per 100,000, both logarithmic.",
             "How far the PPV hangs on the prevalence. Vertical lines: the prevalences of the table.",
         ),
@@ -312,15 +322,11 @@ def _digits(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
 
 
-def _numbers(
-    found: Search, evaluation: Evaluation, scores: Scores, comparison: Comparison,
-    decisions: dict[str, Decision], settings: Screening,
-) -> dict[str, Any]:  # fmt: skip
+def _metrics(
+    found: Search, evaluation: Evaluation, scores: Scores, decisions: dict[str, Decision], settings: Screening
+) -> dict[str, Any]:
     def means(model: str) -> dict[str, float | None]:
         return {name: _digits(scores.means[name][model].value) for name in SCORES}
-
-    def ends(estimate: Estimate) -> list[float | None]:
-        return [_digits(estimate.low), _digits(estimate.high)]
 
     numbers: dict[str, Any] = {
         "test": means("winner"),
@@ -345,6 +351,17 @@ def _numbers(
             "n_healthy_groups": operation.n_healthy,
         }
     numbers["seconds"] = {"search": _digits(found.study["seconds"]), "evaluate": _digits(evaluation.info["seconds"])}
+    return numbers
+
+
+def _beside(
+    found: Search, evaluation: Evaluation, scores: Scores, comparison: Comparison, decisions: dict[str, Decision]
+) -> dict[str, Any]:
+    """Intervals and labels that the leaderboard shows beside the compared numbers."""
+
+    def ends(estimate: Estimate) -> list[float | None]:
+        return [_digits(estimate.low), _digits(estimate.high)]
+
     intervals: dict[str, Any] = {
         "test": {name: ends(scores.means[name]["winner"]) for name in SCORES},
         "baseline_test": {name: ends(scores.means[name]["baseline"]) for name in SCORES},
@@ -358,7 +375,7 @@ def _numbers(
         intervals |= {"sensitivity": ends(s.sensitivity), "specificity": ends(s.specificity)}
     about = {name: found.study[name] for name in ("experiment", "dataset", "question", "objective", "study")}
     about |= {"medical": evaluation.dataset["medical"]}
-    return {**numbers, "intervals": intervals, "about": about}
+    return {"intervals": intervals, "about": about}
 
 
 def _write_plots(out: Path, evaluation: Evaluation, scores: Scores, main: str) -> None:

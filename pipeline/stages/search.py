@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.config import Search, write_yaml
+from pipeline.config import write_yaml
 from pipeline.data import read_samples
 from pipeline.errors import InputError
 from pipeline.files import write_json, writing
@@ -16,17 +16,18 @@ from pipeline.lineage import code_digest, git_state, hardware, versions
 from pipeline.search import finished_trials, open_study, search, study_name
 from pipeline.space import read_experiment
 from pipeline.tracking import Tracker
-from pipeline.workers import LocalExecutor
+from pipeline.workers import LocalExecutor, Setup
 
 
-def run(file: Path, dataset: str, development: Path, out: Path, root: Path, settings: Search) -> None:
-    """root: where mlflow.db, mlartifacts/ and .state/ stand.
+def run(file: Path, dataset: str, development: Path, out: Path, setup: Setup) -> None:
+    """Resumes what an interrupted search left.
 
     Raises ConfigError or DataError before anything is created, PipelineError if no trial can be completed.
     """
     experiment = read_experiment(file)
     if experiment.dataset != dataset:
         raise InputError(f"{file}: dataset is {experiment.dataset!r}, params.yaml says {dataset!r}; make them equal")
+    root = setup.root
     info = read_samples(development).info
     made_by = {"data": info["digest"], "code": code_digest("pipeline.training"), "torch": versions()["torch"]}
     name = study_name(experiment, made_by)
@@ -45,9 +46,9 @@ def run(file: Path, dataset: str, development: Path, out: Path, root: Path, sett
             **{f"version.{package}": version for package, version in versions().items()},
             **{f"hardware.{part}": value for part, value in machine.items()},
         }
-        tracker = Tracker(root, settings.tracking_uri, dataset, name, tags)
+        tracker = Tracker(root, setup.tracking_uri, dataset, name, tags)
         tracker.log_data(dataset, made_by["data"], info["source_url"], "development")
-        with LocalExecutor(settings.workers, settings.threads) as executor:
+        with LocalExecutor(setup.workers, setup.threads) as executor:
             search(study, experiment, development, executor, tracker)
         trials = finished_trials(study)
     best = max((t for t in trials if t["state"] == "complete"), key=lambda t: (t["score"], -t["number"]))
@@ -65,8 +66,8 @@ def run(file: Path, dataset: str, development: Path, out: Path, root: Path, sett
             "hashes": made_by,
             "versions": versions(),
             "hardware": machine,
-            "workers": settings.workers,
-            "threads": settings.threads,
+            "workers": setup.workers,
+            "threads": setup.threads,
             "git": git,
             "n_trials": {s: sum(t["state"] == s for t in trials) for s in ("complete", "pruned", "failed")},
             "best": {"number": best["number"], "score": best["score"]},
@@ -80,7 +81,8 @@ def run(file: Path, dataset: str, development: Path, out: Path, root: Path, sett
 def _write_tables(out: Path, trials: list[dict[str, Any]]) -> None:
     """trials.csv: one row per trial, its parameters as columns; curves.csv: one row per trial and epoch."""
     heads = ("number", "state", "score", "seconds", "epochs", "run_id", "role")
-    table = pd.DataFrame([{**{key: t[key] for key in heads}, **t["config"]} for t in trials])
+    rows = [{**{key: t[key] for key in heads}, **t["config"]} for t in trials]
+    table = pd.DataFrame(rows, dtype=object)  # an int stays an int where other trials have no value
     curves = pd.DataFrame([{"number": t["number"], **epoch} for t in trials for epoch in t["curves"]])
     for name, frame in (("trials.csv", table), ("curves.csv", curves)):
         with writing(out / name) as part:

@@ -20,15 +20,15 @@ def run(dataset: str, prepared: Path, out: Path, seed: int, val: float, test: fl
     spec = find_spec(dataset)
     samples = read_samples(prepared)
     table = samples.table.copy()
-    if spec.keeps_official_test:
-        dropped = _official_parts(table, val, seed)
-    else:
-        dropped = _pooled_parts(table, val, test, seed)
+    dropped = _official_parts(table, val, seed) if spec.keeps_official_test else _pooled_parts(table, val, test, seed)
     kept = table["part"] != ""
     check_parts(table[kept], list(spec.classes))
 
     parts = {
-        part: {"images": int((table["part"] == part).sum()), "groups": int(table[table["part"] == part]["group"].nunique())}
+        part: {
+            "images": int((table["part"] == part).sum()),
+            "groups": int(table[table["part"] == part]["group"].nunique()),
+        }
         for part in PARTS
     }
     info = samples.info | {"parts": parts, "dropped": dropped}

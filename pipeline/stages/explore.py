@@ -1,0 +1,213 @@
+"""The page of one data set: what is in it, how it was cut, and what went into one group. Pictures: development only."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from pipeline import figures
+from pipeline.data import Samples, label_conflicts, read_samples
+from pipeline.figures import PART_COLORS, WIDTH_IN, Picture, canvas, png, short, styled
+from pipeline.pages import percent, write_page
+
+N_PER_CLASS = 10
+N_GROUPS, N_PER_GROUP = 8, 6
+N_SIZES = 12
+
+
+def run(dataset: str, prepared: Path, split: Path, out: Path) -> None:
+    everything, development, test = (read_samples(p) for p in (prepared, split / "development", split / "test"))
+    cut = pd.concat([development.table, test.table], ignore_index=True)
+    classes = list(development.info["classes"])
+    grouped = _doubtful_groups(development)
+
+    pictures = [_balance_picture(cut, classes), _samples_picture(development, classes)]
+    sizes = _sizes(everything.table)
+    if sizes["n"] > 1:
+        pictures.append(_sizes_picture(everything.table, sizes["n"]))
+    if grouped:
+        pictures.append(_groups_picture(development, grouped))
+    write_page(
+        out / "index.html",
+        "explore",
+        dataset=development.info,
+        pictures={p.name: p for p in pictures},
+        balance=_balance(cut, classes),
+        files=_files(everything.table, classes),
+        sizes=sizes,
+        leakage=_leakage(everything.table, classes),
+        conflicts=_conflicts(everything.table),
+        n_joined=int((development.table["group"].value_counts() > 1).sum()),
+    )
+    figures.write_pictures(out / "figures", pictures)
+
+
+def _balance(cut: pd.DataFrame, classes: list[str]) -> list[list[str]]:
+    """class, then per part images (groups)."""
+    rows = []
+    for label, name in enumerate(classes):
+        of_class = cut[cut["label"] == label]
+        cells = [of_class[of_class["part"] == part] for part in PART_COLORS]
+        rows.append([name, *(f"{len(c):,} ({c['group'].nunique():,})" for c in cells)])
+    return rows
+
+
+def _files(table: pd.DataFrame, classes: list[str]) -> list[list[str]]:
+    """format, mode, then images per class: a kind of file that only one class has is a shortcut to learn."""
+    counts = table.groupby(["format", "mode", "label"]).size().unstack("label", fill_value=0)
+    counts = counts.reindex(columns=range(len(classes)), fill_value=0)
+    order = counts.sum(axis=1).sort_values(ascending=False, kind="stable").index
+    return [[*map(str, kind), *(f"{n:,}" for n in counts.loc[kind])] for kind in order]
+
+
+def _sizes(table: pd.DataFrame) -> dict[str, Any]:
+    counts = table.groupby(["width", "height"]).size().sort_values(ascending=False, kind="stable")
+    most = counts.head(N_SIZES).reset_index(name="n").to_numpy()
+    rows = [[f"{w} × {h}", f"{n:,}", percent(n / len(table))] for w, h, n in most]
+    return {"rows": rows, "n": len(counts)}
+
+
+def _leakage(table: pd.DataFrame, classes: list[str]) -> list[list[str]] | None:
+    """Per class: official test images, and those whose group also stands in the official train part."""
+    if not (table["official_part"] == "test").any():
+        return None
+    in_train = set(table.loc[table["official_part"] == "train", "group"])
+    test = table[table["official_part"] == "test"]
+    leaked = test["group"].isin(in_train)
+    rows = []
+    for name, rows_of in [*((c, test["label"] == i) for i, c in enumerate(classes)), ("all", test["label"] >= 0)]:
+        n, n_leaked = int(rows_of.sum()), int((rows_of & leaked).sum())
+        rows.append([name, f"{n:,}", f"{n_leaked:,}", percent(n_leaked / n) if n else "–"])
+    return rows
+
+
+def _conflicts(table: pd.DataFrame) -> list[list[str]]:
+    """group, its labels with counts; the pictures stay out, for some may be of the test part's kind."""
+    odd = table[label_conflicts(table)]
+    return [
+        [str(group), ", ".join(f"{name} ({n})" for name, n in rows["class"].value_counts(sort=False).items())]
+        for group, rows in odd.groupby("group")
+    ]
+
+
+def _doubtful_groups(samples: Samples) -> list[NDArray[np.int64]]:
+    """Rows of the groups whose pictures differ most, the most doubtful first; equal ones only if nothing else is."""
+    table = samples.table
+    sizes = table.groupby("group")["group"].transform("size")
+    joined = table[sizes > 1]
+    if joined.empty:
+        return []
+    rows = [np.asarray(index, dtype=np.int64) for index in joined.groupby("group").groups.values()]
+    apart = [
+        max(float(np.abs(samples.images[i].astype(int) - samples.images[r[0]]).mean()) for i in r[1:]) for r in rows
+    ]
+    order = np.argsort(-np.asarray(apart), kind="stable")[:N_GROUPS]
+    return [rows[i][:N_PER_GROUP] for i in order]
+
+
+@styled
+def _balance_figure(cut: pd.DataFrame, classes: Sequence[str]) -> Figure:
+    figure, axes = canvas(0.42 * len(classes) + 1.2)
+    axis = axes[0, 0]
+    for i, (part, color) in enumerate(PART_COLORS.items()):
+        labels = cut.loc[cut["part"] == part, "label"]
+        share = np.bincount(labels, minlength=len(classes)) / max(1, len(labels))
+        axis.barh(np.arange(len(classes)) + 0.26 * (i - 1), 100 * share, height=0.24, color=color, label=part)
+    axis.set_yticks(range(len(classes)), [short(name) for name in classes])
+    axis.set(xlabel="share of the part, %", ylim=(len(classes) - 0.45, -0.55))
+    axis.grid(axis="y", visible=False)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=9.5)
+    return figure
+
+
+@styled
+def _sizes_figure(table: pd.DataFrame) -> Figure:
+    figure, axes = canvas(4.2)
+    axis = axes[0, 0]
+    counts = table.groupby(["width", "height"]).size().reset_index(name="n")
+    axis.scatter(
+        counts["width"], counts["height"], s=10 + 700 * counts["n"] / counts["n"].sum(),
+        color=PART_COLORS["train"], alpha=0.4, lw=0,
+    )  # fmt: skip
+    sides = counts[["width", "height"]].to_numpy()
+    low, high = 0.9 * sides.min(), 1.1 * sides.max()
+    axis.plot([low, high], [low, high], color="black", lw=0.8, ls=":")
+    axis.set(xlabel="width, pixels", ylabel="height, pixels", xlim=(low, high), ylim=(low, high))
+    axis.set_aspect("equal")
+    return figure
+
+
+def _mosaic(rows: Sequence[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:
+    """rows: (n, H, W, C) each, n <= columns. One RGB picture on white, a narrow gap between cells."""
+    _, height, width, _ = rows[0].shape
+    gap = max(1, width // 16)
+    out = np.full((len(rows) * (height + gap), columns * (width + gap), 3), 255, dtype=np.uint8)
+    for r, images in enumerate(rows):
+        for c, image in enumerate(images):
+            top, left = r * (height + gap), c * (width + gap)
+            out[top : top + height, left : left + width] = image  # one grey channel broadcasts to three
+    return out
+
+
+@styled
+def _mosaic_figure(rows: Sequence[NDArray[np.uint8]], names: Sequence[str], columns: int) -> Figure:
+    picture = _mosaic(rows, columns)
+    left = (0.25 + 0.09 * max(len(short(name, 14)) for name in names)) / WIDTH_IN
+    figure = Figure(figsize=(WIDTH_IN, WIDTH_IN * (0.99 - left) * picture.shape[0] / picture.shape[1] + 0.1))
+    axis = figure.add_axes((left, 0, 0.99 - left, 1))  # constrained layout clips labels beside a fixed aspect
+    axis.imshow(picture, interpolation="nearest" if rows[0].shape[1] < 64 else "antialiased")
+    cell = picture.shape[0] / len(rows)
+    axis.set_yticks(cell * (np.arange(len(rows)) + 0.47), [short(name, 14) for name in names])
+    axis.set_xticks([])
+    axis.tick_params(length=0)
+    axis.grid(visible=False)
+    axis.spines[:].set_visible(False)
+    return figure
+
+
+def _balance_picture(cut: pd.DataFrame, classes: list[str]) -> Picture:
+    return Picture(
+        "balance", png(_balance_figure(cut, classes)),
+        f"Bars: share of each of {len(classes)} classes in train, val and test; numbers in the table below.",
+        "Class balance per part.",
+    )  # fmt: skip
+
+
+def _sizes_picture(table: pd.DataFrame, n: int) -> Picture:
+    return Picture(
+        "sizes", png(_sizes_figure(table)),
+        f"Scatter of the height over the width of the published images, {n} different sizes.",
+        "Sizes of the published images; area: number of images; dotted: square.",
+    )  # fmt: skip
+
+
+def _samples_picture(samples: Samples, classes: list[str]) -> Picture:
+    rng = np.random.default_rng(0)
+    labels = samples.table["label"].to_numpy()
+    rows, names = [], []
+    for label, name in enumerate(classes):
+        found = np.flatnonzero(labels == label)
+        if found.size:
+            chosen = np.sort(rng.choice(found, min(N_PER_CLASS, found.size), replace=False))
+            rows.append(np.asarray(samples.images[chosen]))
+            names.append(name)
+    return Picture(
+        "samples", png(_mosaic_figure(rows, names, N_PER_CLASS)),
+        f"Grid of random images of train and val, one row per class: {', '.join(names)}.",
+        "Random images of train and val, one row per class, as the networks see them.", drawn=False,
+    )  # fmt: skip
+
+
+def _groups_picture(samples: Samples, grouped: list[NDArray[np.int64]]) -> Picture:
+    rows = [np.asarray(samples.images[index]) for index in grouped]
+    names = [str(samples.table["group"].iloc[index[0]]) for index in grouped]
+    return Picture(
+        "groups", png(_mosaic_figure(rows, names, N_PER_GROUP)),
+        f"Grid of images that were joined, one row per group: {', '.join(names)}.",
+        "Groups of train and val whose pictures differ most, most doubtful first, "
+        f"at most {N_PER_GROUP} images each: do they belong together?", drawn=False,
+    )  # fmt: skip

@@ -1,0 +1,49 @@
+"""Shared: the real digits, downloaded, prepared and split once, and the experiments the tests search."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.data import Samples, read_samples
+from pipeline.stages import download, prepare, split
+
+
+@pytest.fixture(scope="session")
+def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """data/split/digits of a pipeline that ran on the real digits."""
+    root = tmp_path_factory.mktemp("digits")
+    download.run("digits", root / "raw", [], root / "scratch", timeout_s=5, retries=0)
+    prepare.run("digits", root / "raw", root / "prepared", image_px=8, near_duplicate_bits=None, hash_size=8)
+    split.run("digits", root / "prepared", root / "split", seed=1, val=0.15, test=0.15)
+    return root / "split"
+
+
+@pytest.fixture(scope="session")
+def development(digits_folder: Path) -> Samples:
+    return read_samples(digits_folder / "development")
+
+
+EXPERIMENT = """
+question: Which network reads digits best?
+dataset: digits
+objective: accuracy
+trials: 5
+seed: 3
+sampler: {name: tpe, startup_trials: 2}
+pruner: {name: median, startup_trials: 1, warmup_epochs: 1}
+fixed: {n_epochs: 3, optimizer: adamw, schedule: one_cycle}
+baseline: {model: mlp, lr: 1e-3, batch_size: 64, mlp.width: 16}
+space:
+  model: [mlp, cnn]
+  lr: {low: 1e-4, high: 1e-1, log: true}
+  batch_size: [32, 64]
+  mlp.width: {low: 8, high: 64}
+  cnn.width: [4, 8]
+"""
+
+
+@pytest.fixture
+def experiment_file(tmp_path: Path) -> Path:
+    path = tmp_path / "quick.yaml"
+    path.write_text(EXPERIMENT)
+    return path

@@ -1,0 +1,121 @@
+"""Contracts that every registered model keeps, and the practicals' networks as points of the families."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from pipeline.config import Strict
+from pipeline.errors import InputError
+from pipeline.models import (
+    Shapes,
+    build_model,
+    conv_output_px,
+    count_parameters,
+    describe,
+    model_spec,
+    rebuild,
+    register,
+    registry,
+)
+
+MODELS = ["timm:test_resnet" if name == "timm" else name for name in registry()]
+SHAPES = [Shapes(1, 28, 28, 10), Shapes(3, 32, 32, 4), Shapes(1, 24, 40, 2)]
+
+
+def test_the_registry_holds_what_the_readme_promises() -> None:
+    assert set(registry()) >= {"mlp", "cnn", "lenet", "timm"}
+
+
+@pytest.mark.parametrize("shapes", SHAPES, ids=str)
+@pytest.mark.parametrize("model", MODELS)
+def test_maps_images_to_logits_and_passes_gradients(model: str, shapes: Shapes) -> None:
+    torch.manual_seed(0)
+    network = build_model(model, {}, shapes)
+    logits = network(torch.randn(2, shapes.channels, shapes.height, shapes.width))
+    assert logits.shape == (2, shapes.n_classes)
+    logits.square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_is_rebuilt_from_its_description(model: str, tmp_path: Path) -> None:
+    shapes = Shapes(1, 28, 28, 10)
+    network = build_model(model, {}, shapes).eval()
+    save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    again = rebuild(describe(model, {}, shapes), tmp_path / "weights.safetensors")
+    images = torch.randn(3, 1, 28, 28)
+    assert not again.training
+    assert torch.equal(network(images), again(images))
+
+
+def test_damaged_or_foreign_weights_are_refused(tmp_path: Path) -> None:
+    shapes = Shapes(1, 8, 8, 2)
+    weights = tmp_path / "weights.safetensors"
+    save_file(build_model("mlp", {"width": 4}, shapes).state_dict(), weights)
+    with pytest.raises(InputError, match="holds no weights of this mlp"):
+        rebuild(describe("mlp", {"width": 5}, shapes), weights)
+    weights.write_bytes(weights.read_bytes()[:-9])
+    with pytest.raises(InputError, match="holds no weights of this mlp"):
+        rebuild(describe("mlp", {"width": 4}, shapes), weights)
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "shapes", "parameters"),
+    [
+        # 16-32 conv 3x3 on MNIST: 3*3*16+16, 3*3*16*32+32, 7*7*32*10+10
+        ("cnn", {"width": 16}, Shapes(1, 28, 28, 10), 160 + 4_640 + 15_690),
+        # 10-20 conv 5x5 valid, 50-10: 5*5*10+10, 5*5*10*20+20, 4*4*20*50+50, 50*10+10; sum 21,840
+        ("cnn", {"width": 10, "kernel": 5, "padding": "valid", "hidden": 50}, Shapes(1, 28, 28, 10), 21_840),
+        # 2 conv + 2 fc on 256x256 RGB scans: 3*3*3*8+8, 3*3*8*16+16, 64*64*16*32+32, 32*2+2
+        ("cnn", {"width": 8, "hidden": 32}, Shapes(3, 256, 256, 2), 224 + 1_168 + 2_097_184 + 66),
+        # LeNet 20-50 conv 5x5, 500-10 on CIFAR-10: 5*5*3*20+20, 5*5*20*50+50, 5*5*50*500+500, 500*10+10
+        ("lenet", {}, Shapes(3, 32, 32, 10), 1_520 + 25_050 + 625_500 + 5_010),
+        # 4 conv + 2 fc: 320, 18_496, 73_856, 295_168; 2*2*256*128+128, 128*10+10; sum 520,330
+        ("cnn", {"depth": 4, "width": 32, "hidden": 128}, Shapes(1, 32, 32, 10), 520_330),
+        # batch norm takes the place of the bias: 9*4, 2*4; 4*4*4*2+2
+        ("cnn", {"depth": 1, "width": 4, "batch_norm": True}, Shapes(1, 8, 8, 2), 36 + 8 + 130),
+        ("mlp", {"depth": 2, "width": 32}, Shapes(1, 28, 28, 10), 784 * 32 + 32 + 32 * 32 + 32 + 330),
+    ],
+)  # fmt: skip
+def test_networks_of_the_practicals_have_their_parameters(
+    model: str, options: dict, shapes: Shapes, parameters: int
+) -> None:
+    assert count_parameters(build_model(model, options, shapes)) == parameters
+
+
+@pytest.mark.parametrize("geometry", [(28, 5, 0, 1), (32, 3, 1, 2), (33, 3, 1, 2), (7, 7, 0, 3)], ids=str)
+def test_output_shape_formula_agrees_with_a_forward_pass(geometry: tuple[int, int, int, int]) -> None:
+    side, kernel, padding, stride = geometry
+    output = nn.Conv2d(1, 1, kernel, stride, padding)(torch.zeros(1, 1, side, side))
+    assert output.shape[-1] == conv_output_px(side, kernel, padding, stride)
+
+
+@pytest.mark.parametrize("pooling", ["max", "average", "stride"])
+@pytest.mark.parametrize("head", ["flatten", "average"])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_every_form_of_cnn_fits_odd_sizes(pooling: str, head: str, padding: str) -> None:
+    options = {"pooling": pooling, "head": head, "padding": padding, "convs": 2, "batch_norm": True}
+    network = build_model("cnn", options, Shapes(2, 29, 37, 3))
+    assert network(torch.zeros(2, 2, 29, 37)).shape == (2, 3)
+
+
+def test_a_model_too_deep_for_the_image_says_so() -> None:
+    with pytest.raises(InputError, match="cnn: block 4 of 5 leaves no pixel"):
+        build_model("cnn", {"depth": 5}, Shapes(1, 8, 8, 2))
+    with pytest.raises(InputError, match="lenet: the second pooling leaves no pixel"):
+        build_model("lenet", {}, Shapes(1, 8, 8, 2))
+
+
+def test_unknown_names_get_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"known are cnn, lenet, mlp, timm .*; did you mean 'lenet'"):
+        model_spec("lenett")
+    with pytest.raises(InputError, match="did you mean 'timm:resnet18'"):
+        build_model("timm:resnet_18", {}, SHAPES[0])
+
+
+def test_a_family_cannot_be_registered_twice() -> None:
+    with pytest.raises(ValueError, match="'mlp' is registered twice"):
+        register("mlp", Strict)(lambda options, shapes, variant: nn.Identity())

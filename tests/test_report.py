@@ -1,0 +1,340 @@
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest
+from sklearn import metrics as reference
+
+import contract_data
+from pipeline import pages, performance
+from pipeline.errors import DataError
+from pipeline.estimates import Estimate
+from pipeline.files import read_json
+from pipeline.params import Report, Screening
+from pipeline.results import read_evaluation
+from pipeline.stages import report, summary
+from pipeline.tables import plain_csv
+
+SETTINGS = Report(
+    screening=Screening(prevalence_source="the <b>source</b>", other_prevalences={"another, 2000": 130.8})
+)
+MRI = contract_data.dataset_info("mri", ["healthy", "tumor"], ["tumor"], medical=True)
+
+
+def make(root: Path, experiment: str, info: dict[str, Any], **options: Any) -> Path:
+    search, evaluate = contract_data.write_experiment(root, experiment, info, **options)
+    out = root / "reports" / experiment
+    report.run(search, evaluate, out, root / "report" / experiment, SETTINGS)
+    return out
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three finished reports and their summary."""
+    root = tmp_path_factory.mktemp("experiments")
+    odd = contract_data.dataset_info("odd", contract_data.HOSTILE, contract_data.HOSTILE[:1])
+    single = {**MRI, "parts": {part: {"images": 100, "groups": 100} for part in ("train", "val", "test")}}
+    reports = {
+        "hostile": make(root, "hostile", odd),
+        "perfect": make(root, "perfect", MRI, skill=(50.0, 2.0)),
+        "single": make(root, "single", single, n_seeds=1, skill=(3.0, 2.0)),
+    }
+    summary.run(list(reports), root / "report", root / "reports")
+    return root
+
+
+@pytest.fixture(scope="module")
+def page(root: Path) -> str:
+    return (root / "reports/hostile/index.html").read_text(encoding="utf-8")
+
+
+class Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def read(html: str) -> Reader:
+    reader = Reader()
+    reader.feed(html)
+    return reader
+
+
+def test_numbers_equal_an_independent_count(root: Path) -> None:
+    numbers = read_json(root / "report/hostile/numbers.json")
+    table = pd.read_csv(root / "evaluate/hostile/predictions.csv")
+    test = table[(table["part"] == "test") & (table["model"] == "winner")]
+    accuracy = [reference.accuracy_score(t["label"], t["predicted"]) for _, t in test.groupby("seed")]
+    macro_f1 = [reference.f1_score(t["label"], t["predicted"], average="macro") for _, t in test.groupby("seed")]
+    assert numbers["test"]["accuracy"] == pytest.approx(np.mean(accuracy), rel=1e-5)
+    assert numbers["test"]["macro_f1"] == pytest.approx(np.mean(macro_f1), rel=1e-5)
+    assert numbers["test_sd"]["macro_f1"] == pytest.approx(np.std(macro_f1, ddof=1), rel=1e-5)
+    low, high = numbers["intervals"]["test"]["macro_f1"]
+    assert low < np.mean(macro_f1) < high
+    positive = test["label"] == 0
+    called = test[f"p_{contract_data.HOSTILE[0]}"] >= 0.4
+    sensitivity = called[positive].groupby(test["seed"]).mean().mean()
+    assert numbers["screening"]["sensitivity"] == pytest.approx(sensitivity, rel=1e-5)
+
+
+def test_intervals_count_groups(root: Path) -> None:
+    for name, n_groups in (("hostile", 100), ("single", 100)):
+        screening = read_json(root / "reports" / name / "metrics.json")["screening"]
+        assert screening["n_diseased_groups"] + screening["n_healthy_groups"] == n_groups
+
+
+def test_one_seed_of_single_images_gives_the_textbook_intervals(root: Path) -> None:
+    numbers = read_json(root / "reports/single/metrics.json")
+    assert numbers["test_sd"]["macro_f1"] is None  # one seed has no spread
+    screening = numbers["screening"]
+    n = screening["n_healthy_groups"]
+    low, high = binomtest(round(screening["specificity"] * n), n).proportion_ci(method="exact")
+    healthy = 100_000 - 21.97
+    ends = [screening["false_positives_low"], screening["false_positives_high"]]
+    assert ends == pytest.approx([healthy * (1 - high), healthy * (1 - low)], rel=1e-4)
+
+
+def test_metrics_have_the_agreed_shape(root: Path) -> None:
+    metrics = read_json(root / "reports/metrics.json")
+    assert list(metrics) == ["hostile", "perfect", "single"]
+    agreed = ["test", "test_sd", "n_seeds", "baseline_test", "best_of_n_val", "n_trials", "screening", "seconds"]
+    assert list(metrics["hostile"]) == agreed
+    assert metrics["hostile"]["n_trials"] == {"complete": 10, "pruned": 1, "failed": 1}
+    assert set(metrics["hostile"]["test"]) == {"accuracy", "macro_precision", "macro_recall", "macro_f1"}
+
+
+def test_hostile_names_are_text(page: str, root: Path) -> None:
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "naïve $x$ &amp; co" in page
+    assert "the &lt;b&gt;source&lt;/b&gt;" in page
+    cells = pd.read_csv(root / "reports/hostile/confusion.csv")
+    assert set(cells["actual"]) == {"<script>alert(1)</script>", "'=1+1", "naïve $x$ & co"}
+
+
+def test_formulas_in_tables_stay_text(tmp_path: Path) -> None:
+    plain_csv(pd.DataFrame({"a": ["=1+1", "@x", "fine"], "b": [-1.5, 2.0, 3.0]}), tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_text() == "a,b\n'=1+1,-1.5\n'@x,2.0\nfine,3.0\n"
+
+
+@pytest.mark.parametrize("name", ["hostile/index.html", "perfect/index.html", "index.html"])
+def test_pages_stand_alone_and_are_accessible(root: Path, name: str) -> None:
+    path = root / "reports" / name
+    html = path.read_text(encoding="utf-8")
+    reader = read(html)
+    assert not re.search(r"url\(|@import", html)
+    assert path.stat().st_size < 6_000_000
+    for image in reader.all("img"):
+        assert (image["src"] or "").startswith("data:image/png;base64,")
+        assert len(image["alt"] or "") > 20
+    for link in reader.all("link"):
+        assert link["href"] == "data:,"
+    assert all(header["scope"] in {"row", "col"} for header in reader.all("th"))
+    assert html.count("<table") == html.count("<caption")
+    ids = {attributes["id"] for _, attributes in reader.tags if "id" in attributes}
+    targets = {(a["href"] or "")[1:] for a in reader.all("a") if (a["href"] or "").startswith("#")}
+    assert targets <= ids
+    levels = [int(tag[1]) for tag, _ in reader.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+
+
+def test_links_of_the_summary_lead_somewhere(root: Path) -> None:
+    html = (root / "reports/index.html").read_text(encoding="utf-8")
+    for link in read(html).all("a"):
+        file, _, anchor = (link["href"] or "").partition("#")
+        if file:
+            assert (root / "reports" / file).is_file()
+            assert not anchor or f'id="{anchor}"' in (root / "reports" / file).read_text(encoding="utf-8")
+
+
+def test_no_false_positive_is_a_bound_not_a_zero(root: Path) -> None:
+    screening = read_json(root / "reports/perfect/metrics.json")["screening"]
+    n = screening["n_healthy_groups"]
+    assert screening["specificity"] == 1
+    assert screening["false_positives"] is None
+    assert screening["ppv"] is None
+    assert screening["false_positives_high"] == pytest.approx(99_978.03 * (1 - 0.05 ** (1 / n)), rel=1e-5)
+    html = (root / "reports/perfect/index.html").read_text(encoding="utf-8")
+    rows = re.findall(r'<th scope="row">(false positives|PPV)</th><td>([^<]*)</td>', html)
+    assert [name for name, _ in rows] == ["false positives", "PPV"]
+    assert rows[0][1].startswith("at most ")
+    assert rows[1][1].startswith("at least ")
+    assert "No error in the test part" in html
+    assert "makes no error under 3 fresh seeds" in html
+
+
+def test_pages_say_what_the_screening_is(root: Path, page: str) -> None:
+    assert "An illustration without medical meaning" in page
+    assert "not a medical device" not in page
+    medical = (root / "reports/perfect/index.html").read_text(encoding="utf-8")
+    assert "Research only, not a medical device" in medical
+    assert "illustration" not in medical
+
+
+def test_every_trial_is_on_the_page(page: str) -> None:
+    rows = re.findall(r'<tr[^>]*>\s*<th scope="row">(\d+)</th>(.*?)</tr>', page, flags=re.DOTALL)
+    states = {int(number): re.findall(r"<td>(.*?)</td>", cells)[:2] for number, cells in rows}
+    assert len(states) == 12
+    assert states[3][0] == "pruned"
+    assert states[5] == ["failed", ""]
+
+
+def test_without_positive_classes_there_is_no_screening(tmp_path: Path) -> None:
+    info = contract_data.dataset_info("plain", ["a", "b", "c", "d", "e"], [])
+    out = make(tmp_path, "plain", info, n_seeds=2)
+    assert 'id="screening"' not in (out / "index.html").read_text(encoding="utf-8")
+    assert "screening" not in read_json(out / "metrics.json")
+    summary.run(["plain"], tmp_path / "report", tmp_path / "reports")
+    assert "No data set with a positive class" in (tmp_path / "reports/index.html").read_text(encoding="utf-8")
+
+
+def test_the_same_files_make_the_same_report_and_old_figures_go(root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "again"
+    (out / "figures").mkdir(parents=True)
+    (out / "figures/stale.png").touch()
+    report.run(root / "search/single", root / "evaluate/single", out, tmp_path / "numbers", SETTINGS)
+    assert not (out / "figures/stale.png").exists()
+    first = root / "reports/single"
+    files = sorted(path.relative_to(first) for path in first.rglob("*.*"))
+    assert len(files) > 8
+    for name in files:
+        assert (out / name).read_bytes() == (first / name).read_bytes(), name
+
+
+def test_damaged_predictions_are_refused(root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "evaluate"
+    shutil.copytree(root / "evaluate/single", folder)
+    table = pd.read_csv(folder / "predictions.csv", dtype={"sample": str, "group": str})
+    for damage, reason in (
+        (table.iloc[1:], "not the same images|incomplete"),
+        (table[table["part"] != "test"], "incomplete"),
+        (table.drop(columns="p_tumor"), "damaged"),
+        (table.assign(sample=np.where(table.index == 0, "strange", table["sample"])), "does not fit together"),
+    ):
+        damage.to_csv(folder / "predictions.csv", index=False)
+        with pytest.raises(DataError, match=reason):
+            read_evaluation(folder)
+
+
+def test_compare_counts_groups(root: Path) -> None:
+    found = performance.compare(read_evaluation(root / "evaluate/single"))
+    table = pd.read_csv(root / "evaluate/single/predictions.csv", dtype={"sample": str})
+    test = table[table["part"] == "test"]
+    right = (test["predicted"] == test["label"]).groupby([test["model"], test["sample"]]).first().unstack(0)
+    b = int((right["winner"] & ~right["baseline"]).sum())
+    c = int((~right["winner"] & right["baseline"]).sum())
+    assert found.pairs == [(100, 100, b, c, pytest.approx(binomtest(b, b + c).pvalue), pytest.approx(found.p))]
+
+
+def test_operating_curves_equal_scikit_learn(root: Path) -> None:
+    part = read_evaluation(root / "evaluate/hostile").parts["test"]
+    for (sensitivity, specificity), score in zip(
+        performance.operating_curves(part, "winner"), part.models["winner"].positive_score, strict=True
+    ):
+        fpr, tpr, _ = reference.roc_curve(part.positive, score, drop_intermediate=False)
+        np.testing.assert_allclose(sensitivity, tpr)
+        np.testing.assert_allclose(specificity, 1 - fpr)
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (pages.percent(0.9996), ">99.9 %"),
+        (pages.percent(1.0), "100.0 %"),
+        (pages.percent(0.0001), "<0.1 %"),
+        (pages.percent(0.0), "0.0 %"),
+        (pages.percent_estimate(Estimate(0.98, 0.9429, 0.9932)), "98.0 % [94.3, 99.3]"),
+        (pages.percent_estimate(Estimate(1.0, 0.98, None)), "100.0 % (at least 98.0 %)"),
+        (pages.percent_estimate(Estimate(1.0, None, None)), "100.0 % (no interval)"),
+        (pages.percent_estimate(Estimate(None, None, None)), "cannot be estimated"),
+        (pages.count_estimate(Estimate(1333.04, 162.4, 4732.2)), "1,333 [162, 4,732]"),
+        (pages.count_estimate(Estimate(None, None, 1976.6)), "at most 1,977"),
+        (pages.count_estimate(Estimate(0.4394, 0.15, 1.26)), "0.44 [0.15, 1.3]"),
+        (pages.points_estimate(Estimate(-0.012, -0.02, 0.004)), "−1.2 [−2.0, +0.4]"),
+        (pages.p_value(0.0004), "p < 0.001"),
+        (pages.p_value(0.0123), "p = 0.012"),
+        (pages.duration(5_400), "1.5 h"),
+    ],
+)
+def test_numbers_as_shown(shown: str, expected: str) -> None:
+    assert shown == expected
+
+
+def test_reports_need_no_training_library() -> None:
+    code = (
+        "import sys, pipeline.stages.report, pipeline.stages.summary, pipeline.stages.explore;"
+        "print({'torch', 'mlflow', 'optuna', 'timm'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.slow
+def test_a_large_experiment_takes_seconds(tmp_path: Path) -> None:
+    """600,000 rows of ten probabilities."""
+    info = contract_data.big_info({"train": 45_000, "val": 5_000, "test": 10_000})
+    search, evaluate = contract_data.write_experiment(tmp_path, "big", info, n_seeds=5)
+    start = time.perf_counter()
+    report.run(search, evaluate, tmp_path / "big", tmp_path / "numbers", SETTINGS)
+    assert time.perf_counter() - start < 20
+
+
+CHROMIUM = shutil.which("chromium")
+MEASURE = """<script>onload = () => parent.postMessage({
+    width: innerWidth, needed: document.documentElement.scrollWidth,
+    requests: performance.getEntriesByType("resource").map(e => e.name).filter(name => !name.startsWith("data:"))
+}, "*")</script>"""
+FRAME = """<iframe src="page.html" width="360" height="800"></iframe><p id="answer"></p>
+<script>onmessage = event => document.getElementById("answer").textContent = JSON.stringify(event.data)</script>"""
+
+
+def in_browser(html: str, folder: Path) -> dict[str, Any]:
+    """Width, needed width and requests of a page shown 360 px wide, without the policy that would forbid requests."""
+    copy = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html) + MEASURE
+    (folder / "page.html").write_text(copy, encoding="utf-8")
+    (folder / "frame.html").write_text(FRAME, encoding="utf-8")
+    options = [
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
+        "--disable-dev-shm-usage", "--virtual-time-budget=5000", f"--user-data-dir={folder / 'profile'}", "--dump-dom",
+    ]  # fmt: skip
+    command = [str(CHROMIUM), *options, (folder / "frame.html").as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    answer = re.search(r'<p id="answer">(.*?)</p>', dom)
+    assert answer
+    found: dict[str, Any] = json.loads(answer[1])
+    return found
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+@pytest.mark.parametrize("name", ["hostile/index.html", "index.html"])
+def test_in_a_browser_nothing_is_requested_and_360_px_suffice(root: Path, tmp_path: Path, name: str) -> None:
+    html = (root / "reports" / name).read_text(encoding="utf-8")
+    found = in_browser(html, tmp_path)
+    assert found["requests"] == []
+    assert found["needed"] <= found["width"] <= 360
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+def test_the_browser_would_see_a_request_and_an_overflow(tmp_path: Path) -> None:
+    found = in_browser('<img src="http://127.0.0.1:9/x.png"><div style="width: 900px">wide</div>', tmp_path)
+    assert found["requests"] == ["http://127.0.0.1:9/x.png"]
+    assert found["needed"] > 900

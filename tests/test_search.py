@@ -1,0 +1,186 @@
+"""The coordinator on the real digits: repeatable, resumable, and at one with MLflow."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from pipeline.config import read_yaml
+from pipeline.errors import BusyError, InputError, PipelineError
+from pipeline.files import read_json
+from pipeline.search import open_study
+from pipeline.space import read_experiment
+from pipeline.stages import search
+from pipeline.workers import Setup
+
+
+def run(file: Path, digits: Path, root: Path, workers: int = 2) -> Path:
+    out = root / "out"
+    search.run(file, "digits", digits / "development", out, Setup(root, workers, 1, None))
+    return out
+
+
+def scores(out: Path) -> pd.DataFrame:
+    return pd.read_csv(out / "trials.csv").drop(columns=["number", "seconds", "run_id"])
+
+
+def runs(root: Path) -> dict[str, list]:
+    client = MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("digits")
+    assert experiment
+    found = client.search_runs([experiment.experiment_id])
+    return {role: [r for r in found if r.data.tags["role"] == role] for role in ("study", "baseline", "search")}
+
+
+def assert_tracked(out: Path, root: Path) -> None:
+    """Every trial has its one run with equal parameters, score and state; no run is left open."""
+    study, found = read_json(out / "study.json"), runs(root)
+    by_id = {r.info.run_id: r for r in found["baseline"] + found["search"]}
+    trials = pd.read_csv(out / "trials.csv", dtype=str)
+    curves = pd.read_csv(out / "curves.csv")
+    assert [r.info.run_id for r in found["study"]] == [study["mlflow"]["run_id"]]
+    assert found["study"][0].info.status == "FINISHED"
+    parameters = list(trials.columns[trials.columns.get_loc("role") + 1 :])
+    for trial in trials.to_dict("records"):
+        tracked = by_id[trial["run_id"]]
+        assert tracked.data.params == {k: trial[k] for k in parameters if isinstance(trial[k], str)}
+        assert tracked.info.status == {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}[trial["state"]]
+        assert tracked.data.metrics["score"] == pytest.approx(float(trial["score"]), abs=0)
+        assert tracked.data.tags["mlflow.parentRunId"] == study["mlflow"]["run_id"]
+        assert tracked.data.tags["study"] == study["study"]
+        last = curves[curves["number"] == int(trial["number"])].iloc[-1]
+        assert tracked.data.metrics["val_loss"] == last["val_loss"]
+        assert int(trial["epochs"]) == last["epoch"]
+    finished = [r for r in by_id.values() if r.info.status == "FINISHED"]
+    assert len(finished) == (trials["state"] == "complete").sum()
+    assert not [r for r in by_id.values() if r.info.status == "RUNNING"]
+
+
+@pytest.fixture(scope="module")
+def unkilled(digits_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from conftest import EXPERIMENT
+
+    root = tmp_path_factory.mktemp("unkilled")
+    file = root / "quick.yaml"
+    file.write_text(EXPERIMENT)
+    run(file, digits_folder, root)
+    return root
+
+
+def test_tables_and_tracking_agree(unkilled: Path) -> None:
+    out = unkilled / "out"
+    assert_tracked(out, unkilled)
+    trials, study = pd.read_csv(out / "trials.csv"), read_json(out / "study.json")
+    assert len(trials) == 5
+    assert list(trials.columns[:7]) == ["number", "state", "score", "seconds", "epochs", "run_id", "role"]
+    assert trials["role"].tolist() == ["baseline"] + ["search"] * 4
+    assert sum(study["n_trials"].values()) == 5
+    best = trials[trials["state"] == "complete"].sort_values("score", ascending=False).iloc[0]
+    assert study["best"] == {"number": best["number"], "score": best["score"]}
+    chosen = read_yaml(out / "best.yaml").values
+    assert chosen["winner"]["lr"] == best["lr"]
+    assert chosen["baseline"]["mlp.width"] == 16
+    assert trials["score"][0] == pd.read_csv(out / "curves.csv").query("number == 0")["val_accuracy"].max()
+
+
+def test_draws_respect_conditions(unkilled: Path) -> None:
+    trials = pd.read_csv(unkilled / "out" / "trials.csv")
+    assert set(trials["model"]) <= {"mlp", "cnn"}
+    assert (trials["mlp.width"].notna() == (trials["model"] == "mlp")).all()
+    assert (trials["cnn.width"].notna() == (trials["model"] == "cnn")).all()
+
+
+def test_a_second_run_trains_nothing_and_says_the_same(unkilled: Path, digits_folder: Path) -> None:
+    before = (unkilled / "out" / "trials.csv").read_text()
+    run(unkilled / "quick.yaml", digits_folder, unkilled)
+    assert (unkilled / "out" / "trials.csv").read_text() == before
+    assert_tracked(unkilled / "out", unkilled)
+
+
+def test_killed_anywhere_and_resumed_ends_with_the_same_trials(
+    unkilled: Path, digits_folder: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "quick.yaml"
+    file.write_text((unkilled / "quick.yaml").read_text())
+    code = (
+        "from pathlib import Path; from pipeline.stages import search; from pipeline.workers import Setup\n"
+        f"if __name__ == '__main__': search.run(Path({str(file)!r}), 'digits', "
+        f"Path({str(digits_folder / 'development')!r}), Path({str(tmp_path / 'out')!r}), "
+        f"Setup(Path({str(tmp_path)!r}), 2, 1, None))"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    journal: list[Path] = []
+    while time.monotonic() < deadline and not (journal and journal[0].read_bytes().count(b'"curves"') >= 1):
+        assert process.poll() is None, "the search ended before it was killed"
+        journal = list(tmp_path.glob(".state/search/*/journal.log"))
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    with journal[0].open("ab") as f:
+        f.write(b'{"half')  # a kill in mid-write
+    run(file, digits_folder, tmp_path)
+    pd.testing.assert_frame_equal(scores(tmp_path / "out"), scores(unkilled / "out"))
+    assert_tracked(tmp_path / "out", tmp_path)
+
+
+def test_another_space_is_another_study(unkilled: Path, digits_folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "quick.yaml"
+    file.write_text((unkilled / "quick.yaml").read_text().replace("trials: 5", "trials: 1").replace("[4, 8]", "[4]"))
+    study = read_json(run(file, digits_folder, tmp_path) / "study.json")
+    assert study["study"] != read_json(unkilled / "out" / "study.json")["study"]
+    assert study["n_trials"] == {"complete": 1, "pruned": 0, "failed": 0}
+
+
+def test_more_trials_extend_the_study(unkilled: Path, digits_folder: Path) -> None:
+    before = pd.read_csv(unkilled / "out" / "trials.csv")
+    file = unkilled / "quick.yaml"
+    file.write_text(file.read_text().replace("trials: 5", "trials: 6"))
+    after = pd.read_csv(run(file, digits_folder, unkilled) / "trials.csv")
+    assert len(after) == 6
+    assert after["run_id"].tolist()[:5] == before["run_id"].tolist()
+
+
+def test_failing_trials_are_kept_and_a_hopeless_search_stops(digits_folder: Path, tmp_path: Path) -> None:
+    text = """
+question: What happens when every network is too deep?
+dataset: digits
+trials: 9
+fixed: {model: cnn, n_epochs: 1, batch_size: 64, cnn.depth: 8}
+baseline: {lr: 0.01}
+space: {lr: {low: 0.001, high: 0.1}}
+"""
+    file = tmp_path / "deep.yaml"
+    file.write_text(text)
+    with pytest.raises(PipelineError, match="5 trials in a row failed with: cnn: block 4 of 8 leaves no pixel"):
+        run(file, digits_folder, tmp_path, workers=1)
+    found = runs(tmp_path)
+    assert {r.info.status for r in found["baseline"] + found["search"]} == {"FAILED"}
+    assert all("leaves no pixel" in r.data.tags["reason"] for r in found["search"])
+
+
+def test_two_searches_of_one_study_exclude_each_other(experiment_file: Path, tmp_path: Path) -> None:
+    experiment = read_experiment(experiment_file)
+    with (
+        open_study(tmp_path, "quick@1", experiment),
+        pytest.raises(BusyError, match=f"study quick@1 is in use by process {os.getpid()}"),
+        open_study(tmp_path, "quick@1", experiment),
+    ):
+        pass
+    with open_study(tmp_path, "quick@1", experiment) as study:
+        assert not study.trials
+
+
+def test_a_data_set_other_than_in_params_is_refused(experiment_file: Path, digits_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"dataset is 'digits', params\.yaml says 'mnist'"):
+        search.run(experiment_file, "mnist", digits_folder / "development", tmp_path / "o", Setup(tmp_path, 1, 1, None))
+    assert not (tmp_path / "mlflow.db").exists()
+    assert not (tmp_path / ".state").exists()

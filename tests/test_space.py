@@ -1,0 +1,102 @@
+"""Experiment files: what is valid is read as meant, what is not is named before anything starts."""
+
+from pathlib import Path
+
+import pytest
+
+from conftest import EXPERIMENT
+from pipeline.errors import ConfigError
+from pipeline.space import read_experiment
+
+ROOT = Path(__file__).parent.parent
+
+
+def read(tmp_path: Path, old: str = "", new: str = "", text: str = EXPERIMENT):
+    assert old in text
+    path = tmp_path / "quick.yaml"
+    path.write_text(text.replace(old, new) if old else text)
+    return read_experiment(path)
+
+
+def test_leaves_are_typed_and_conditional(tmp_path: Path) -> None:
+    experiment = read(tmp_path)
+    leaves = {leaf.key: leaf for leaf in experiment.space}
+    assert leaves["lr"].log
+    assert not leaves["lr"].integer
+    assert leaves["mlp.width"].integer
+    assert leaves["cnn.width"].active({"model": "cnn"})
+    assert not leaves["cnn.width"].active({"model": "mlp"})
+    assert experiment.baseline == {
+        "n_epochs": 3, "optimizer": "adamw", "schedule": "one_cycle", "model": "mlp",
+        "lr": 1e-3, "batch_size": 64, "mlp.width": 16,
+    }  # fmt: skip
+
+
+def test_a_condition_stands_behind_what_it_names(tmp_path: Path) -> None:
+    text = EXPERIMENT.replace(
+        "  model: [mlp, cnn]\n", "  momentum: {choice: [0.8, 0.9], when: {batch_size: [32]}}\n  model: [mlp, cnn]\n"
+    )
+    keys = [leaf.key for leaf in read(tmp_path, text=text).space]
+    assert keys.index("momentum") > keys.index("batch_size")
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "experiments").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_experiment_of_the_project_is_valid(file: Path) -> None:
+    assert read_experiment(file).trials > 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("trials: 5", "trails: 5", "trails: unknown key; known are question"),
+        ("trials: 5", "trails: 5", "did you mean 'trials'"),
+        ("trials: 5", "trials: 0", "trials: Input should be greater than or equal to 1, got 0"),
+        ("trials: 5", "trials: 2.5", "trials: Input should be a valid integer"),
+        ("objective: accuracy", "objective: acuracy", "did you mean 'accuracy'"),
+        ("{name: tpe,", "{name: tpee,", "sampler.name"),
+        ("low: 1e-4, high: 1e-1", "low: 1e-1, high: 1e-4", "low < high must hold, got low=0.1, high=0.0001"),
+        ("low: 1e-4, high: 1e-1", "low: 1e-1, high: 1e-1", "low < high must hold"),
+        ("low: 1e-4, high", "low: 0, high", "log needs low > 0, got low=0"),
+        ("low: 1e-4, high", "low: .nan, high", "must be a finite number"),
+        ("log: true", "log: true, step: 0.1", "log and step exclude each other"),
+        ("high: 64}", "high: 64, step: 0}", "step > 0 must hold, got step=0"),
+        ("low: 8, high: 64", "low: 8.5, high: 64", "Input should be a valid integer"),
+        ("[32, 64]", "[]", "choices must not be empty"),
+        ("[32, 64]", "[32, 32]", "choices must differ"),
+        ("[32, 64]", "[[32], 64]", "choices must be single values"),
+        ("[32, 64]", "64", "must be a list of choices or a range"),
+        ("[32, 64]", "[0, 64]", "Input should be greater than or equal to 1, got 0"),
+        ("model: [mlp, cnn]", "model: [mlp, cnnn]", "unknown model 'cnnn'"),
+        ("cnn.width: [4, 8]", "cnn.widht: [4, 8]", "cnn has no option 'widht'; it has"),
+        ("cnn.width: [4, 8]", "cnn.widht: [4, 8]", "did you mean 'width'"),
+        ("cnn.width: [4, 8]", "momentun: [0.1]", "did you mean 'momentum'"),
+        ("n_epochs: 3", "n_epochs: -1", "Input should be greater than or equal to 1, got -1"),
+        ("[32, 64]", "{choice: [32, 64], when: {momentun: 0.9}}", "must name a key of `space`"),
+        ("[32, 64]", "{choice: [32, 64], when: {model: lenet}}", "must be values that are drawn"),
+        ("batch_size: 64,", "batch_size: 128,", "must lie in the space, [32, 64], got 128; widen the space"),
+        ("mlp.width: 16", "mlp.depth: 2", "'mlp.width' of the space is missing"),
+        ("fixed: {", "fixed: {lr: 0.1, ", "the key is also in `fixed`; keep one"),
+        ("fixed: {n_epochs: 3,", "fixed: {", "'n_epochs' is missing"),
+    ],
+)
+def test_problems_are_named(tmp_path: Path, old: str, new: str, complaint: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        read(tmp_path, old, new)
+    assert complaint in str(error.value)
+    assert "quick.yaml:" in str(error.value)
+
+
+def test_circular_conditions_are_named(tmp_path: Path) -> None:
+    text = EXPERIMENT.replace("[32, 64]", "{choice: [32, 64], when: {momentum: 0.9}}")
+    text += "  momentum: {choice: [0.9], when: {batch_size: 32}}\n"
+    with pytest.raises(ConfigError, match="conditions run in a circle: batch_size, momentum"):
+        read(tmp_path, text=text)
+
+
+def test_all_problems_come_in_one_pass(tmp_path: Path) -> None:
+    text = EXPERIMENT.replace("[32, 64]", "[]").replace("log: true", "log: true, step: 1").replace("[4, 8]", "[0]")
+    with pytest.raises(ConfigError) as error:
+        read(tmp_path, text=text)
+    lines = {problem.split(":")[1] for problem in error.value.problems}
+    wrong = ("lr: {low", "batch_size: []", "cnn.width")
+    assert lines >= {str(text[: text.index(key)].count("\n") + 1) for key in wrong}

@@ -1,0 +1,118 @@
+"""The architecture: who may import whom, who owns which library, and what dvc.yaml must know."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.lineage import import_closure
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted((ROOT / "pipeline").rglob("*.py"))
+STAGES = sorted(p.stem for p in (ROOT / "pipeline/stages").glob("*.py") if p.stem != "__init__")
+DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
+
+LAYERS = [  # a module imports from its own layer or from an earlier one
+    {"errors", "seeds", "files", "lineage"},
+    {"config", "datasets", "archives", "pictures", "params"},
+    {"data", "duplicates", "metrics", "estimates"},
+    {"models", "space", "augmentation"},
+    {"training"},
+    {"workers", "tracking", "search", "results", "performance", "tables", "figures", "pages"},
+    {"stages"},
+    {"cli", "__main__"},
+]
+OWNERS = {
+    "mlflow": {"tracking"},
+    "optuna": {"search"},
+    "timm": {"models"},
+    "ruamel": {"config"},
+    "PIL": {"pictures", "duplicates", "figures"},
+    "httpx": {"stages"},
+    "jinja2": {"pages"},
+    "matplotlib": {"figures", "stages"},
+    "seaborn": {"figures"},
+}
+
+
+def name(path: Path) -> str:
+    """The part of the package that a file belongs to: `models` for pipeline/models/cnn.py."""
+    return path.relative_to(ROOT / "pipeline").parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(MODULES) > 20
+    assert set(STAGES) == set(DVC)
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if p.name != "__init__.py" or p.parent.name != "pipeline"], ids=str
+)
+def test_imports_run_in_one_direction(path: Path) -> None:
+    layer = {module: i for i, modules in enumerate(LAYERS) for module in modules}
+    for target in imported(path):
+        package, _, rest = target.partition(".")
+        if package == "pipeline":
+            part = rest.partition(".")[0]
+            assert layer[part] <= layer[name(path)], f"{path} imports {target}"
+            if name(path) == "stages":
+                assert part != "stages", f"the stage {path.stem} imports a stage"
+
+
+@pytest.mark.parametrize("library", OWNERS)
+def test_a_library_has_one_owner(library: str) -> None:
+    users = {name(p) for p in MODULES if any(i.partition(".")[0] == library for i in imported(p))}
+    assert users
+    assert users <= OWNERS[library]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_dvc_knows_every_module_of_a_stage(stage: str) -> None:
+    """So that a changed module reruns the stages that use it, and no other. `cli` only hands over paths and values."""
+    closure = {p.relative_to(ROOT).as_posix() for p in import_closure(f"pipeline.stages.{stage}")}
+    definition = DVC[stage].get("do", DVC[stage])
+    assert {d for d in definition["deps"] if d.endswith(".py")} == closure
+
+
+@pytest.mark.parametrize("stage", ["explore", "report", "summary"])
+def test_dvc_knows_the_templates_of_a_page(stage: str) -> None:
+    used, waiting = set(), [f"{stage}.jinja"]
+    while waiting:
+        template = waiting.pop()
+        used.add(f"pipeline/{template}")
+        text = (ROOT / "pipeline" / template).read_text()
+        waiting += [f"{p.stem}.jinja" for p in (ROOT / "pipeline").glob("*.jinja") if f'"{p.name}"' in text]
+    definition = DVC[stage].get("do", DVC[stage])
+    assert {d for d in definition["deps"] if d.endswith(".jinja")} == used
+
+
+def test_the_test_part_is_sealed() -> None:
+    """Of the stages that see an experiment only evaluate reads it, and explore shows pictures of development only."""
+    readers = {
+        s for s in STAGES for d in DVC[s].get("do", DVC[s])["deps"] if d.startswith("data/split") and "dev" not in d
+    }
+    assert readers == {"evaluate", "explore"}
+
+
+def test_the_training_code_does_not_know_the_report() -> None:
+    names = {p.stem for p in import_closure("pipeline.training")}
+    assert not names & {"estimates", "figures", "pages", "params", "search", "tracking", "report"}
+    assert {"cnn", "lenet", "mlp", "timm_model", "augmentation", "metrics"} <= names
+
+
+def test_no_weights_are_unpickled() -> None:
+    for path in MODULES:
+        text = path.read_text()
+        assert "torch.load" not in text
+        assert "pickle.load" not in text
