@@ -196,6 +196,7 @@ class Training(Strict):
     schedule: Literal["constant", "cosine", "one_cycle"] = Field("constant", description="learning rate over steps")
     label_smoothing: Annotated[Number, Field(ge=0, lt=1, description="share of the target spread evenly")] = 0.0
     class_weights: bool = Field(False, description="weigh the loss by inverse class frequency")
+    images_per_group: Annotated[int, Field(ge=0, description="drawn per duplicate group and epoch; 0: all")] = 0
     flip: Literal["none", "horizontal", "both"] = Field(
         "none", description="mirror along these axes, each with probability 1/2"
     )

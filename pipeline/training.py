@@ -69,9 +69,12 @@ class Trainer:
             torch.manual_seed(derive_seed(seed, "weights"))
             model = build_model(self.config.model, self.description["options"], shapes)
         self.model = _channels_last(model.to(self.device))
+        train = development.table["part"].to_numpy() == "train"
+        self.groups = np.unique(development.table["group"].to_numpy()[train], return_inverse=True)[1]  # (N,)
+        n_drawn = len(self._draw(torch.Generator()))
         # a last batch of one image would break batch norm
-        self.n_steps = -(-len(self.labels) // self.config.batch_size)
-        if len(self.labels) % self.config.batch_size == 1 and self.n_steps > 1:
+        self.n_steps = -(-n_drawn // self.config.batch_size)
+        if n_drawn % self.config.batch_size == 1 and self.n_steps > 1:
             self.n_steps -= 1
         self.optimizer = _optimizer(self.model, self.config)
         self.schedule = _schedule(self.optimizer, self.config, self.n_steps * self.config.n_epochs)
@@ -105,7 +108,7 @@ class Trainer:
         """Mean loss and confusion matrix of one pass over the training part."""
         self.model.train()
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "batches", epoch))
-        order = torch.randperm(len(self.labels), generator=generator).to(self.device)
+        order = self._draw(generator).to(self.device)
         n_classes = self.description["shapes"]["n_classes"]
         confusion = torch.zeros(n_classes * n_classes, dtype=torch.int64, device=self.device)
         losses = []
@@ -131,6 +134,17 @@ class Trainer:
             step = int((~values.isfinite()).nonzero()[0]) + 1
             raise TrainingError(f"the loss is {values[step - 1]} at step {step} of epoch {epoch}; lower lr")
         return float(values.mean()), confusion.view(n_classes, n_classes).cpu().numpy()
+
+    def _draw(self, generator: torch.Generator) -> Tensor:
+        """Rows of one pass in random order, at most `images_per_group` of each duplicate group."""
+        order = torch.randperm(len(self.labels), generator=generator)
+        if not self.config.images_per_group:
+            return order
+        groups = self.groups[order.numpy()]
+        by_group = np.argsort(groups, kind="stable")
+        rank = np.empty(len(groups), np.int64)
+        rank[by_group] = np.arange(len(groups)) - np.searchsorted(groups[by_group], groups[by_group])
+        return order[torch.from_numpy(rank < self.config.images_per_group)]
 
 
 def channel_statistics(images: np.ndarray) -> dict[str, list[float]]:

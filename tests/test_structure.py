@@ -20,7 +20,7 @@ LAYERS = [  # a module imports from its own layer or from an earlier one
     {"models", "space", "augmentation"},
     {"training"},
     {"workers", "tracking", "search", "results", "performance", "tables", "figures", "pages"},
-    {"stages"},
+    {"stages", "benchmark"},
     {"cli", "__main__"},
 ]
 OWNERS = {
@@ -28,7 +28,7 @@ OWNERS = {
     "optuna": {"search"},
     "timm": {"models"},
     "ruamel": {"config"},
-    "PIL": {"pictures", "duplicates", "figures"},
+    "PIL": {"pictures", "duplicates", "figures", "benchmark"},
     "httpx": {"stages"},
     "jinja2": {"pages"},
     "matplotlib": {"figures", "stages"},

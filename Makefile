@@ -1,0 +1,36 @@
+# Each target creates .venv and installs what is missing, once.
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+INSTALLED := $(VENV)/.installed
+
+.PHONY: install demo repro test check bench ui
+
+install: $(INSTALLED)
+
+$(INSTALLED): requirements.txt pyproject.toml
+	python3 -m venv $(VENV)
+	python -m pip install --disable-pip-version-check --quiet --requirement requirements.txt
+	python -m pip install --disable-pip-version-check --quiet --no-deps --editable .
+	touch $@
+
+demo: install ## the whole pipeline on the digits that scikit-learn ships: no download, about a minute
+	dvc repro explore@digits report@digits
+	@echo "Report: reports/digits/index.html"
+
+repro: install ## everything in params.yaml
+	dvc repro
+	@echo "Report: reports/index.html"
+
+test: install
+	python -m pytest
+
+check: install
+	ruff check .
+	ruff format --check .
+	mypy
+
+bench: install ## images per second of the training loop, beside a DataLoader and beside the bound
+	python -m pipeline.benchmark
+
+ui: install ## MLflow on http://127.0.0.1:5000
+	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1
