@@ -209,6 +209,12 @@ class Training(Strict):
 Flat = dict[str, Scalar]  # a configuration as `key: value`; what is drawn, logged and stored
 
 
+def own_options(flat: Mapping[str, Scalar]) -> Flat:
+    """The configuration without options of models other than its own."""
+    family = str(flat.get("model")).partition(":")[0]
+    return {key: value for key, value in flat.items() if "." not in key or key.partition(".")[0] == family}
+
+
 def split_flat(flat: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Separates the leaves of Training from the model options, the latter by model family."""
     training = {key: value for key, value in flat.items() if "." not in key}

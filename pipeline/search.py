@@ -23,7 +23,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 from tqdm import tqdm
 
-from pipeline.config import Flat, Scalar
+from pipeline.config import Flat, Scalar, own_options
 from pipeline.errors import PipelineError
 from pipeline.files import locked
 from pipeline.seeds import derive_seed
@@ -165,7 +165,7 @@ def _ask(study: optuna.Study, experiment: Experiment, slot: int, tracker: Tracke
     for leaf in experiment.space:
         if leaf.active(drawn):
             drawn[leaf.key] = _suggest(trial, leaf)
-    role, config = ("baseline", experiment.baseline) if slot == 0 else ("search", drawn)
+    role, config = ("baseline", experiment.baseline) if slot == 0 else ("search", own_options(drawn))
     trial.set_user_attr("role", role)
     trial.set_user_attr("config", config)
     run_id = tracker.start(f"trial-{trial.number:04d}", role, config, _seed(experiment, slot))

@@ -11,7 +11,19 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
-from pipeline.config import Document, Flat, Key, Number, Scalar, Strict, Training, read_yaml, validate, validate_leaf
+from pipeline.config import (
+    Document,
+    Flat,
+    Key,
+    Number,
+    Scalar,
+    Strict,
+    Training,
+    own_options,
+    read_yaml,
+    validate,
+    validate_leaf,
+)
 from pipeline.errors import InputError
 from pipeline.models import model_spec, registry
 
@@ -113,7 +125,7 @@ def read_experiment(path: Path) -> Experiment:
         raise AssertionError
     fixed = _constants(document, "fixed", file.fixed)
     space = _leaves(document, file.space, fixed)
-    baseline = {**fixed, **_constants(document, "baseline", file.baseline)}
+    baseline = own_options({**fixed, **_constants(document, "baseline", file.baseline)})
     for key in fixed.keys() & space.keys():
         document.problem(("space", key), "the key is also in `fixed`; keep one")
     _check_baseline(document, baseline, space)

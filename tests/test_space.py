@@ -32,6 +32,12 @@ def test_leaves_are_typed_and_conditional(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_options_of_other_models_are_no_part_of_a_configuration(tmp_path: Path) -> None:
+    experiment = read(tmp_path, "fixed: {", "fixed: {cnn.depth: 1, mlp.depth: 3, ")
+    assert "cnn.depth" not in experiment.baseline
+    assert experiment.baseline["mlp.depth"] == 3
+
+
 def test_a_condition_stands_behind_what_it_names(tmp_path: Path) -> None:
     text = EXPERIMENT.replace(
         "  model: [mlp, cnn]\n", "  momentum: {choice: [0.8, 0.9], when: {batch_size: [32]}}\n  model: [mlp, cnn]\n"
