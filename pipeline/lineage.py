@@ -96,3 +96,17 @@ def hardware() -> dict[str, str | int | None]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {"cpu": cpu, "cores": cores, "memory_gib": round(memory / 2**30), "gpu": gpu}
+
+
+def tags(root: Path, stage: str) -> dict[str, str | bool | int | None]:
+    """What made a run, for tracking: commit, stage, versions, hardware. MLflow itself misses dirty trees."""
+    git = git_state(root)
+    return {
+        "git_commit": git["commit"],
+        "git_dirty": git["dirty"],
+        "mlflow.source.git.commit": git["commit"],
+        "mlflow.source.name": f"dvc repro {stage}",
+        "dvc_stage": stage,
+        **{f"version.{package}": version for package, version in versions().items()},
+        **{f"hardware.{part}": value for part, value in hardware().items()},
+    }

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from pipeline import lineage
 from pipeline.config import Flat, read_yaml
 from pipeline.data import Samples, read_samples
 from pipeline.errors import PipelineError
 from pipeline.files import read_json, write_json, writing
-from pipeline.lineage import code_digest, hardware, versions
 from pipeline.metrics import choose_threshold
 from pipeline.seeds import derive_seed
 from pipeline.tracking import Tracker
@@ -66,8 +66,8 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
             "models": report,
             "min_sensitivity": min_sensitivity,
             "seconds": sum(r["seconds"] for r in runs),
-            "hardware": hardware(),
-            "versions": versions(),
+            "hardware": lineage.hardware(),
+            "versions": lineage.versions(),
         },
     )
 
@@ -76,13 +76,12 @@ def _retrain(
     study: dict[str, Any], configs: dict[str, Flat], development: Path, setup: Setup, n_seeds: int
 ) -> list[tuple[str, int, Path]]:
     """Trains every model under every seed. Returns (model, seed, folder of run.json and weights.safetensors)."""
-    made_by = {"data": read_samples(development).info["digest"], "code": code_digest("pipeline.training")}
     waiting: list[tuple[Job, Path, str]] = []
     done: list[tuple[str, int, Path]] = []
     for name in MODELS:
         for k in range(n_seeds):
             seed = derive_seed(study["seed"], "evaluate", k)  # fresh: the search's seeds have another purpose
-            key = json.dumps([configs[name], seed, study["objective"], made_by, setup.threads], sort_keys=True)
+            key = json.dumps([configs[name], seed, study["objective"], study["hashes"], setup.threads], sort_keys=True)
             folder = setup.root / ".state" / "evaluate" / hashlib.sha256(key.encode()).hexdigest()[:16]
             done.append((name, seed, folder))
             if not (folder / "run.json").exists() and folder not in [f for _, f, _ in waiting]:
@@ -90,7 +89,7 @@ def _retrain(
                 waiting.append((job, folder, f"{name}-seed-{k}"))
     if not waiting:
         return done
-    tags = {"experiment": study["experiment"], "dvc_stage": f"evaluate@{study['experiment']}"}
+    tags = {**lineage.tags(setup.root, f"evaluate@{study['experiment']}"), "experiment": study["experiment"]}
     tracker = Tracker(setup.root, setup.tracking_uri, study["dataset"], study["study"], tags)
     with LocalExecutor(setup.workers, setup.threads) as executor, tqdm(total=len(waiting), desc="retrain") as bar:
         for start in range(0, len(waiting), setup.workers):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from pipeline import figures
 from pipeline.data import Samples, label_conflicts, read_samples
@@ -25,7 +26,11 @@ def run(dataset: str, prepared: Path, split: Path, out: Path) -> None:
     classes = list(development.info["classes"])
     grouped = _doubtful_groups(development)
 
-    pictures = [_balance_picture(cut, classes), _samples_picture(development, classes)]
+    pictures = [
+        _balance_picture(cut, classes),
+        _samples_picture(development, classes),
+        _filters_picture(development, classes),
+    ]
     sizes = _sizes(everything.table)
     if sizes["n"] > 1:
         pictures.append(_sizes_picture(everything.table, sizes["n"]))
@@ -199,6 +204,35 @@ def _samples_picture(samples: Samples, classes: list[str]) -> Picture:
         "samples", png(_mosaic_figure(rows, names, N_PER_CLASS)),
         f"Grid of random images of train and val, one row per class: {', '.join(names)}.",
         "Random images of train and val, one row per class, as the networks see them.", drawn=False,
+    )  # fmt: skip
+
+
+def filtered(image: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """The hand-made filters of the practicals. image: (H, W), 0 to 255. Each result: (H, W), clipped to 0 to 255."""
+    sharpen = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
+    edge = np.full((5, 5), -1)
+    edge[2, 2] = 24  # sums to 0: a flat area turns black
+    results = {
+        "original": image,
+        "Sobel": np.hypot(ndimage.sobel(image, 0), ndimage.sobel(image, 1)),
+        "Gaussian, σ = 1": ndimage.gaussian_filter(image, 1.0),
+        "sharpen": ndimage.convolve(image, sharpen),
+        "edge 5x5": ndimage.convolve(image, edge),
+    }
+    return {name: np.clip(result, 0, 255) for name, result in results.items()}
+
+
+def _filters_picture(samples: Samples, classes: list[str]) -> Picture:
+    """One image of each of the first four classes found, as the filters see it."""
+    labels = samples.table["label"].to_numpy()
+    chosen = [int(np.flatnonzero(labels == label)[0]) for label in range(len(classes)) if (labels == label).any()][:4]
+    grey = [np.asarray(samples.images[i], np.float64).mean(axis=2) for i in chosen]
+    seen = [filtered(image) for image in grey]
+    rows = [np.stack([each[name] for each in seen])[..., None].astype(np.uint8) for name in seen[0]]
+    return Picture(
+        "filters", png(_mosaic_figure(rows, list(seen[0]), len(chosen))),
+        f"Grid of {len(chosen)} images, one row per filter: {', '.join(seen[0])}.",
+        "Filters made by hand, for comparison with what a network learns.", drawn=False,
     )  # fmt: skip
 
 

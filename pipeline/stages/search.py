@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline import lineage
 from pipeline.config import write_yaml
 from pipeline.data import read_samples
 from pipeline.errors import InputError
 from pipeline.files import write_json, writing
-from pipeline.lineage import code_digest, git_state, hardware, versions
 from pipeline.search import finished_trials, open_study, search, study_name
 from pipeline.space import read_experiment
 from pipeline.tracking import Tracker
@@ -29,22 +29,16 @@ def run(file: Path, dataset: str, development: Path, out: Path, setup: Setup) ->
         raise InputError(f"{file}: dataset is {experiment.dataset!r}, params.yaml says {dataset!r}; make them equal")
     root = setup.root
     info = read_samples(development).info
-    made_by = {"data": info["digest"], "code": code_digest("pipeline.training"), "torch": versions()["torch"]}
+    code, versions = lineage.code_digest("pipeline.training"), lineage.versions()
+    made_by = {"data": info["digest"], "code": code, "torch": versions["torch"]}
     name = study_name(experiment, made_by)
-    git, machine = git_state(root), hardware()
     with open_study(root / ".state" / "search", name, experiment) as study:
         tags = {
+            **lineage.tags(root, f"search@{experiment.name}"),
             "experiment": experiment.name,
             "objective": experiment.objective,
             "data_digest": made_by["data"],
             "code_digest": made_by["code"],
-            "git_commit": git["commit"],
-            "git_dirty": git["dirty"],
-            "mlflow.source.git.commit": git["commit"],
-            "mlflow.source.name": f"dvc repro search@{experiment.name}",
-            "dvc_stage": f"search@{experiment.name}",
-            **{f"version.{package}": version for package, version in versions().items()},
-            **{f"hardware.{part}": value for part, value in machine.items()},
         }
         tracker = Tracker(root, setup.tracking_uri, dataset, name, tags)
         tracker.log_data(dataset, made_by["data"], info["source_url"], "development")
@@ -64,11 +58,11 @@ def run(file: Path, dataset: str, development: Path, out: Path, setup: Setup) ->
             "pruner": experiment.pruner.model_dump(),
             "space": [vars(leaf) for leaf in experiment.space],
             "hashes": made_by,
-            "versions": versions(),
-            "hardware": machine,
+            "versions": versions,
+            "hardware": lineage.hardware(),
             "workers": setup.workers,
             "threads": setup.threads,
-            "git": git,
+            "git": lineage.git_state(root),
             "n_trials": {s: sum(t["state"] == s for t in trials) for s in ("complete", "pruned", "failed")},
             "best": {"number": best["number"], "score": best["score"]},
             "baseline": {key: trials[0][key] for key in ("number", "score")},
