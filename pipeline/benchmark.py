@@ -19,11 +19,12 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
+from pipeline.batches import normalise
 from pipeline.config import Flat
 from pipeline.data import Samples
 from pipeline.files import write_json
 from pipeline.lineage import hardware
-from pipeline.training import Trainer, normalise
+from pipeline.training import Trainer
 
 ROUNDS = 3
 MNIST: Flat = {"model": "cnn", "cnn.width": 16, "batch_size": 1024}

@@ -66,6 +66,8 @@ def read_yaml(path: Path) -> Document:
         raise ConfigError(f"{path}:{line}: file: must be YAML: {error.problem or error.context}") from None
     except YAMLError as error:
         raise ConfigError(f"{path}:1: file: must be YAML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}:1: file: is nested too deeply to be meant") from None
     if not isinstance(node, MappingNode):
         raise ConfigError(f"{path}:1: file: must be a mapping of keys to values, got {_kind(node)}")
     document.values = _plain(node, (), document, set())
@@ -109,6 +111,9 @@ def _scalar(node: ScalarNode, key: Key, document: Document) -> Scalar | None:
     if tag == "bool":
         return text.lower() == "true"
     if tag == "int":
+        if len(text) > 30:
+            document.problem(key, f"must be a number one can read, got {len(text)} digits")
+            return None
         prefixed = text.lstrip("+-")[:2].lower() in ("0x", "0o", "0b")
         return int(text, 0 if prefixed else 10)  # 007 is seven
     if tag == "float":

@@ -1,4 +1,4 @@
-"""params.yaml: one section per stage.
+"""params.yaml: one section per stage, every value written out there, so that DVC sees each change.
 
 Apart from `pipeline/config.py`, so that an option of the report does not count as a change of the training code.
 """
@@ -15,16 +15,16 @@ class Download(Strict):
     mirrors: list[str] = Field(
         [], description="folders or http(s) URLs, asked in order, before $DATA_MIRROR and the public URL"
     )
-    timeout_s: Annotated[Number, Field(gt=0, description="seconds without a byte before a source is given up")] = 30.0
-    retries: Annotated[int, Field(ge=0, description="further attempts per source")] = 3
+    timeout_s: Annotated[Number, Field(gt=0, description="seconds without a byte before a source is given up")]
+    retries: Annotated[int, Field(ge=0, description="further attempts per source")]
 
 
 class Prepare(Strict):
     image_px: Annotated[int, Field(ge=4, le=1024, description="side of the prepared square image, pixels")]
     near_duplicate_bits: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="largest Hamming distance of two perceptual hashes in one group; null: equal pixels only"
+        description="largest Hamming distance of two perceptual hashes in one group; null: equal pixels only"
     )
-    hash_size: Annotated[int, Field(ge=4, le=32, description="perceptual hash of hash_size**2 bits")] = 8
+    hash_size: Annotated[int, Field(ge=4, le=32, description="perceptual hash of hash_size**2 bits")]
 
 
 class Split(Strict):
@@ -36,30 +36,30 @@ class Split(Strict):
 
 
 class Search(Strict):
-    workers: Annotated[int, Field(ge=1, description="trials trained at the same time")] = 1
-    threads: Annotated[int, Field(ge=1, description="CPU threads per trial")] = 2
-    tracking_uri: str | None = Field(None, description="MLflow server; null: sqlite file mlflow.db in the repository")
+    workers: Annotated[int, Field(ge=1, description="trials trained at the same time")]
+    threads: Annotated[int, Field(ge=1, description="CPU threads per trial")]
+    tracking_uri: str | None = Field(description="MLflow server; null: sqlite file mlflow.db in the repository")
 
 
 class Evaluate(Strict):
-    n_seeds: Annotated[int, Field(ge=1, description="fresh retrainings of winner and of baseline")] = 5
+    n_seeds: Annotated[int, Field(ge=1, description="fresh retrainings of winner and of baseline")]
     min_sensitivity: Annotated[
         Number, Field(gt=0, le=1, description="on val: the threshold is the one of largest specificity that keeps it")
-    ] = 0.95
+    ]
 
 
 class Screening(Strict):
-    n_screened: Annotated[int, Field(ge=1)] = 100_000
-    prevalence_per_100k: Annotated[Number, Field(gt=0, lt=100_000)] = 21.97
+    n_screened: Annotated[int, Field(ge=1)]
+    prevalence_per_100k: Annotated[Number, Field(gt=0, lt=100_000)]
     prevalence_source: str
     other_prevalences: dict[str, Annotated[Number, Field(gt=0, lt=100_000)]] = Field(
-        {}, description="label with source -> per 100,000"
+        description="label with source -> per 100,000"
     )
 
 
 class Report(Strict):
-    seed: Annotated[int, Field(ge=0)] = 1
-    bootstrap_draws: Annotated[int, Field(ge=2000)] = 2000
+    seed: Annotated[int, Field(ge=0)]
+    bootstrap_draws: Annotated[int, Field(ge=2000)]
     screening: Screening
 
 

@@ -1,8 +1,8 @@
 """The search coordinator: asks Optuna for trials, has them trained, tells the results, tracks them in MLflow.
 
 It alone writes the journal and MLflow, so any trial found running at the start was left by a crash. A trial
-fills a slot; what an interruption left is trained again in the same slot with the same draw, and the sampler
-is seeded by slot, so that an interrupted search ends with the trials of an uninterrupted one.
+fills a slot; what an interruption left is trained again in the same slot, and what sampler and pruner decide is a
+function of seed, slot and earlier batches, so that an interrupted search ends with the trials of an uninterrupted one.
 """
 
 import hashlib
@@ -40,10 +40,14 @@ STATE = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialStat
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-def study_name(experiment: Experiment, hashes: dict[str, str]) -> str:
-    """`<experiment>@<hash>` of space, data, code and versions: a changed search is another study."""
-    text = json.dumps([experiment.identity(), hashes], sort_keys=True, default=str)
-    return f"{experiment.name}@{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+def digest(value: Any) -> str:
+    """sha256 of plain values, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def study_name(experiment: Experiment, made_by: dict[str, str]) -> str:
+    """`<experiment>@<hash>` of space, data, code, versions and workers: a changed search is another study."""
+    return f"{experiment.name}@{digest([experiment.identity(), made_by])[:8]}"
 
 
 @contextmanager
@@ -60,7 +64,7 @@ def open_study(state: Path, name: str, experiment: Experiment) -> Iterator[optun
         if experiment.pruner.name == "median":
             # Optuna's steps are epochs, from 1
             settings = experiment.pruner
-            pruner = optuna.pruners.MedianPruner(settings.startup_trials, settings.warmup_epochs + 1)
+            pruner = optuna.pruners.MedianPruner(settings.startup_trials, settings.warmup_epochs)
         yield optuna.create_study(
             storage=JournalStorage(backend), study_name=name, direction="maximize", pruner=pruner, load_if_exists=True
         )
@@ -85,103 +89,163 @@ class _Running:
     epochs: list[Epoch]
 
 
-def search(
-    study: optuna.Study, experiment: Experiment, development: Path, executor: LocalExecutor, tracker: Tracker
-) -> None:
-    """Trains until every slot of the budget is filled; each finished trial is kept whatever happens next.
+class Coordinator:
+    """Trains until every slot of the budget is filled; each finished trial is kept whatever happens next."""
 
-    Raises PipelineError if trials keep failing for one cause, or if none was completed.
-    """
-    _close_left_open(study, tracker)
-    with tqdm(total=experiment.trials, desc=experiment.name, unit="trial") as bar:
-        while open_slots := _open_slots(study, experiment.trials):
-            bar.update(experiment.trials - len(open_slots) - bar.n)
-            batch: list[_Running] = []
-            try:
-                # batches are the same slots however often the search was stopped in between
-                first = open_slots[0] - open_slots[0] % executor.n_workers
-                for slot in (s for s in open_slots if s < first + executor.n_workers):
-                    batch.append(_ask(study, experiment, slot, tracker))  # noqa: PERF401 - what was asked must be closed
-                _train(batch, _before(study, first), experiment, development, executor, tracker, bar)
-            except BaseException:
-                for running in batch:
-                    _close(running, Failed("interrupted"), "interrupted", tracker)
-                tracker.finish(tracker.run_id, "interrupted", {})
-                raise
-            _stop_if_hopeless(study)
-            if study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-                tracker.log_study({"best_score": study.best_value}, step=experiment.trials - len(open_slots))
-        bar.update(experiment.trials - bar.n)
-    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-        tracker.finish(tracker.run_id, "failed", {})
-        reasons = {t.user_attrs.get("reason", "") for t in study.get_trials(deepcopy=False)}
-        raise PipelineError(f"no trial of {study.study_name} was completed: {'; '.join(sorted(reasons))}")
-    tracker.finish(tracker.run_id, "complete", {"score": study.best_value})
+    def __init__(
+        self, study: optuna.Study, experiment: Experiment, development: Path, executor: LocalExecutor, tracker: Tracker
+    ) -> None:
+        self.study, self.experiment, self.development = study, experiment, development
+        self.executor, self.tracker = executor, tracker
 
+    def run(self) -> None:
+        """Raises PipelineError if trials keep failing for one cause, or if none was completed."""
+        self._close_left_open()
+        try:
+            with tqdm(total=self.experiment.trials, desc=self.experiment.name, unit="trial") as bar:
+                while open_slots := self._open_slots():
+                    self._stop_if_hopeless()
+                    bar.update(self.experiment.trials - len(open_slots) - bar.n)
+                    self._train_batch(open_slots, bar)
+                bar.update(self.experiment.trials - bar.n)
+            best = best_trial(finished_trials(self.study, self.experiment))
+        except PipelineError as error:
+            self.tracker.finish(self.tracker.run_id, "failed", {}, str(error))
+            raise
+        except BaseException:
+            self.tracker.finish(self.tracker.run_id, "interrupted", {})
+            raise
+        self.tracker.finish(self.tracker.run_id, "complete", {"score": best["score"]})
 
-def _close_left_open(study: optuna.Study, tracker: Tracker) -> None:
-    """Closes trials and runs that a killed coordinator left; a run follows the state of its trial."""
-    while study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-        study.ask()  # takes what was queued and never started; closed with the others
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)
-    by_run = {t.user_attrs.get("run_id"): t for t in study.get_trials(deepcopy=False)}
-    for run_id in tracker.open_runs():
-        owner = by_run.get(run_id)
-        if owner is None or _interrupted(owner):
-            tracker.finish(run_id, "interrupted", {})
+    def _close_left_open(self) -> None:
+        """Closes trials and runs that a killed coordinator left; a run follows the state of its trial."""
+        while self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            self.study.ask()  # takes what was queued and never started; closed with the others
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            self.study.tell(trial.number, state=TrialState.FAIL)
+        by_run = {t.user_attrs.get("run_id"): t for t in self.study.get_trials(deepcopy=False)}
+        for run_id in self.tracker.open_runs():
+            owner = by_run.get(run_id)
+            if owner is None or _interrupted(owner):
+                self.tracker.finish(run_id, "interrupted", {})
+            else:
+                self.tracker.finish(run_id, STATE[owner.state], _summary(owner), owner.user_attrs.get("reason", ""))
+
+    def _open_slots(self) -> list[int]:
+        """Slots whose trial is still to be trained, or trained again."""
+        deaths = dict.fromkeys(range(self.experiment.trials), 0)
+        for trial in self.study.get_trials(deepcopy=False, states=tuple(STATE)):
+            slot = trial.user_attrs.get("slot")
+            if slot in deaths and not _interrupted(trial):
+                deaths[slot] += 1 if trial.user_attrs.get("died") else MAX_WORKER_DEATHS
+        return [slot for slot, n in deaths.items() if n < MAX_WORKER_DEATHS]
+
+    def _stop_if_hopeless(self) -> None:
+        trials = self.study.get_trials(deepcopy=False, states=tuple(STATE))
+        last = [trial for trial in trials if not _interrupted(trial)][-MAX_EQUAL_FAILURES:]
+        reasons = {trial.user_attrs.get("reason") for trial in last}
+        if len(last) == MAX_EQUAL_FAILURES and len(reasons) == 1 and None not in reasons:
+            raise PipelineError(
+                f"{MAX_EQUAL_FAILURES} trials in a row failed with: {reasons.pop()}; mend the experiment"
+            )
+
+    def _train_batch(self, open_slots: list[int], bar: "tqdm[Any]") -> None:
+        """Trains the open slots of one batch side by side. Batches are the same slots wherever a search was stopped."""
+        n = self.executor.n_workers
+        first = open_slots[0] - open_slots[0] % n
+        earlier, asked = self._before(first), self._before(first)
+        batch: list[_Running] = []
+
+        def on_epoch(i: int, epoch: Epoch) -> bool:
+            running = batch[i]
+            score = float(getattr(epoch, f"val_{self.experiment.objective}"))
+            running.epochs.append(epoch)
+            self.tracker.log_epoch(running.run_id, epoch)
+            running.trial.report(score, epoch.epoch)
+            bar.set_postfix_str(f"trial {running.trial.number} epoch {epoch.epoch} val {score:.4f}", refresh=False)
+            if running.role == "baseline":  # what the winner is compared with is always trained to its end
+                return True
+            return not self.study.pruner.prune(earlier, self.study.get_trials(deepcopy=False)[running.trial.number])
+
+        try:
+            for slot in range(first, first + n):
+                if slot in open_slots:
+                    batch.append(self._ask(slot, asked))
+                elif slot and slot < self.experiment.trials:
+                    asked.sampler = _sampler(self.experiment, slot)
+                    self._draw(asked.ask())  # drawn before an interruption; the others of the batch saw it running
+            settings = self.experiment
+            jobs = [Job(r.config, self.development, _seed(settings, r.slot), settings.objective) for r in batch]
+            for i, result in self.executor.run(jobs, on_epoch):
+                self._close(batch[i], result)
+                bar.update()
+        finally:
+            for running in batch:
+                self._close(running, None)
+        if complete := [t for t in finished_trials(self.study, self.experiment) if t["state"] == "complete"]:
+            self.tracker.log_study({"best_score": max(t["score"] for t in complete)}, step=first + len(batch))
+
+    def _before(self, first: int) -> optuna.Study:
+        """The trials of earlier batches in the order of their slots, as a study in memory.
+
+        All that sampler and pruner look at: what they decide then depends neither on which trial of a batch was
+        faster nor on where a search was stopped.
+        """
+        view = optuna.create_study(direction="maximize")
+        trials = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+        view.add_trials(sorted((t for t in trials if t.user_attrs["slot"] < first), key=lambda t: t.user_attrs["slot"]))
+        return view
+
+    def _ask(self, slot: int, earlier: optuna.Study) -> _Running:
+        """Starts the trial of a slot: the baseline in slot 0, in all others a draw, which `earlier` then holds too."""
+        # the baseline may leave `fixed`, so the sampler is told no parameters of it and learns nothing from it
+        role, config, params = "baseline", self.experiment.baseline, {}
+        if slot:
+            earlier.sampler = _sampler(self.experiment, slot)
+            drawn = earlier.ask()  # stays running there, so that the next draw of the batch keeps away from it
+            role, config = "search", own_options(self._draw(drawn))
+            params = drawn.params
+        self.study.enqueue_trial(params)
+        trial = self.study.ask()
+        trial.set_user_attr("slot", slot)
+        if slot:
+            self._draw(trial)
+        trial.set_user_attr("role", role)
+        trial.set_user_attr("config", config)
+        run_id = self.tracker.start(f"trial-{trial.number:04d}", role, config, _seed(self.experiment, slot))
+        trial.set_user_attr("run_id", run_id)
+        return _Running(trial, slot, role, config, run_id, [])
+
+    def _draw(self, trial: Trial) -> Flat:
+        drawn: Flat = dict(self.experiment.fixed)
+        for leaf in self.experiment.space:
+            if leaf.active(drawn):
+                drawn[leaf.key] = _suggest(trial, leaf)
+        return drawn
+
+    def _close(self, running: _Running, result: Finished | Failed | None) -> None:
+        """Stores everything with the trial, tells Optuna, then closes the run; None: interrupted, if not closed yet."""
+        trial, study = running.trial, self.study
+        if study.get_trials(deepcopy=False)[trial.number].state.is_finished():
+            return
+        trial.set_user_attr("curves", [asdict(epoch) for epoch in running.epochs])
+        if isinstance(result, Finished) and not result.stopped:
+            state, frozen = "complete", study.tell(trial, result.score)
+        elif isinstance(result, Finished):
+            state, frozen = "pruned", study.tell(trial, state=TrialState.PRUNED)
         else:
-            tracker.finish(run_id, STATE[owner.state], _summary(owner), owner.user_attrs.get("reason", ""))
+            state = "failed" if result else "interrupted"
+            if result:
+                trial.set_user_attr("died", result.died)
+                trial.set_user_attr("reason", result.reason)
+                tqdm.write(f"trial {trial.number} failed: {result.reason}")
+            frozen = study.tell(trial, state=TrialState.FAIL)
+        self.tracker.finish(running.run_id, state, _summary(frozen), frozen.user_attrs.get("reason", ""))
 
 
 def _interrupted(trial: FrozenTrial) -> bool:
     """Left by a crash or a Ctrl-C of the coordinator: no fault of the trial, which gave no reason."""
     return trial.state == TrialState.FAIL and "reason" not in trial.user_attrs
-
-
-def _open_slots(study: optuna.Study, n_slots: int) -> list[int]:
-    """Slots whose trial is still to be trained, or trained again."""
-    filled: dict[int, int] = {}
-    for trial in study.get_trials(deepcopy=False, states=tuple(STATE)):
-        if "slot" in trial.user_attrs and not _interrupted(trial):
-            deaths = 1 if trial.user_attrs.get("died") else MAX_WORKER_DEATHS
-            filled[trial.user_attrs["slot"]] = filled.get(trial.user_attrs["slot"], 0) + deaths
-    return [slot for slot in range(n_slots) if filled.get(slot, 0) < MAX_WORKER_DEATHS]
-
-
-def _ask(study: optuna.Study, experiment: Experiment, slot: int, tracker: Tracker) -> _Running:
-    """Draws the configuration of a slot: the baseline in slot 0, the same draw again where one was interrupted."""
-    study.sampler = _sampler(experiment, slot)
-    trials = study.get_trials(deepcopy=False)
-    earlier = [t for t in trials if t.user_attrs.get("slot") == slot and "config" in t.user_attrs]
-    if earlier:
-        study.enqueue_trial(earlier[-1].params)
-    elif slot == 0:
-        baseline = experiment.baseline
-        study.enqueue_trial({leaf.key: baseline[leaf.key] for leaf in experiment.space if leaf.active(baseline)})
-    trial = study.ask()
-    trial.set_user_attr("slot", slot)
-    drawn: Flat = dict(experiment.fixed)
-    for leaf in experiment.space:
-        if leaf.active(drawn):
-            drawn[leaf.key] = _suggest(trial, leaf)
-    role, config = ("baseline", experiment.baseline) if slot == 0 else ("search", own_options(drawn))
-    trial.set_user_attr("role", role)
-    trial.set_user_attr("config", config)
-    run_id = tracker.start(f"trial-{trial.number:04d}", role, config, _seed(experiment, slot))
-    trial.set_user_attr("run_id", run_id)
-    return _Running(trial, slot, role, config, run_id, [])
-
-
-def _before(study: optuna.Study, first: int) -> optuna.Study:
-    """The complete trials of earlier batches, as a study: all that a pruner may look at.
-
-    Those of the same batch would make pruning depend on where a search was stopped.
-    """
-    view = optuna.create_study(direction="maximize")
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    view.add_trials([trial for trial in complete if trial.user_attrs["slot"] < first])
-    return view
 
 
 def _sampler(experiment: Experiment, slot: int) -> BaseSampler:
@@ -205,59 +269,6 @@ def _seed(experiment: Experiment, slot: int) -> int:
     return derive_seed(experiment.seed, "trial", slot)
 
 
-def _train(
-    batch: list[_Running],
-    earlier: optuna.Study,
-    experiment: Experiment,
-    development: Path,
-    executor: LocalExecutor,
-    tracker: Tracker,
-    bar: "tqdm[Any]",
-) -> None:
-    """Trains a batch of trials side by side and closes each; the batch is empty then."""
-
-    def on_epoch(i: int, epoch: Epoch) -> bool:
-        running = batch[i]
-        running.epochs.append(epoch)
-        score = float(getattr(epoch, f"val_{experiment.objective}"))
-        tracker.log_epoch(running.run_id, epoch)
-        running.trial.report(score, epoch.epoch)
-        bar.set_postfix_str(
-            f"trial {running.trial.number} epoch {epoch.epoch} {experiment.objective} {score:.4f}", refresh=False
-        )
-        # the baseline is what the winner is compared with: it is always trained to its end
-        study = running.trial.study
-        frozen = study.get_trials(deepcopy=False)[running.trial.number]
-        return running.role == "baseline" or not study.pruner.prune(earlier, frozen)
-
-    jobs = [Job(r.config, development, _seed(experiment, r.slot), experiment.objective) for r in batch]
-    results = executor.run(jobs, on_epoch)
-    for result in results:
-        running = batch[0]
-        state = "failed" if isinstance(result, Failed) else "pruned" if result.stopped else "complete"
-        _close(running, result, state, tracker)
-        batch.pop(0)
-        bar.update()
-
-
-def _close(running: _Running, result: Finished | Failed, state: str, tracker: Tracker) -> None:
-    """Stores everything with the trial, tells Optuna, then closes the run."""
-    trial, study = running.trial, running.trial.study
-    trial.set_user_attr("curves", [asdict(epoch) for epoch in running.epochs])
-    if isinstance(result, Finished):
-        trial.set_user_attr("best_epoch", result.best_epoch)
-        trial.set_user_attr("n_parameters", result.n_parameters)
-    elif state != "interrupted":
-        trial.set_user_attr("reason", result.reason)
-        trial.set_user_attr("died", result.died)
-        tqdm.write(f"trial {trial.number} failed: {result.reason}")
-    if isinstance(result, Finished) and not result.stopped:
-        frozen = study.tell(trial, result.score)
-    else:
-        frozen = study.tell(trial, state=TrialState.PRUNED if state == "pruned" else TrialState.FAIL)
-    tracker.finish(running.run_id, state, _summary(frozen), frozen.user_attrs.get("reason", ""))
-
-
 def _summary(trial: FrozenTrial) -> dict[str, float]:
     """score: best over the epochs, on val; epochs; seconds of training. Score is missing where no epoch ended."""
     curves = trial.user_attrs.get("curves", [])
@@ -273,19 +284,25 @@ def trial_score(trial: FrozenTrial) -> float | None:
     return max(trial.intermediate_values.values(), default=None)
 
 
-def _stop_if_hopeless(study: optuna.Study) -> None:
-    finished = study.get_trials(deepcopy=False, states=tuple(STATE))[-MAX_EQUAL_FAILURES:]
-    reasons = {t.user_attrs.get("reason") for t in finished if t.state == TrialState.FAIL and not _interrupted(t)}
-    if len(finished) == MAX_EQUAL_FAILURES and len(reasons) == 1 and all(t.state == TrialState.FAIL for t in finished):
-        raise PipelineError(f"{MAX_EQUAL_FAILURES} trials in a row failed with: {reasons.pop()}; mend the experiment")
+def finished_trials(study: optuna.Study, experiment: Experiment) -> list[dict[str, Any]]:
+    """One mapping per trial within the budget: its row of trials.csv, its `config` and its `curves`.
 
-
-def finished_trials(study: optuna.Study) -> list[dict[str, Any]]:
-    """One mapping per trial that fills a slot: number, state, score, seconds, epochs, run_id, role, config, curves."""
+    A slot whose worker died once has two: the failed one and the one that was trained again.
+    """
     rows = []
-    for trial in study.get_trials(deepcopy=False, states=tuple(STATE)):
-        if "run_id" in trial.user_attrs and not _interrupted(trial):
+    trials = study.get_trials(deepcopy=False, states=tuple(STATE))
+    for trial in sorted(trials, key=lambda t: (t.user_attrs.get("slot", -1), t.number)):
+        budgeted = trial.user_attrs.get("slot", experiment.trials) < experiment.trials
+        if budgeted and "run_id" in trial.user_attrs and not _interrupted(trial):
             values = {"score": None, **_summary(trial)}
             attributes = {key: trial.user_attrs[key] for key in ("run_id", "role", "config", "curves")}
             rows.append({"number": trial.number, "state": STATE[trial.state], **values, **attributes})
     return rows
+
+
+def best_trial(trials: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of the complete ones that of highest score, the earlier of equals. Raises PipelineError if there is none."""
+    complete = [trial for trial in trials if trial["state"] == "complete"]
+    if not complete:
+        raise PipelineError("no trial was completed; the reasons stand in the table of trials and in MLflow")
+    return max(complete, key=lambda trial: (trial["score"], -trial["number"]))

@@ -84,7 +84,10 @@ class Leaf:
     def contains(self, value: Scalar) -> bool:
         if self.choices:
             return value in self.choices
-        return isinstance(value, int | float) and self.low <= value <= self.high
+        if not isinstance(value, int | float) or not self.low <= value <= self.high:
+            return False
+        steps = (value - self.low) / self.step if self.step else 0.0
+        return abs(steps - round(steps)) < 1e-9
 
 
 @dataclass(frozen=True)
@@ -242,11 +245,13 @@ def _number(document: Document, key: str, entry: _Range, when: Any, integer: boo
         document.problem(at, "log and step exclude each other; keep one")
     if entry.step is not None and entry.step <= 0:
         document.problem(at, f"step > 0 must hold, got step={entry.step:g}")
+    if entry.step is not None and integer and entry.step != round(entry.step):
+        document.problem(at, f"step must be a whole number here, got step={entry.step:g}")
     return Leaf(key, low=low, high=high, log=entry.log, step=entry.step, integer=integer, when=when)
 
 
 def _check_baseline(document: Document, baseline: Flat, space: Mapping[str, Leaf]) -> None:
-    """The baseline is trial 0, so it must be a whole configuration and a point of the space."""
+    """The baseline is trial 0, so it must be a whole configuration; it may leave `fixed`, but no range of the space."""
     for name, info in Training.model_fields.items():
         if info.is_required() and name not in baseline:
             document.problem(("baseline",), f"{name!r} is missing; set it in `baseline` or `fixed`")
@@ -259,7 +264,8 @@ def _check_baseline(document: Document, baseline: Flat, space: Mapping[str, Leaf
         if key not in baseline:
             document.problem(("baseline",), f"{key!r} of the space is missing")
         elif not leaf.contains(baseline[key]):
-            bounds = list(leaf.choices) or f"{leaf.low:g} to {leaf.high:g}"
+            step = f" in steps of {leaf.step:g}" if leaf.step else ""
+            bounds = list(leaf.choices) or f"{leaf.low:g} to {leaf.high:g}{step}"
             document.problem(at, f"must lie in the space, {bounds}, got {baseline[key]!r}; widen the space")
 
 

@@ -13,8 +13,10 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is
 from mlflow import MlflowClient
 from mlflow.entities import Dataset as DatasetEntity
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
 
 from pipeline.config import Flat
+from pipeline.errors import PipelineError
 from pipeline.files import locked
 from pipeline.training import Epoch
 
@@ -29,21 +31,26 @@ class Tracker:
     def __init__(self, root: Path, uri: str | None, dataset: str, study: str, tags: Mapping[str, Any]) -> None:
         """Opens or creates the database at `root` (or asks the server at `uri`) and the study's run."""
         root = root.resolve()
-        # processes that create the database together would damage it
-        with locked(root / ".state" / "mlflow.lock", "the tracking database", wait=True):
-            self._client = MlflowClient(uri or f"sqlite:///{root / 'mlflow.db'}")
-            found = self._client.get_experiment_by_name(dataset)
-            self.experiment_id: str = (
-                found.experiment_id
-                if found
-                else self._client.create_experiment(dataset, None if uri else (root / "mlartifacts").as_uri())
-            )
+        try:
+            # processes that create the database together would damage it
+            with locked(root / ".state" / "mlflow.lock", "the tracking database", wait=True):
+                self._client = MlflowClient(uri or f"sqlite:///{root / 'mlflow.db'}")
+                found = self._client.get_experiment_by_name(dataset)
+                self.experiment_id: str = (
+                    found.experiment_id
+                    if found
+                    else self._client.create_experiment(dataset, None if uri else (root / "mlartifacts").as_uri())
+                )
+        except MlflowException as error:
+            where = uri or root / "mlflow.db"
+            raise PipelineError(f"MLflow at {where} cannot be used: {error}; check search.tracking_uri") from error
         self._tags = {key: str(value) for key, value in tags.items()} | {"study": study, "dataset": dataset}
         filter_string = f"tags.study = '{study}' and tags.role = 'study'"
         runs = self._client.search_runs([self.experiment_id], filter_string, max_results=1)
         if runs:
             self.run_id: str = runs[0].info.run_id
             self._client.update_run(self.run_id, status="RUNNING")
+            self._client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in self._tags.items()])
         else:
             self.run_id = self._start(study, {**self._tags, "role": "study"})
 

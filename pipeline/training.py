@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 
-from pipeline.augmentation import gather_batch, jitter_intensity, rotate_batch
+from pipeline.batches import normalise, training_batch
 from pipeline.config import Flat, Training, split_flat
 from pipeline.data import Samples
 from pipeline.errors import TrainingError
@@ -90,6 +91,9 @@ class Trainer:
                 torch.manual_seed(derive_seed(self.seed, "dropout", epoch))
                 loss, confusion = self._pass(epoch, criterion)
             probabilities = predict(self.model, self.description, self.val_images)
+            val_loss = log_loss(probabilities, self.val_labels)
+            if not np.isfinite(val_loss):
+                raise TrainingError(f"the loss on val is {val_loss} after epoch {epoch}; lower lr")
             train = scores(confusion)
             val = scores(confusion_matrix(self.val_labels, probabilities.argmax(1), n_classes))
             yield Epoch(
@@ -97,7 +101,7 @@ class Trainer:
                 train_loss=loss,
                 train_accuracy=float(train["accuracy"]),
                 train_macro_f1=float(train["macro_f1"]),
-                val_loss=log_loss(probabilities, self.val_labels),
+                val_loss=val_loss,
                 val_accuracy=float(val["accuracy"]),
                 val_macro_f1=float(val["macro_f1"]),
                 lr=float(self.schedule.get_last_lr()[0]),
@@ -114,11 +118,7 @@ class Trainer:
         losses = []
         for step in range(self.n_steps):
             rows = order[step * self.config.batch_size : (step + 1) * self.config.batch_size]
-            batch = normalise(gather_batch(self.images, rows, self.config, generator), self.description)
-            if self.config.rotate_deg:
-                batch = rotate_batch(batch, self.config.rotate_deg, generator)
-            if self.config.intensity:
-                batch = jitter_intensity(batch, self.config.intensity, generator)
+            batch = training_batch(self.images, rows, self.config, self.description, generator)
             labels = self.labels[rows]
             with _autocast(self.device, self.config.precision):
                 logits = self.model(batch)  # (B, K)
@@ -159,12 +159,6 @@ def channel_statistics(images: np.ndarray) -> dict[str, list[float]]:
     return {"mean": mean.tolist(), "std": np.maximum(std, 1.0).tolist()}
 
 
-def normalise(batch: Tensor, description: Mapping[str, Any]) -> Tensor:
-    """(B, C, H, W) uint8 to float32 with the training part's mean 0 and deviation 1 per channel."""
-    mean, std = (torch.tensor(description[k], device=batch.device).view(1, -1, 1, 1) for k in ("mean", "std"))
-    return (batch.float() - mean) / std
-
-
 @torch.inference_mode()
 def predict(model: nn.Module, description: Mapping[str, Any], images: np.ndarray) -> np.ndarray:
     """Class probabilities (N, K) float32 of (N, H, W, C) uint8 images, in fixed batches, in evaluation mode."""
@@ -181,9 +175,14 @@ def predict(model: nn.Module, description: Mapping[str, Any], images: np.ndarray
     return np.concatenate(parts) if parts else np.zeros((0, description["shapes"]["n_classes"]), np.float32)
 
 
-def load_trained(description: Mapping[str, Any], weights: Any) -> nn.Module:
-    """The rebuilt model in the memory layout that training and prediction use."""
-    return _channels_last(rebuild(description, weights))
+def device() -> str:
+    """The accelerator where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def load_trained(description: Mapping[str, Any], weights: Path) -> nn.Module:
+    """The rebuilt model, where and in the memory layout that training and prediction use."""
+    return _channels_last(rebuild(description, weights).to(device()))
 
 
 def _channels_last(model: nn.Module) -> nn.Module:

@@ -1,7 +1,7 @@
 """Where trainings run: spawned processes that train and send one message per epoch, nothing else.
 
-An executor starts jobs, gives their messages in turn and takes an answer to each epoch. `LocalExecutor`
-is the one for this machine.
+An executor runs jobs, asks after each epoch whether to go on, and gives the results as they come.
+`LocalExecutor` is the one for this machine.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -24,7 +24,7 @@ from pipeline.training import Epoch
 
 @dataclass(frozen=True)
 class Setup:
-    """Where and how trainings run here; decides how fast they are, not what they find."""
+    """Where and how trainings run here."""
 
     root: Path  # where mlflow.db, mlartifacts/ and .state/ stand
     workers: int  # trainings side by side
@@ -80,34 +80,34 @@ class LocalExecutor:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def run(self, jobs: list[Job], on_epoch: Answer) -> list[Finished | Failed]:
-        """Runs at most `n_workers` jobs side by side, in step; returns their results in the order of `jobs`.
+    def run(self, jobs: list[Job], on_epoch: Answer) -> Iterator[tuple[int, Finished | Failed]]:
+        """Runs the jobs, `n_workers` at a time; gives (index of job, result) as they finish.
 
-        on_epoch(index of job, epoch) -> whether to go on. All running jobs are heard before any is answered,
-        in the order of `jobs`, so that what `on_epoch` decides does not depend on which process was faster.
+        on_epoch(index of job, epoch) -> whether to go on. A worker waits for its own answer only.
         """
-        assert len(jobs) <= self.n_workers
-        running = {}
-        for i, job in enumerate(jobs):
-            running[i] = self._idle.pop() if self._idle else self._spawn()
-            self._busy.append(running[i])
-            _send(running[i][1], job)
-        results: dict[int, Finished | Failed] = {}
-        while running:
-            heard = {i: _hear(process, connection) for i, (process, connection) in running.items()}
-            for i, message in heard.items():
-                worker = running[i]
+        waiting = list(enumerate(jobs))[::-1]
+        running: dict[Connection, tuple[int, BaseProcess]] = {}
+        while waiting or running:
+            while waiting and len(running) < self.n_workers:
+                i, job = waiting.pop()
+                process, connection = self._idle.pop() if self._idle else self._spawn()
+                self._busy.append((process, connection))
+                running[connection] = i, process
+                _send(connection, job)
+            for ready in wait(list(running)):
+                assert isinstance(ready, Connection)
+                i, process = running[ready]
+                message = _hear(process, ready)
                 if isinstance(message, Epoch):
-                    _send(worker[1], on_epoch(i, message))
+                    _send(ready, on_epoch(i, message))
                     continue
-                results[i] = message
-                del running[i]
-                self._busy.remove(worker)
+                del running[ready]
+                self._busy.remove((process, ready))
                 if isinstance(message, Failed) and message.died:
-                    worker[1].close()
+                    ready.close()
                 else:
-                    self._idle.append(worker)
-        return [results[i] for i in range(len(jobs))]
+                    self._idle.append((process, ready))
+                yield i, message
 
     def close(self) -> None:
         """Ends all workers, also in mid-epoch; none outlives the call."""
@@ -137,7 +137,6 @@ def _send(connection: Connection, value: object) -> None:
 
 
 def _hear(process: BaseProcess, connection: Connection) -> Message:
-    wait([connection, process.sentinel])
     try:
         message: Message = connection.recv()
     except (EOFError, OSError):
@@ -159,21 +158,25 @@ def _work(connection: Connection, threads: int) -> None:
     while True:
         try:
             job: Job = connection.recv()
-            connection.send(_train(job, connection))
         except (EOFError, OSError):
             return
+        result = _train(job, connection)
+        if result is None:
+            return
+        _send(connection, result)
 
 
-def _train(job: Job, connection: Connection) -> Finished | Failed:
+def _train(job: Job, connection: Connection) -> Finished | Failed | None:
+    """None if the coordinator is gone."""
     from safetensors.torch import save_file
 
     from pipeline.data import read_samples
     from pipeline.files import writing
     from pipeline.models import count_parameters
-    from pipeline.training import Trainer
+    from pipeline.training import Trainer, device
 
     try:
-        trainer = Trainer(job.config, read_samples(job.development), job.seed)
+        trainer = Trainer(job.config, read_samples(job.development), job.seed, device())
         best: tuple[float, float] | None = None
         best_epoch, stopped, weights = 0, False, {}
         for epoch in trainer.epochs():
@@ -182,9 +185,13 @@ def _train(job: Job, connection: Connection) -> Finished | Failed:
             if best is None or rank > best:
                 best, best_epoch = rank, epoch.epoch
                 if job.weights:
-                    weights = {k: v.detach().clone().contiguous() for k, v in trainer.model.state_dict().items()}
-            connection.send(epoch)
-            if not connection.recv():
+                    weights = {k: v.detach().cpu().clone().contiguous() for k, v in trainer.model.state_dict().items()}
+            try:
+                connection.send(epoch)
+                go_on = connection.recv()
+            except (EOFError, OSError):
+                return None
+            if not go_on:
                 stopped = True
                 break
         assert best is not None
@@ -192,10 +199,8 @@ def _train(job: Job, connection: Connection) -> Finished | Failed:
             with writing(job.weights) as part:
                 save_file(weights, part)
         return Finished(best_epoch, best[0], stopped, trainer.description, count_parameters(trainer.model))
-    except PipelineError as error:
+    except (PipelineError, OSError) as error:
         return Failed(str(error))
-    except (EOFError, OSError):
-        raise
     except Exception as error:  # whatever a trial does, the search goes on and says why
         where = traceback.extract_tb(error.__traceback__)[-1]
         return Failed(f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})")

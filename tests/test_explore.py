@@ -28,7 +28,7 @@ def test_page_and_figures(root: Path) -> None:
     assert {path.name for path in (root / "out/figures").iterdir()} == {
         "balance.png", "filters.png", "groups.png", "samples.png", "sizes.png"
     }  # fmt: skip
-    assert len(re.findall(r'src="data:image/png;base64,', html)) == html.count("<img") == 4
+    assert len(re.findall(r'src="data:image/png;base64,', html)) == html.count("<img") == 5
     assert "Research only, not a medical device" in html
 
 

@@ -26,7 +26,14 @@ from pipeline.stages import report, summary
 from pipeline.tables import plain_csv
 
 SETTINGS = Report(
-    screening=Screening(prevalence_source="the <b>source</b>", other_prevalences={"another, 2000": 130.8})
+    seed=1,
+    bootstrap_draws=2_000,
+    screening=Screening(
+        n_screened=100_000,
+        prevalence_per_100k=21.97,
+        prevalence_source="the <b>source</b>",
+        other_prevalences={"another, 2000": 130.8},
+    ),
 )
 MRI = contract_data.dataset_info("mri", ["healthy", "tumor"], ["tumor"], medical=True)
 

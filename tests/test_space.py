@@ -66,6 +66,8 @@ def test_every_experiment_of_the_project_is_valid(file: Path) -> None:
         ("low: 1e-4, high", "low: .nan, high", "must be a finite number"),
         ("log: true", "log: true, step: 0.1", "log and step exclude each other"),
         ("high: 64}", "high: 64, step: 0}", "step > 0 must hold, got step=0"),
+        ("high: 64}", "high: 64, step: 2.5}", "step must be a whole number here, got step=2.5"),
+        ("high: 64}", "high: 64, step: 9}", "must lie in the space, 8 to 64 in steps of 9, got 16"),
         ("low: 8, high: 64", "low: 8.5, high: 64", "Input should be a valid integer"),
         ("[32, 64]", "[]", "choices must not be empty"),
         ("[32, 64]", "[32, 32]", "choices must differ"),

@@ -17,7 +17,7 @@ LAYERS = [  # a module imports from its own layer or from an earlier one
     {"errors", "seeds", "files", "lineage"},
     {"config", "datasets", "archives", "pictures", "params"},
     {"data", "duplicates", "metrics", "estimates"},
-    {"models", "space", "augmentation"},
+    {"models", "space", "batches"},
     {"training"},
     {"workers", "tracking", "search", "results", "performance", "tables", "figures", "pages"},
     {"stages", "benchmark"},
@@ -108,7 +108,7 @@ def test_the_test_part_is_sealed() -> None:
 def test_the_training_code_does_not_know_the_report() -> None:
     names = {p.stem for p in import_closure("pipeline.training")}
     assert not names & {"estimates", "figures", "pages", "params", "search", "tracking", "report"}
-    assert {"cnn", "lenet", "mlp", "timm_model", "augmentation", "metrics"} <= names
+    assert {"cnn", "lenet", "mlp", "timm_model", "batches", "metrics"} <= names
 
 
 def test_no_weights_are_unpickled() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.augmentation import gather_batch, jitter_intensity, rotate_batch
+from pipeline.batches import gather_batch, jitter_intensity, rotate_batch
 from pipeline.config import Flat, Training
 from pipeline.data import Samples
 from pipeline.errors import TrainingError

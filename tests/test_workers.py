@@ -1,5 +1,6 @@
-"""Workers: in step, and every way of dying is reported, never shared."""
+"""Workers: side by side, and every way of dying is reported, never shared."""
 
+import dataclasses
 import os
 import signal
 import time
@@ -9,16 +10,21 @@ import pytest
 
 from pipeline.config import Flat
 from pipeline.training import Epoch
-from pipeline.workers import Failed, Finished, Job, LocalExecutor
+from pipeline.workers import Answer, Failed, Finished, Job, LocalExecutor
 
 MLP: Flat = {"model": "mlp", "mlp.width": 16, "lr": 0.01, "batch_size": 64, "n_epochs": 3}
+
+
+def run(executor: LocalExecutor, jobs: list[Job], on_epoch: Answer) -> list[Finished | Failed]:
+    results = dict(executor.run(jobs, on_epoch))
+    return [results[i] for i in range(len(jobs))]
 
 
 def job(folder: Path, weights: Path | None = None, **changes: object) -> Job:
     return Job({**MLP, **changes}, folder / "development", 1, "macro_f1", weights)  # type: ignore[dict-item]
 
 
-def test_jobs_run_in_step_and_stop_when_told(digits_folder: Path, tmp_path: Path) -> None:
+def test_more_jobs_than_workers_each_stop_when_told(digits_folder: Path, tmp_path: Path) -> None:
     heard: list[tuple[int, int]] = []
 
     def on_epoch(i: int, epoch: Epoch) -> bool:
@@ -26,12 +32,14 @@ def test_jobs_run_in_step_and_stop_when_told(digits_folder: Path, tmp_path: Path
         return i == 0 or epoch.epoch < 2
 
     with LocalExecutor(2, 1) as executor:
-        jobs = [job(digits_folder, tmp_path / "0.safetensors"), job(digits_folder, lr=0.02)]
-        first, second = executor.run(jobs, on_epoch)
+        jobs = [job(digits_folder, tmp_path / "0.safetensors"), job(digits_folder, lr=0.02), job(digits_folder)]
+        first, second, third = run(executor, jobs, on_epoch)
     assert isinstance(first, Finished)
     assert isinstance(second, Finished)
+    assert isinstance(third, Finished)
     assert (first.stopped, second.stopped) == (False, True)
-    assert heard == [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0)]
+    assert sorted(heard) == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2), (3, 0)]
+    assert third == dataclasses.replace(first, best_epoch=2, score=third.score, stopped=True)
     assert (tmp_path / "0.safetensors").stat().st_size > 4 * first.n_parameters
     assert 0 < second.score < first.score <= 1
 
@@ -39,12 +47,16 @@ def test_jobs_run_in_step_and_stop_when_told(digits_folder: Path, tmp_path: Path
 def test_failures_leave_the_others_and_the_worker_alive(digits_folder: Path) -> None:
     broken = job(digits_folder, model="cnn", **{"cnn.depth": 6})
     with LocalExecutor(2, 1) as executor:
-        failed, finished = executor.run([broken, job(digits_folder)], lambda i, epoch: True)
+        failed, finished = run(executor, [broken, job(digits_folder)], lambda i, epoch: True)
         assert isinstance(failed, Failed)
         assert "cnn: block 4 of 6 leaves no pixel" in failed.reason
         assert not failed.died
         assert isinstance(finished, Finished)
-        unknown = executor.run([job(digits_folder, nonsense=1)], lambda i, epoch: True)[0]
+        full = run(executor, [job(digits_folder, Path("/proc/weights.safetensors"))], lambda i, epoch: True)[0]
+        assert isinstance(full, Failed)
+        assert "/proc" in full.reason
+        assert not full.died
+        unknown = run(executor, [job(digits_folder, nonsense=1)], lambda i, epoch: True)[0]
         assert isinstance(unknown, Failed)
         assert "ValidationError" in unknown.reason
 
@@ -55,9 +67,9 @@ def test_a_killed_worker_is_reported_and_replaced(digits_folder: Path) -> None:
         return True
 
     with LocalExecutor(1, 1) as executor:
-        died = executor.run([job(digits_folder)], kill)[0]
+        died = run(executor, [job(digits_folder)], kill)[0]
         assert died == Failed("the worker process ended by SIGKILL in mid-training", died=True)
-        assert isinstance(executor.run([job(digits_folder)], lambda i, epoch: True)[0], Finished)
+        assert isinstance(run(executor, [job(digits_folder)], lambda i, epoch: True)[0], Finished)
 
 
 @pytest.mark.parametrize("busy", [True, False])
@@ -73,7 +85,7 @@ def test_closing_leaves_no_process(digits_folder: Path, busy: bool) -> None:
     start = time.monotonic()
     try:
         with LocalExecutor(1, 1) as executor:
-            executor.run([job(digits_folder)], interrupt)
+            run(executor, [job(digits_folder)], interrupt)
             start = time.monotonic()
     except KeyboardInterrupt:
         assert busy

@@ -6,7 +6,7 @@ data/split/<dataset>, data/search/<e> -> data/evaluate/<e>/{predictions.csv,curv
 import hashlib
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from pipeline import lineage
 from pipeline.config import Flat, read_yaml
 from pipeline.data import Samples, read_samples
 from pipeline.errors import PipelineError
-from pipeline.files import read_json, write_json, writing
+from pipeline.files import locked, read_json, write_json, writing
 from pipeline.metrics import choose_threshold
 from pipeline.seeds import derive_seed
 from pipeline.tracking import Tracker
@@ -41,11 +41,11 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
     parts = {"development": development, "test": read_samples(split / "test")}
     report: dict[str, Any] = {name: {"config": configs[name], "runs": []} for name in MODELS}
     tables, curves = [], []
-    for name, seed, folder in tqdm(trained, desc="predict", unit="model"):
-        record = read_json(folder / "run.json")
+    for done in tqdm(trained, desc="predict", unit="model"):
+        name, seed, record = done.model, done.seed, read_json(done.folder / "run.json")
         weights = out / "model" / name / f"seed-{seed}.safetensors"
         weights.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / "weights.safetensors", weights)
+        shutil.copyfile(done.folder / "weights.safetensors", weights)
         write_json(weights.parent / "model.json", record["description"])
         model = load_trained(record["description"], weights)
         table = pd.concat([_predictions(predict(model, record["description"], s.images), s) for s in parts.values()])
@@ -72,67 +72,93 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
     )
 
 
+@dataclass(frozen=True)
+class _Retraining:
+    """folder: run.json and weights.safetensors, kept in .state/ so that an interrupted evaluation goes on."""
+
+    model: str
+    seed: int
+    name: str
+    job: Job
+    folder: Path
+
+    @property
+    def done(self) -> bool:
+        return (self.folder / "run.json").exists()
+
+
 def _retrain(
     study: dict[str, Any], configs: dict[str, Flat], development: Path, setup: Setup, n_seeds: int
-) -> list[tuple[str, int, Path]]:
-    """Trains every model under every seed. Returns (model, seed, folder of run.json and weights.safetensors)."""
-    waiting: list[tuple[Job, Path, str]] = []
-    done: list[tuple[str, int, Path]] = []
-    for name in MODELS:
+) -> list[_Retraining]:
+    """Trains every model under every seed, as far as that is not done."""
+    retrainings = []
+    for model in MODELS:
         for k in range(n_seeds):
             seed = derive_seed(study["seed"], "evaluate", k)  # fresh: the search's seeds have another purpose
-            key = json.dumps([configs[name], seed, study["objective"], study["hashes"], setup.threads], sort_keys=True)
+            key = json.dumps([model, configs[model], seed, study["objective"], study["hashes"]], sort_keys=True)
             folder = setup.root / ".state" / "evaluate" / hashlib.sha256(key.encode()).hexdigest()[:16]
-            done.append((name, seed, folder))
-            if not (folder / "run.json").exists() and folder not in [f for _, f, _ in waiting]:
-                job = Job(configs[name], development, seed, study["objective"], folder / "weights.safetensors")
-                waiting.append((job, folder, f"{name}-seed-{k}"))
-    if not waiting:
-        return done
+            job = Job(configs[model], development, seed, study["objective"], folder / "weights.safetensors")
+            retrainings.append(_Retraining(model, seed, f"{model}-seed-{k}", job, folder))
     tags = {**lineage.tags(setup.root, f"evaluate@{study['experiment']}"), "experiment": study["experiment"]}
-    tracker = Tracker(setup.root, setup.tracking_uri, study["dataset"], study["study"], tags)
-    with LocalExecutor(setup.workers, setup.threads) as executor, tqdm(total=len(waiting), desc="retrain") as bar:
-        for start in range(0, len(waiting), setup.workers):
-            batch = waiting[start : start + setup.workers]
-            _train_batch(batch, executor, tracker)
-            bar.update(len(batch))
-    tracker.finish(tracker.run_id, "complete", {})
-    return done
+    with locked(setup.root / ".state" / "evaluate" / f"{study['study']}.lock", f"the evaluation of {study['study']}"):
+        tracker = Tracker(setup.root, setup.tracking_uri, study["dataset"], study["study"], tags)
+        try:
+            _close_left_open(tracker, retrainings)
+            _train(tracker, [r for r in retrainings if not r.done], setup)
+        finally:
+            tracker.finish(tracker.run_id, "complete", {})  # the study is, whatever became of its evaluation
+    return retrainings
 
 
-def _train_batch(batch: list[tuple[Job, Path, str]], executor: LocalExecutor, tracker: Tracker) -> None:
-    epochs: list[list[Epoch]] = [[] for _ in batch]
-    run_ids = [tracker.start(name, "evaluate", job.config, job.seed) for job, _, name in batch]
+def _close_left_open(tracker: Tracker, retrainings: list[_Retraining]) -> None:
+    """Closes the runs that a killed evaluation left."""
+    records = {}
+    for done in (r for r in retrainings if r.done):
+        record = read_json(done.folder / "run.json")
+        records[record["result"]["run_id"]] = record
+    for run_id in tracker.open_runs():
+        found = records.get(run_id)
+        score = {"score": found["result"]["val_score"]} if found else {}
+        tracker.finish(run_id, "complete" if found else "interrupted", score)
+
+
+def _train(tracker: Tracker, waiting: list[_Retraining], setup: Setup) -> None:
+    """Raises PipelineError if one fails; those that are done then stay done."""
+    epochs: list[list[Epoch]] = [[] for _ in waiting]
+    run_ids: dict[int, str] = {}
+    failures = []
 
     def on_epoch(i: int, epoch: Epoch) -> bool:
+        if i not in run_ids:
+            run_ids[i] = tracker.start(waiting[i].name, "evaluate", waiting[i].job.config, waiting[i].seed)
         epochs[i].append(epoch)
         tracker.log_epoch(run_ids[i], epoch)
         return True
 
     try:
-        results = executor.run([job for job, _, _ in batch], on_epoch)
-    except BaseException:
-        for run_id in run_ids:
+        with LocalExecutor(setup.workers, setup.threads) as executor, tqdm(total=len(waiting), desc="retrain") as bar:
+            for i, result in executor.run([r.job for r in waiting], on_epoch):
+                bar.update()
+                if isinstance(result, Failed):
+                    failures.append(f"{waiting[i].name}: {result.reason}")
+                    if i in run_ids:
+                        tracker.finish(run_ids.pop(i), "failed", {}, result.reason)
+                    continue
+                seconds = sum(epoch.seconds for epoch in epochs[i])
+                numbers = {"best_epoch": result.best_epoch, "val_score": result.score, "seconds": seconds}
+                record = {
+                    "result": {**numbers, "run_id": run_ids[i]},
+                    "description": result.description,
+                    "n_parameters": result.n_parameters,
+                    "epochs": [asdict(epoch) for epoch in epochs[i]],
+                }
+                write_json(waiting[i].folder / "run.json", record)  # behind the weights, so that it marks them as whole
+                tracker.finish(run_ids.pop(i), "complete", {"score": result.score, "seconds": seconds})
+    finally:
+        for run_id in run_ids.values():
             tracker.finish(run_id, "interrupted", {})
-        raise
-    failed = []
-    for i, (result, (_, folder, name)) in enumerate(zip(results, batch, strict=True)):
-        if isinstance(result, Failed):
-            tracker.finish(run_ids[i], "failed", {}, result.reason)
-            failed.append(f"{name}: {result.reason}")
-            continue
-        seconds = sum(epoch.seconds for epoch in epochs[i])
-        numbers = {"best_epoch": result.best_epoch, "val_score": result.score, "seconds": seconds}
-        record = {
-            "result": {**numbers, "run_id": run_ids[i]},
-            "description": result.description,
-            "n_parameters": result.n_parameters,
-            "epochs": [asdict(epoch) for epoch in epochs[i]],
-        }
-        write_json(folder / "run.json", record)  # behind the weights, so that it marks them as whole
-        tracker.finish(run_ids[i], "complete", {"score": result.score, "seconds": seconds})
-    if failed:
-        raise PipelineError(f"a retraining failed: {'; '.join(failed)}; mend the cause and start again")
+    if failures:
+        raise PipelineError(f"a retraining failed: {'; '.join(failures)}; mend the cause and start again")
 
 
 def _predictions(probabilities: np.ndarray, samples: Samples) -> pd.DataFrame:

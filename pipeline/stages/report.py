@@ -38,8 +38,7 @@ def run(search: Path, evaluate: Path, out: Path, numbers: Path, settings: Report
         model: performance.decide(evaluation, model, screening.prevalence_per_100k, screening.n_screened)
         for model in (MODELS if evaluation.positive else ())
     }
-    main = found.study["objective"].removeprefix("val_")
-    main = main if main in SCORES else "macro_f1"  # a search may minimise the loss, which no reader can judge
+    main = found.study["objective"]
 
     pictures = {
         **_search_pictures(found),
@@ -224,8 +223,7 @@ def _screening(decisions: dict[str, Decision], settings: Screening) -> dict[str,
 
 def _search_pictures(found: Search) -> dict[str, Picture]:
     trials = found.trials
-    objective = found.study["objective"].removeprefix("val_")
-    objective = LABELS.get(objective, objective)
+    objective = LABELS[found.study["objective"]]
     varied = [name for name in found.parameters if trials[name].nunique() > 1]
     pictures = [
         Picture(

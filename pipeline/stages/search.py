@@ -13,7 +13,7 @@ from pipeline.config import write_yaml
 from pipeline.data import read_samples
 from pipeline.errors import InputError
 from pipeline.files import write_json, writing
-from pipeline.search import finished_trials, open_study, search, study_name
+from pipeline.search import Coordinator, best_trial, digest, finished_trials, open_study, study_name
 from pipeline.space import read_experiment
 from pipeline.tracking import Tracker
 from pipeline.workers import LocalExecutor, Setup
@@ -29,8 +29,14 @@ def run(file: Path, dataset: str, development: Path, out: Path, setup: Setup) ->
         raise InputError(f"{file}: dataset is {experiment.dataset!r}, params.yaml says {dataset!r}; make them equal")
     root = setup.root
     info = read_samples(development).info
-    code, versions = lineage.code_digest("pipeline.training"), lineage.versions()
-    made_by = {"data": info["digest"], "code": code, "torch": versions["torch"]}
+    versions = lineage.versions()
+    made_by = {
+        "data": info["digest"],
+        "code": lineage.code_digest("pipeline.workers", "pipeline.space"),
+        **{package: versions[package] for package in ("torch", "timm", "optuna")},
+        "workers": str(setup.workers),  # they decide the batches that the sampler sees
+        "threads": str(setup.threads),  # and these the order of sums
+    }
     name = study_name(experiment, made_by)
     with open_study(root / ".state" / "search", name, experiment) as study:
         tags = {
@@ -43,9 +49,10 @@ def run(file: Path, dataset: str, development: Path, out: Path, setup: Setup) ->
         tracker = Tracker(root, setup.tracking_uri, dataset, name, tags)
         tracker.log_data(dataset, made_by["data"], info["source_url"], "development")
         with LocalExecutor(setup.workers, setup.threads) as executor:
-            search(study, experiment, development, executor, tracker)
-        trials = finished_trials(study)
-    best = max((t for t in trials if t["state"] == "complete"), key=lambda t: (t["score"], -t["number"]))
+            Coordinator(study, experiment, development, executor, tracker).run()
+        trials = finished_trials(study, experiment)
+    best = best_trial(trials)
+    baseline = [t for t in trials if t["role"] == "baseline"][-1]  # of two, the one trained again
     _write_tables(out, trials)
     write_yaml(out / "best.yaml", {"winner": best["config"], "baseline": experiment.baseline})
     write_json(
@@ -57,7 +64,7 @@ def run(file: Path, dataset: str, development: Path, out: Path, setup: Setup) ->
             "sampler": experiment.sampler.model_dump(),
             "pruner": experiment.pruner.model_dump(),
             "space": [vars(leaf) for leaf in experiment.space],
-            "hashes": made_by,
+            "hashes": {"space": digest(experiment.identity()), **made_by},
             "versions": versions,
             "hardware": lineage.hardware(),
             "workers": setup.workers,
@@ -65,7 +72,7 @@ def run(file: Path, dataset: str, development: Path, out: Path, setup: Setup) ->
             "git": lineage.git_state(root),
             "n_trials": {s: sum(t["state"] == s for t in trials) for s in ("complete", "pruned", "failed")},
             "best": {"number": best["number"], "score": best["score"]},
-            "baseline": {key: trials[0][key] for key in ("number", "score")},
+            "baseline": {key: baseline[key] for key in ("number", "score")},
             "seconds": sum(t["seconds"] for t in trials),
             "mlflow": {"experiment_id": tracker.experiment_id, "run_id": tracker.run_id},
         },

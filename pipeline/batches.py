@@ -1,12 +1,32 @@
-"""Random flips, shifts and rotations of a batch, vectorised and drawn from a passed generator."""
+"""From rows of uint8 images to a batch of floats, augmented at random; vectorised, from a passed generator."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.config import Training
+
+
+def training_batch(
+    images: Tensor, rows: Tensor, config: Training, statistics: Mapping[str, Any], generator: torch.Generator
+) -> Tensor:
+    """(B, C, H, W) float32, train-normalised and augmented. images: (N, H, W, C) uint8; rows: (B,) int64."""
+    batch = normalise(gather_batch(images, rows, config, generator), statistics)
+    if config.rotate_deg:
+        batch = rotate_batch(batch, config.rotate_deg, generator)
+    if config.intensity:
+        batch = jitter_intensity(batch, config.intensity, generator)
+    return batch
+
+
+def normalise(batch: Tensor, statistics: Mapping[str, Any]) -> Tensor:
+    """(B, C, H, W) uint8 to float32 with the training part's mean 0 and deviation 1 per channel."""
+    mean, std = (torch.tensor(statistics[k], device=batch.device).view(1, -1, 1, 1) for k in ("mean", "std"))
+    return (batch.float() - mean) / std
 
 
 def gather_batch(images: Tensor, rows: Tensor, config: Training, generator: torch.Generator) -> Tensor:
