@@ -1,0 +1,43 @@
+"""What README says is there, is there, and what it shows works."""
+
+import re
+from pathlib import Path
+
+from pipeline.params import read_params
+from pipeline.space import read_experiment
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+def test_every_make_target_exists() -> None:
+    targets = set(re.findall(r"`?make (\w+)", README))
+    assert targets == {"demo", "repro", "test", "check", "bench", "ui"}
+    assert targets <= set(re.findall(r"^(\w+):", MAKEFILE, re.MULTILINE))
+
+
+def test_ci_runs_what_readme_names() -> None:
+    ci = (ROOT / ".ci/run").read_text()
+    assert all(f"make {target}" in ci for target in ("check", "test", "demo"))
+
+
+def test_the_example_of_a_search_space_is_valid(tmp_path: Path) -> None:
+    block = re.search(r"```yaml\n(.*?)```", README, re.DOTALL)
+    assert block
+    file = tmp_path / "mine.yaml"
+    file.write_text(block[1])
+    experiment = read_experiment(file)
+    assert {leaf.key for leaf in experiment.space} == {"lr", "batch_size", "n_epochs", "cnn.width"}
+
+
+def test_every_file_named_exists() -> None:
+    # of data/ and .state/ only the stages know
+    named = set(re.findall(r"`((?:pipeline|experiments|tests)/[\w./]*)`", README)) - {"experiments/mine.yaml"}
+    named |= set(re.findall(r"\]\(((?!http)[\w./]+)\)", README))
+    assert len(named) > 4
+    assert not [name for name in named if not (ROOT / name).exists()]
+
+
+def test_every_data_set_has_its_source_and_terms() -> None:
+    assert all(f"| `{name}` |" in README for name in read_params(ROOT / "params.yaml").datasets)
