@@ -225,14 +225,17 @@ def filtered(image: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
 def _filters_picture(samples: Samples, classes: list[str]) -> Picture:
     """One image of each of the first four classes found, as the filters see it."""
     labels = samples.table["label"].to_numpy()
-    chosen = [int(np.flatnonzero(labels == label)[0]) for label in range(len(classes)) if (labels == label).any()][:4]
-    grey = [np.asarray(samples.images[i], np.float64).mean(axis=2) for i in chosen]
-    seen = [filtered(image) for image in grey]
-    rows = [np.stack([each[name] for each in seen])[..., None].astype(np.uint8) for name in seen[0]]
+    found = [label for label in range(len(classes)) if (labels == label).any()][:4]
+    rows = []
+    for label in found:
+        image = np.asarray(samples.images[np.flatnonzero(labels == label)[0]], np.float64).mean(axis=2)
+        rows.append(np.stack(list(filtered(image).values()))[..., None].astype(np.uint8))
+    names = list(filtered(np.zeros((5, 5))))
     return Picture(
-        "filters", png(_mosaic_figure(rows, list(seen[0]), len(chosen))),
-        f"Grid of {len(chosen)} images, one row per filter: {', '.join(seen[0])}.",
-        "Filters made by hand, for comparison with what a network learns.", drawn=False,
+        "filters", png(_mosaic_figure(rows, [classes[label] for label in found], len(names))),
+        f"Grid of {len(found)} images, one row each; columns: {', '.join(names)}.",
+        f"Filters made by hand, for comparison with what a network learns. From left to right: {', '.join(names)}.",
+        drawn=False,
     )  # fmt: skip
 
 
