@@ -17,6 +17,15 @@ def test_every_make_target_exists() -> None:
     assert targets <= set(re.findall(r"^(\w+):", MAKEFILE, re.MULTILINE))
 
 
+def test_dvc_is_called_in_an_active_environment() -> None:
+    """dvc.yaml says `python`, so calling .venv/bin/dvc without its environment would run another one."""
+    assert "bin/dvc" not in README
+    assert "source .venv/bin/activate" in README
+    branch = re.search(r"`dvc repro report@(\w+)`", README)
+    assert branch
+    assert branch[1] in read_params(ROOT / "params.yaml").experiments
+
+
 def test_ci_runs_what_readme_names() -> None:
     ci = (ROOT / ".ci/run").read_text()
     assert all(f"make {target}" in ci for target in ("check", "test", "demo"))
