@@ -33,13 +33,14 @@ def split(params: Any, dataset: str) -> None:
 
     settings = params.split[dataset]
     folders = DATA / "prepared" / dataset, DATA / "split" / dataset
-    split.run(dataset, *folders, settings.seed, settings.val, settings.test)
+    split.run(*folders, settings.seed, settings.val, settings.test)
 
 
 def explore(params: Any, dataset: str) -> None:
     from pipeline.stages import explore
 
-    explore.run(dataset, DATA / "prepared" / dataset, DATA / "split" / dataset, REPORTS / "data" / dataset)
+    development = DATA / "split" / dataset / "development"
+    explore.run(DATA / "prepared" / dataset, development, REPORTS / "data" / dataset)
 
 
 def search(params: Any, experiment: str) -> None:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from pipeline.errors import DataError
 from pipeline.files import read_json, write_json, writing
 
+DEVELOPMENT = ("train", "val")
+PARTS = (*DEVELOPMENT, "test")
 TEXT_COLUMNS = ("sample", "class", "group", "official_part", "source", "format", "mode", "sha256", "part")
 
 

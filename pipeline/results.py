@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.data import PARTS
 from pipeline.errors import DataError
 from pipeline.files import read_json
 
-PARTS = ("train", "val", "test")
 MODELS = ("winner", "baseline")
 
 

@@ -5,6 +5,7 @@ fills a slot; what an interruption left is trained again in the same slot, and w
 function of seed, slot and earlier batches, so that an interrupted search ends with the trials of an uninterrupted one.
 """
 
+import copy
 import hashlib
 import json
 import os
@@ -62,9 +63,7 @@ def open_study(state: Path, name: str, experiment: Experiment) -> Iterator[optun
         backend = JournalFileBackend(str(journal), JournalFileOpenLock(str(journal)))
         pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
         if experiment.pruner.name == "median":
-            # Optuna's steps are epochs, from 1
-            settings = experiment.pruner
-            pruner = optuna.pruners.MedianPruner(settings.startup_trials, settings.warmup_epochs)
+            pruner = optuna.pruners.MedianPruner(experiment.pruner.startup_trials)  # its steps are epochs, from 1
         yield optuna.create_study(
             storage=JournalStorage(backend), study_name=name, direction="maximize", pruner=pruner, load_if_exists=True
         )
@@ -87,6 +86,7 @@ class _Running:
     config: Flat
     run_id: str
     epochs: list[Epoch]
+    earlier: optuna.Study  # what the pruner compares it with
 
 
 class Coordinator:
@@ -153,7 +153,7 @@ class Coordinator:
         """Trains the open slots of one batch side by side. Batches are the same slots wherever a search was stopped."""
         n = self.executor.n_workers
         first = open_slots[0] - open_slots[0] % n
-        earlier, asked = self._before(first), self._before(first)
+        asked = self._before(first)
         batch: list[_Running] = []
 
         def on_epoch(i: int, epoch: Epoch) -> bool:
@@ -163,14 +163,16 @@ class Coordinator:
             self.tracker.log_epoch(running.run_id, epoch)
             running.trial.report(score, epoch.epoch)
             bar.set_postfix_str(f"trial {running.trial.number} epoch {epoch.epoch} val {score:.4f}", refresh=False)
-            if running.role == "baseline":  # what the winner is compared with is always trained to its end
+            warm = epoch.epoch > self.experiment.pruner.warmup * _n_epochs(running.config)
+            if running.role == "baseline" or not warm:  # the winner is compared with a baseline trained to its end
                 return True
-            return not self.study.pruner.prune(earlier, self.study.get_trials(deepcopy=False)[running.trial.number])
+            frozen = self.study.get_trials(deepcopy=False)[running.trial.number]
+            return not self.study.pruner.prune(running.earlier, frozen)
 
         try:
             for slot in range(first, first + n):
                 if slot in open_slots:
-                    batch.append(self._ask(slot, asked))
+                    batch.append(self._ask(slot, first, asked))
                 elif slot and slot < self.experiment.trials:
                     asked.sampler = _sampler(self.experiment, slot)
                     self._draw(asked.ask())  # drawn before an interruption; the others of the batch saw it running
@@ -185,24 +187,26 @@ class Coordinator:
         if complete := [t for t in finished_trials(self.study, self.experiment) if t["state"] == "complete"]:
             self.tracker.log_study({"best_score": max(t["score"] for t in complete)}, step=first + len(batch))
 
-    def _before(self, first: int) -> optuna.Study:
+    def _before(self, first: int, n_epochs: int | None = None) -> optuna.Study:
         """The trials of earlier batches in the order of their slots, as a study in memory.
 
         All that sampler and pruner look at: what they decide then depends neither on which trial of a batch was
-        faster nor on where a search was stopped.
+        faster nor on where a search was stopped. n_epochs: scores stand at the same share of a schedule of so many
+        epochs; two schedules of different length say nothing about each other at equal epochs.
         """
         view = optuna.create_study(direction="maximize")
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-        view.add_trials(sorted((t for t in trials if t.user_attrs["slot"] < first), key=lambda t: t.user_attrs["slot"]))
+        earlier = sorted((t for t in trials if t.user_attrs["slot"] < first), key=lambda t: t.user_attrs["slot"])
+        view.add_trials([stretched(trial, n_epochs) for trial in earlier] if n_epochs else earlier)
         return view
 
-    def _ask(self, slot: int, earlier: optuna.Study) -> _Running:
-        """Starts the trial of a slot: the baseline in slot 0, in all others a draw, which `earlier` then holds too."""
+    def _ask(self, slot: int, first: int, asked: optuna.Study) -> _Running:
+        """Starts the trial of a slot: the baseline in slot 0, in all others a draw, which `asked` then holds too."""
         # the baseline may leave `fixed`, so the sampler is told no parameters of it and learns nothing from it
         role, config, params = "baseline", self.experiment.baseline, {}
         if slot:
-            earlier.sampler = _sampler(self.experiment, slot)
-            drawn = earlier.ask()  # stays running there, so that the next draw of the batch keeps away from it
+            asked.sampler = _sampler(self.experiment, slot)
+            drawn = asked.ask()  # stays running there, so that the next draw of the batch keeps away from it
             role, config = "search", own_options(self._draw(drawn))
             params = drawn.params
         self.study.enqueue_trial(params)
@@ -214,7 +218,7 @@ class Coordinator:
         trial.set_user_attr("config", config)
         run_id = self.tracker.start(f"trial-{trial.number:04d}", role, config, _seed(self.experiment, slot))
         trial.set_user_attr("run_id", run_id)
-        return _Running(trial, slot, role, config, run_id, [])
+        return _Running(trial, slot, role, config, run_id, [], self._before(first, _n_epochs(config)))
 
     def _draw(self, trial: Trial) -> Flat:
         drawn: Flat = dict(self.experiment.fixed)
@@ -241,6 +245,19 @@ class Coordinator:
                 tqdm.write(f"trial {trial.number} failed: {result.reason}")
             frozen = study.tell(trial, state=TrialState.FAIL)
         self.tracker.finish(running.run_id, state, _summary(frozen), frozen.user_attrs.get("reason", ""))
+
+
+def _n_epochs(config: Flat) -> int:
+    return int(config["n_epochs"])
+
+
+def stretched(trial: FrozenTrial, n_epochs: int) -> FrozenTrial:
+    """A copy in which the score of epoch k of K stands at the epochs of `n_epochs` of the same share."""
+    stretched = copy.deepcopy(trial)
+    share = _n_epochs(trial.user_attrs["config"]) / n_epochs
+    values = {epoch: trial.intermediate_values.get(max(1, round(epoch * share))) for epoch in range(1, n_epochs + 1)}
+    stretched.intermediate_values = {epoch: value for epoch, value in values.items() if value is not None}
+    return stretched
 
 
 def _interrupted(trial: FrozenTrial) -> bool:

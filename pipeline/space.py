@@ -36,7 +36,7 @@ class Sampler(Strict):
 class Pruner(Strict):
     name: Literal["median", "none"] = "median"
     startup_trials: Annotated[int, Field(ge=0, description="complete trials before any is pruned")] = 4
-    warmup_epochs: Annotated[int, Field(ge=0, description="epochs that every trial is given")] = 1
+    warmup: Annotated[float, Field(ge=0, lt=1, description="share of its epochs that every trial is given")] = 0.3
 
 
 class _File(Strict):

@@ -14,7 +14,7 @@ def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("digits")
     download.run("digits", root / "raw", [], root / "scratch", timeout_s=5, retries=0)
     prepare.run("digits", root / "raw", root / "prepared", image_px=8, near_duplicate_bits=None, hash_size=8)
-    split.run("digits", root / "prepared", root / "split", seed=1, val=0.15, test=0.15)
+    split.run(root / "prepared", root / "split", seed=1, val=0.15, test=0.15)
     return root / "split"
 
 
@@ -30,7 +30,7 @@ objective: accuracy
 trials: 5
 seed: 3
 sampler: {name: tpe, startup_trials: 2}
-pruner: {name: median, startup_trials: 1, warmup_epochs: 1}
+pruner: {name: median, startup_trials: 1, warmup: 0.3}
 fixed: {n_epochs: 3, optimizer: adamw, schedule: one_cycle}
 baseline: {model: mlp, lr: 1e-3, batch_size: 64, mlp.width: 16}
 space:

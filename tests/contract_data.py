@@ -82,8 +82,11 @@ def write_split(prepared: Path, split: Path, info: dict[str, Any], seed: int = 0
         (split / "development", table["part"] != "test"),
         (split / "test", table["part"] == "test"),
     ):
+        parts = {part: {**sizes, "classes": {}} for part, sizes in info["parts"].items()}
+        for (part, name), rows in table.groupby(["part", "class"]):
+            parts[str(part)]["classes"][name] = {"images": len(rows), "groups": rows["group"].nunique()}
         names = [*columns, "sha256", *([] if folder == prepared else ["part"])]
-        write_samples(folder, Samples(pictures[keep], table.loc[keep, names], info))
+        write_samples(folder, Samples(pictures[keep], table.loc[keep, names], info | {"parts": parts}))
 
 
 def write_search(folder: Path, experiment: str, info: dict[str, Any], n_trials: int = 12, seed: int = 0) -> None:

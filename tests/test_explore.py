@@ -17,7 +17,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
     info = contract_data.dataset_info("odd", contract_data.HOSTILE, contract_data.HOSTILE[:1], medical=True)
     contract_data.write_split(root / "prepared", root / "split", info)
-    explore.run("odd", root / "prepared", root / "split", root / "out")
+    explore.run(root / "prepared", root / "split/development", root / "out")
     return root
 
 
@@ -58,7 +58,7 @@ def test_pictures_come_from_development_only(root: Path, monkeypatch: pytest.Mon
         return Samples(np.asarray(samples.images).view(Sealed), samples.table, samples.info)
 
     monkeypatch.setattr(explore, "read_samples", guarded)
-    explore.run("odd", root / "prepared", root / "split", root / "again")
+    explore.run(root / "prepared", root / "split/development", root / "again")
 
 
 def test_leakage_counts_test_images_whose_group_is_in_train() -> None:

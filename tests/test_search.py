@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import optuna
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
@@ -14,7 +15,7 @@ from mlflow import MlflowClient
 from pipeline.config import read_yaml
 from pipeline.errors import BusyError, InputError, PipelineError
 from pipeline.files import read_json
-from pipeline.search import open_study
+from pipeline.search import open_study, stretched
 from pipeline.space import read_experiment
 from pipeline.stages import search
 from pipeline.workers import Setup
@@ -184,3 +185,12 @@ def test_a_data_set_other_than_in_params_is_refused(experiment_file: Path, digit
         search.run(experiment_file, "mnist", digits_folder / "development", tmp_path / "o", Setup(tmp_path, 1, 1, None))
     assert not (tmp_path / "mlflow.db").exists()
     assert not (tmp_path / ".state").exists()
+
+
+def test_schedules_of_different_length_are_compared_at_equal_shares() -> None:
+    epochs = {epoch: epoch / 20 for epoch in range(1, 21)}
+    trial = optuna.create_trial(value=1.0, intermediate_values=epochs, user_attrs={"config": {"n_epochs": 20}})
+    assert stretched(trial, 10).intermediate_values == {epoch: epoch / 10 for epoch in range(1, 11)}
+    assert stretched(trial, 40).intermediate_values[40] == 1.0
+    trial.intermediate_values = {1: 0.05, 2: 0.1}  # pruned at a tenth of its schedule
+    assert stretched(trial, 10).intermediate_values == {1: 0.1}

@@ -25,8 +25,6 @@ from pipeline.tracking import Tracker
 from pipeline.training import Epoch, load_trained, predict
 from pipeline.workers import Failed, Job, LocalExecutor, Setup
 
-MODELS = ("winner", "baseline")
-
 
 def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_sensitivity: float) -> None:
     """Retrainings done before an interruption are taken from `.state/`.
@@ -39,7 +37,7 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
     trained = _retrain(study, configs, split / "development", setup, n_seeds)
     shutil.rmtree(out, ignore_errors=True)  # nothing of an earlier evaluation stays beside this one
     parts = {"development": development, "test": read_samples(split / "test")}
-    report: dict[str, Any] = {name: {"config": configs[name], "runs": []} for name in MODELS}
+    report: dict[str, Any] = {name: {"config": config, "runs": []} for name, config in configs.items()}
     tables, curves = [], []
     for done in tqdm(trained, desc="predict", unit="model"):
         name, seed, record = done.model, done.seed, read_json(done.folder / "run.json")
@@ -57,7 +55,7 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
     _write_predictions(out / "predictions.csv", pd.concat(tables), development.info["classes"])
     with writing(out / "curves.csv") as part:
         pd.DataFrame(curves).to_csv(part, index=False, lineterminator="\n")
-    runs = [r for name in MODELS for r in report[name]["runs"]]
+    runs = [run for model in report.values() for run in model["runs"]]
     write_json(
         out / "metrics.json",
         {
@@ -92,12 +90,12 @@ def _retrain(
 ) -> list[_Retraining]:
     """Trains every model under every seed, as far as that is not done."""
     retrainings = []
-    for model in MODELS:
+    for model, config in configs.items():
         for k in range(n_seeds):
             seed = derive_seed(study["seed"], "evaluate", k)  # fresh: the search's seeds have another purpose
-            key = json.dumps([model, configs[model], seed, study["objective"], study["hashes"]], sort_keys=True)
+            key = json.dumps([model, config, seed, study["objective"], study["hashes"]], sort_keys=True)
             folder = setup.root / ".state" / "evaluate" / hashlib.sha256(key.encode()).hexdigest()[:16]
-            job = Job(configs[model], development, seed, study["objective"], folder / "weights.safetensors")
+            job = Job(config, development, seed, study["objective"], folder / "weights.safetensors")
             retrainings.append(_Retraining(model, seed, f"{model}-seed-{k}", job, folder))
     tags = {**lineage.tags(setup.root, f"evaluate@{study['experiment']}"), "experiment": study["experiment"]}
     with locked(setup.root / ".state" / "evaluate" / f"{study['study']}.lock", f"the evaluation of {study['study']}"):

@@ -20,14 +20,14 @@ N_GROUPS, N_PER_GROUP = 8, 6
 N_SIZES = 12
 
 
-def run(dataset: str, prepared: Path, split: Path, out: Path) -> None:
-    everything, development, test = (read_samples(p) for p in (prepared, split / "development", split / "test"))
-    cut = pd.concat([development.table, test.table], ignore_index=True)
-    classes = list(development.info["classes"])
+def run(prepared: Path, split: Path, out: Path) -> None:
+    """split: the development part, which also tells the counts of the sealed one."""
+    everything, development = read_samples(prepared), read_samples(split)
+    classes, parts = list(development.info["classes"]), development.info["parts"]
     grouped = _doubtful_groups(development)
 
     pictures = [
-        _balance_picture(cut, classes),
+        _balance_picture(parts, classes),
         _samples_picture(development, classes),
         _filters_picture(development, classes),
     ]
@@ -41,7 +41,7 @@ def run(dataset: str, prepared: Path, split: Path, out: Path) -> None:
         "explore",
         dataset=development.info,
         pictures={p.name: p for p in pictures},
-        balance=_balance(cut, classes),
+        balance=_balance(parts, classes),
         files=_files(everything.table, classes),
         sizes=sizes,
         leakage=_leakage(everything.table, classes),
@@ -51,13 +51,12 @@ def run(dataset: str, prepared: Path, split: Path, out: Path) -> None:
     figures.write_pictures(out / "figures", pictures)
 
 
-def _balance(cut: pd.DataFrame, classes: list[str]) -> list[list[str]]:
+def _balance(parts: dict[str, Any], classes: list[str]) -> list[list[str]]:
     """class, then per part images (groups)."""
     rows = []
-    for label, name in enumerate(classes):
-        of_class = cut[cut["label"] == label]
-        cells = [of_class[of_class["part"] == part] for part in PART_COLORS]
-        rows.append([name, *(f"{len(c):,} ({c['group'].nunique():,})" for c in cells)])
+    for name in classes:
+        cells = [part["classes"][name] for part in parts.values()]
+        rows.append([name, *(f"{c['images']:,} ({c['groups']:,})" for c in cells)])
     return rows
 
 
@@ -115,13 +114,13 @@ def _doubtful_groups(samples: Samples) -> list[NDArray[np.int64]]:
 
 
 @styled
-def _balance_figure(cut: pd.DataFrame, classes: Sequence[str]) -> Figure:
+def _balance_figure(parts: dict[str, Any], classes: Sequence[str]) -> Figure:
     figure, axes = canvas(0.42 * len(classes) + 1.2)
     axis = axes[0, 0]
-    for i, (part, color) in enumerate(PART_COLORS.items()):
-        labels = cut.loc[cut["part"] == part, "label"]
-        share = np.bincount(labels, minlength=len(classes)) / max(1, len(labels))
-        axis.barh(np.arange(len(classes)) + 0.26 * (i - 1), 100 * share, height=0.24, color=color, label=part)
+    for i, (part, counts) in enumerate(parts.items()):
+        share = np.array([counts["classes"][name]["images"] for name in classes]) / counts["images"]
+        at = np.arange(len(classes)) + 0.26 * (i - 1)
+        axis.barh(at, 100 * share, height=0.24, color=PART_COLORS[part], label=part)
     axis.set_yticks(range(len(classes)), [short(name) for name in classes])
     axis.set(xlabel="share of the part, %", ylim=(len(classes) - 0.45, -0.55))
     axis.grid(axis="y", visible=False)
@@ -174,9 +173,9 @@ def _mosaic_figure(rows: Sequence[NDArray[np.uint8]], names: Sequence[str], colu
     return figure
 
 
-def _balance_picture(cut: pd.DataFrame, classes: list[str]) -> Picture:
+def _balance_picture(parts: dict[str, Any], classes: list[str]) -> Picture:
     return Picture(
-        "balance", png(_balance_figure(cut, classes)),
+        "balance", png(_balance_figure(parts, classes)),
         f"Bars: share of each of {len(classes)} classes in train, val and test; numbers in the table below.",
         "Class balance per part.",
     )  # fmt: skip

@@ -46,6 +46,7 @@ def run(dataset: str, raw: Path, out: Path, image_px: int, near_duplicate_bits: 
         "positive": list(spec.positive),
         "positive_meaning": spec.positive_meaning,
         "medical": spec.medical,
+        "keeps_official_test": spec.keeps_official_test,
         "image_shape": list(images.shape[1:]),
         "counts": _counts(table, images),
         "digests": digests,

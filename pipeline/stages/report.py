@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import estimates, figures, performance
+from pipeline.data import PARTS
 from pipeline.estimates import Estimate
 from pipeline.figures import Picture, png
 from pipeline.files import write_json, writing
@@ -14,7 +15,7 @@ from pipeline.metrics import SCORES, class_scores
 from pipeline.pages import count, p_value, percent, percent_estimate, points_estimate, write_page
 from pipeline.params import Report, Screening
 from pipeline.performance import Comparison, Decision, Scores
-from pipeline.results import MODELS, PARTS, Evaluation, Search, read_evaluation, read_search
+from pipeline.results import MODELS, Evaluation, Search, read_evaluation, read_search
 from pipeline.seeds import derive_seed
 from pipeline.tables import plain_csv
 

@@ -6,35 +6,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.data import Samples, label_conflicts, read_samples, write_samples
-from pipeline.datasets import find_spec
+from pipeline.data import DEVELOPMENT, PARTS, Samples, label_conflicts, read_samples, write_samples
 from pipeline.errors import DataError
 from pipeline.seeds import derive_seed
 
-DEVELOPMENT = ("train", "val")
-PARTS = (*DEVELOPMENT, "test")
 
-
-def run(dataset: str, prepared: Path, out: Path, seed: int, val: float, test: float) -> None:
+def run(prepared: Path, out: Path, seed: int, val: float, test: float) -> None:
     """val, test: fractions of the images; a data set that keeps its official test part ignores `test`."""
-    spec = find_spec(dataset)
     samples = read_samples(prepared)
+    classes, official = samples.info["classes"], samples.info["keeps_official_test"]
     table = samples.table.copy()
-    dropped = _official_parts(table, val, seed) if spec.keeps_official_test else _pooled_parts(table, val, test, seed)
+    dropped = _official_parts(table, val, seed) if official else _pooled_parts(table, val, test, seed)
     kept = table["part"] != ""
-    check_parts(table[kept], list(spec.classes))
+    check_parts(table[kept], classes)
 
-    parts = {
-        part: {
-            "images": int((table["part"] == part).sum()),
-            "groups": int(table[table["part"] == part]["group"].nunique()),
-        }
-        for part in PARTS
-    }
+    parts = {}
+    for part in PARTS:
+        of_part = table[table["part"] == part]
+        by_class = {name: _counts(of_part[of_part["class"] == name]) for name in classes}
+        parts[part] = {**_counts(of_part), "classes": by_class}
     info = samples.info | {"parts": parts, "dropped": dropped}
     for folder, names in {"development": DEVELOPMENT, "test": ("test",)}.items():
         rows = table["part"].isin(names).to_numpy()
         write_samples(out / folder, Samples(samples.images[rows], table[rows], info))
+
+
+def _counts(table: pd.DataFrame) -> dict[str, int]:
+    return {"images": len(table), "groups": int(table["group"].nunique())}
 
 
 def _pooled_parts(table: pd.DataFrame, val: float, test: float, seed: int) -> dict[str, int]:
