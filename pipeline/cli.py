@@ -46,10 +46,9 @@ def explore(params: Any, dataset: str) -> None:
 def search(params: Any, experiment: str) -> None:
     from pipeline.stages import search
 
-    dataset = params.experiments[experiment]
     file = Path("experiments") / f"{experiment}.yaml"
-    development, out = DATA / "split" / dataset / "development", DATA / "search" / experiment
-    search.run(file, dataset, development, out, _setup(params))
+    development = DATA / "split" / params.experiments[experiment] / "development"
+    search.run(file, development, DATA / "search" / experiment, _setup(params))
 
 
 def evaluate(params: Any, experiment: str) -> None:

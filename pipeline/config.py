@@ -4,7 +4,6 @@ YAML 1.2 is read node by node, so that every problem of a file is reported at on
 and so that no tag, alias or duplicate key can mean something the reader of the file does not see.
 """
 
-import difflib
 import io
 import math
 from collections.abc import Iterable, Mapping
@@ -17,7 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, did_you_mean
 from pipeline.files import write_text
 
 Scalar = bool | int | float | str
@@ -38,20 +37,22 @@ class Document:
         at = key
         while at and at not in self.lines:
             at = at[:-1]
-        near = difflib.get_close_matches(wrong, list(known), n=1)
         name = ".".join(str(part) for part in key) or "file"
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        self.problems.append(f"{self.path}:{self.lines.get(at, 1)}: {name}: {rule}{hint}")
+        self.problems.append(f"{self.path}:{self.lines.get(at, 1)}: {name}: {rule}{did_you_mean(wrong, known)}")
 
-    def check(self) -> None:
-        """Raises ConfigError with all problems noted, if there are any."""
+    def check(self) -> dict[str, Any]:
+        """The values. Raises ConfigError with all problems noted, if there are any."""
         if self.problems:
             n = len(self.problems)
             raise ConfigError(f"{self.path} has {n} problem{'s' if n > 1 else ''}; nothing was started", self.problems)
+        return self.values
 
 
 def read_yaml(path: Path) -> Document:
-    """Reads a mapping. Raises ConfigError if the file is missing, is not UTF-8 YAML or is no mapping at its top."""
+    """Reads a mapping; what is wrong with single keys is noted, for the caller to add to and to check.
+
+    Raises ConfigError if the file is missing, is not UTF-8 YAML or is no mapping at its top.
+    """
     document = Document(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -71,7 +72,6 @@ def read_yaml(path: Path) -> Document:
     if not isinstance(node, MappingNode):
         raise ConfigError(f"{path}:1: file: must be a mapping of keys to values, got {_kind(node)}")
     document.values = _plain(node, (), document, set())
-    document.check()
     return document
 
 
@@ -177,12 +177,19 @@ def _note(document: Document, key: Key, error: Any, known: Mapping[str, Any]) ->
 
 
 def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
         raise ValueError("must be a finite number")
     return value
 
 
+def _whole(value: Any) -> Any:
+    if isinstance(value, bool):  # which Python takes for 0 or 1
+        raise ValueError("must be a whole number")
+    return value
+
+
 Number = Annotated[float, BeforeValidator(_finite)]
+Integer = Annotated[int, BeforeValidator(_whole)]
 
 
 class Training(Strict):
@@ -193,15 +200,15 @@ class Training(Strict):
 
     model: str = Field(description="registered model, or timm:<name>")
     lr: Annotated[Number, Field(gt=0, le=100, description="peak learning rate")]
-    batch_size: Annotated[int, Field(ge=1, description="images per step")]
-    n_epochs: Annotated[int, Field(ge=1, le=10_000, description="passes over the training part")]
+    batch_size: Annotated[Integer, Field(ge=1, description="images per step")]
+    n_epochs: Annotated[Integer, Field(ge=1, le=10_000, description="passes over the training part")]
     optimizer: Literal["sgd", "adam", "adamw"] = Field("adamw", description="sgd is SGD with Nesterov momentum")
     momentum: Annotated[Number, Field(ge=0, lt=1, description="of sgd; the other optimizers ignore it")] = 0.9
     weight_decay: Annotated[Number, Field(ge=0, le=10, description="not applied to biases and norms")] = 0.0
     schedule: Literal["constant", "cosine", "one_cycle"] = Field("constant", description="learning rate over steps")
     label_smoothing: Annotated[Number, Field(ge=0, lt=1, description="share of the target spread evenly")] = 0.0
     class_weights: bool = Field(False, description="weigh the loss by inverse class frequency")
-    images_per_group: Annotated[int, Field(ge=0, description="drawn per duplicate group and epoch; 0: all")] = 0
+    images_per_group: Annotated[Integer, Field(ge=0, description="drawn per duplicate group and epoch; 0: all")] = 0
     flip: Literal["none", "horizontal", "both"] = Field(
         "none", description="mirror along these axes, each with probability 1/2"
     )

@@ -10,7 +10,8 @@ PipelineError              exit code 1: a run failed; the message says what to d
     └── BusyError          another process holds what this one needs
 """
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 
 class PipelineError(Exception):
@@ -54,3 +55,9 @@ class DownloadError(ProblemsError):
 
 class BusyError(InputError):
     """Another process holds the lock; the message names it."""
+
+
+def did_you_mean(wrong: str, known: Iterable[str], prefix: str = "") -> str:
+    """The end of a message: the nearest of the known names, if any is near."""
+    near = difflib.get_close_matches(wrong, list(known), n=1)
+    return f"; did you mean {prefix + near[0]!r}?" if near else ""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.config import Number, Strict, read_yaml, validate
+from pipeline.config import Integer, Number, Strict, read_yaml, validate
 
 
 class Download(Strict):
@@ -16,19 +16,19 @@ class Download(Strict):
         [], description="folders or http(s) URLs, asked in order, before $DATA_MIRROR and the public URL"
     )
     timeout_s: Annotated[Number, Field(gt=0, description="seconds without a byte before a source is given up")]
-    retries: Annotated[int, Field(ge=0, description="further attempts per source")]
+    retries: Annotated[Integer, Field(ge=0, description="further attempts per source")]
 
 
 class Prepare(Strict):
-    image_px: Annotated[int, Field(ge=4, le=1024, description="side of the prepared square image, pixels")]
-    near_duplicate_bits: Annotated[int, Field(ge=0)] | None = Field(
+    image_px: Annotated[Integer, Field(ge=4, le=1024, description="side of the prepared square image, pixels")]
+    near_duplicate_bits: Annotated[Integer, Field(ge=0)] | None = Field(
         description="largest Hamming distance of two perceptual hashes in one group; null: equal pixels only"
     )
-    hash_size: Annotated[int, Field(ge=4, le=32, description="perceptual hash of hash_size**2 bits")]
+    hash_size: Annotated[Integer, Field(ge=4, le=32, description="perceptual hash of hash_size**2 bits")]
 
 
 class Split(Strict):
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[Integer, Field(ge=0)]
     val: Annotated[
         Number, Field(gt=0, lt=1, description="share of images; of the official train part where there is one")
     ]
@@ -36,20 +36,20 @@ class Split(Strict):
 
 
 class Search(Strict):
-    workers: Annotated[int, Field(ge=1, description="trials trained at the same time")]
-    threads: Annotated[int, Field(ge=1, description="CPU threads per trial")]
+    workers: Annotated[Integer, Field(ge=1, description="trials trained at the same time")]
+    threads: Annotated[Integer, Field(ge=1, description="CPU threads per trial")]
     tracking_uri: str | None = Field(description="MLflow server; null: sqlite file mlflow.db in the repository")
 
 
 class Evaluate(Strict):
-    n_seeds: Annotated[int, Field(ge=1, description="fresh retrainings of winner and of baseline")]
+    n_seeds: Annotated[Integer, Field(ge=1, description="fresh retrainings of winner and of baseline")]
     min_sensitivity: Annotated[
         Number, Field(gt=0, le=1, description="on val: the threshold is the one of largest specificity that keeps it")
     ]
 
 
 class Screening(Strict):
-    n_screened: Annotated[int, Field(ge=1)]
+    n_screened: Annotated[Integer, Field(ge=1)]
     prevalence_per_100k: Annotated[Number, Field(gt=0, lt=100_000)]
     prevalence_source: str
     other_prevalences: dict[str, Annotated[Number, Field(gt=0, lt=100_000)]] = Field(
@@ -58,8 +58,8 @@ class Screening(Strict):
 
 
 class Report(Strict):
-    seed: Annotated[int, Field(ge=0)]
-    bootstrap_draws: Annotated[int, Field(ge=2000)]
+    seed: Annotated[Integer, Field(ge=0)]
+    bootstrap_draws: Annotated[Integer, Field(ge=2000)]
     screening: Screening
 
 

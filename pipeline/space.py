@@ -14,6 +14,7 @@ from pydantic import Field
 from pipeline.config import (
     Document,
     Flat,
+    Integer,
     Key,
     Number,
     Scalar,
@@ -30,12 +31,12 @@ from pipeline.models import model_spec, registry
 
 class Sampler(Strict):
     name: Literal["tpe", "random"] = "tpe"
-    startup_trials: Annotated[int, Field(ge=0, description="random trials before tpe starts to learn")] = 5
+    startup_trials: Annotated[Integer, Field(ge=0, description="random trials before tpe starts to learn")] = 5
 
 
 class Pruner(Strict):
     name: Literal["median", "none"] = "median"
-    startup_trials: Annotated[int, Field(ge=0, description="complete trials before any is pruned")] = 4
+    startup_trials: Annotated[Integer, Field(ge=0, description="complete trials before any is pruned")] = 4
     warmup: Annotated[float, Field(ge=0, lt=1, description="share of its epochs that every trial is given")] = 0.3
 
 
@@ -45,8 +46,8 @@ class _File(Strict):
     question: str = Field(min_length=1, description="what the experiment is to answer, one sentence")
     dataset: str
     objective: Literal["accuracy", "macro_f1"] = Field("macro_f1", description="on val; larger is better")
-    trials: Annotated[int, Field(ge=1, description="trials in total, the baseline included")]
-    seed: Annotated[int, Field(ge=0)] = 1
+    trials: Annotated[Integer, Field(ge=1, description="trials in total, the baseline included")]
+    seed: Annotated[Integer, Field(ge=0)] = 1
     sampler: Sampler = Sampler()
     pruner: Pruner = Pruner()
     fixed: dict[str, Any] = Field({})
@@ -119,23 +120,33 @@ class Experiment:
         }
 
 
-def read_experiment(path: Path) -> Experiment:
-    """Raises ConfigError with every problem of the file; nothing has been created then."""
+def read_experiment(path: Path, data: Mapping[str, Any] | None = None) -> Experiment:
+    """data: dataset.json of the development part that the experiment is to fit.
+
+    Raises ConfigError with every problem of the file; nothing has been created then.
+    """
     document = read_yaml(path)
     file = validate(document, _File, document.values)
-    if file is None:
-        document.check()
-        raise AssertionError
-    fixed = _constants(document, "fixed", file.fixed)
-    space = _leaves(document, file.space, fixed)
-    baseline = own_options({**fixed, **_constants(document, "baseline", file.baseline)})
+    sections = {name: _section(document, name) for name in ("fixed", "baseline", "space")}
+    fixed = _constants(document, "fixed", sections["fixed"])
+    space = _leaves(document, sections["space"], fixed)
+    baseline = own_options({**fixed, **_constants(document, "baseline", sections["baseline"])})
     for key in fixed.keys() & space.keys():
         document.problem(("space", key), "the key is also in `fixed`; keep one")
-    _check_baseline(document, baseline, space)
+    _check_baseline(document, baseline, space, sections["fixed"])
     ordered = _in_order(document, space)
+    if data:
+        _check_data(document, data, {**fixed, **baseline}, space)
     document.check()
+    assert file
     settings = {name: getattr(file, name) for name in _File.model_fields if name not in {"fixed", "baseline", "space"}}
     return Experiment(name=path.stem, fixed=fixed, baseline=baseline, space=ordered, **settings)
+
+
+def _section(document: Document, name: str) -> dict[str, Any]:
+    """Its keys, even where the rest of the file is wrong, so that all problems come at once."""
+    written = document.values.get(name)
+    return dict(written) if isinstance(written, Mapping) else {}
 
 
 def _schema(document: Document, key: str, at: Key) -> tuple[type[Strict], str] | None:
@@ -196,7 +207,6 @@ def _leaves(document: Document, values: Mapping[str, Any], fixed: Flat) -> dict[
 
 def _leaf(document: Document, key: str, written: Any) -> Leaf | None:
     at = ("space", key)
-    n = len(document.problems)
     found = _schema(document, key, at)
     if found is None:
         return None
@@ -207,26 +217,46 @@ def _leaf(document: Document, key: str, written: Any) -> Leaf | None:
     entry = validate(document, _Range, written, at)
     if entry is None:
         return None
-    when = {parent: tuple(v if isinstance(v, list) else [v]) for parent, v in entry.when.items()}
-    family, dot, _ = key.partition(".")
-    if dot and family != "timm":  # variants of timm are named in `when: {model: ...}`
-        when.setdefault("model", (family,))
+    when = _conditions(document, key, entry.when)
     if entry.choice is not None:
-        if not entry.choice:
-            document.problem(at, "choices must not be empty")
-        if any(isinstance(c, list | dict) for c in entry.choice):
-            document.problem(at, f"choices must be single values, got {entry.choice}")
-            return None
-        choices = [_value(document, key, c, (*at, i)) for i, c in enumerate(entry.choice)]
-        if len(set(choices)) < len(choices) and len(document.problems) == n:
-            document.problem(at, f"choices must differ, got {entry.choice}")
-        return Leaf(key, choices=tuple(c for c in choices if c is not None), when=when)
+        if entry.low is not None or entry.high is not None:
+            document.problem(at, "must be a list of choices or a range; keep one")
+        return _choices(document, key, entry.choice, when)
     schema, name = found
     kind = schema.model_fields[name].annotation
     if kind not in (int, float):
         document.problem(at, "must be a list of choices: this key is no number")
         return None
     return _number(document, key, entry, when, kind is int)
+
+
+def _conditions(document: Document, key: str, written: Mapping[str, Any]) -> dict[str, tuple[Scalar, ...]]:
+    when = {}
+    for parent, value in written.items():
+        values = value if isinstance(value, list) else [value]
+        if not values or not all(isinstance(v, Scalar) for v in values):
+            at = ("space", key, "when", parent)
+            document.problem(at, f"must be a value or a list of values, got {value!r}")
+        else:
+            when[parent] = tuple(values)
+    family, dot, _ = key.partition(".")
+    if dot and family != "timm":  # variants of timm are named in `when: {model: ...}`
+        when.setdefault("model", (family,))
+    return when
+
+
+def _choices(document: Document, key: str, written: list[Any], when: Mapping[str, tuple[Scalar, ...]]) -> Leaf | None:
+    at = ("space", key)
+    n = len(document.problems)
+    if not written:
+        document.problem(at, "choices must not be empty")
+    if any(isinstance(c, list | dict) for c in written):
+        document.problem(at, f"choices must be single values, got {written}")
+        return None
+    choices = [_value(document, key, c, (*at, i)) for i, c in enumerate(written)]
+    if len(set(choices)) < len(choices) and len(document.problems) == n:
+        document.problem(at, f"choices must differ, got {written}")
+    return Leaf(key, choices=tuple(c for c in choices if c is not None), when=when)
 
 
 def _number(document: Document, key: str, entry: _Range, when: Any, integer: bool) -> Leaf | None:
@@ -250,12 +280,25 @@ def _number(document: Document, key: str, entry: _Range, when: Any, integer: boo
     return Leaf(key, low=low, high=high, log=entry.log, step=entry.step, integer=integer, when=when)
 
 
-def _check_baseline(document: Document, baseline: Flat, space: Mapping[str, Leaf]) -> None:
+def _check_data(document: Document, data: Mapping[str, Any], constants: Flat, space: Mapping[str, Leaf]) -> None:
+    if (dataset := document.values.get("dataset")) != data["name"]:
+        document.problem(("dataset",), f"must be {data['name']!r} as in params.yaml, got {dataset!r}; make them equal")
+    n_train, leaf = data["parts"]["train"]["images"], space.get("batch_size")
+    for section, sizes in (
+        ("space", (leaf.choices or (int(leaf.high),)) if leaf else ()),
+        ("baseline", (constants.get("batch_size", 1),)),
+    ):
+        if too_large := [size for size in sizes if isinstance(size, int) and size > n_train]:
+            rule = f"must be at most {n_train}, the images of the training part, got {max(too_large)}"
+            document.problem((section, "batch_size"), rule)
+
+
+def _check_baseline(document: Document, baseline: Flat, space: Mapping[str, Leaf], fixed: Mapping[str, Any]) -> None:
     """The baseline is trial 0, so it must be a whole configuration; it may leave `fixed`, but no range of the space."""
     for name, info in Training.model_fields.items():
         if info.is_required() and name not in baseline:
             document.problem(("baseline",), f"{name!r} is missing; set it in `baseline` or `fixed`")
-        if info.is_required() and name not in space and name not in (document.values.get("fixed") or {}):
+        if info.is_required() and name not in space and name not in fixed:
             document.problem(("space",), f"{name!r} is missing; give it a range in `space` or a value in `fixed`")
     for key, leaf in space.items():
         at = ("baseline", key)

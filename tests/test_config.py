@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 def read(tmp_path: Path, text: str | bytes) -> dict:
     path = tmp_path / "file.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_yaml(path).values
+    return read_yaml(path).check()
 
 
 def test_scalars_are_read_as_meant(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline.config import read_yaml
-from pipeline.errors import BusyError, InputError, PipelineError
+from pipeline.errors import BusyError, ConfigError, PipelineError
 from pipeline.files import read_json
 from pipeline.search import open_study, stretched
 from pipeline.space import read_experiment
@@ -23,7 +23,7 @@ from pipeline.workers import Setup
 
 def run(file: Path, digits: Path, root: Path, workers: int = 2) -> Path:
     out = root / "out"
-    search.run(file, "digits", digits / "development", out, Setup(root, workers, 1, None))
+    search.run(file, digits / "development", out, Setup(root, workers, 1, None))
     return out
 
 
@@ -111,7 +111,7 @@ def test_killed_anywhere_and_resumed_ends_with_the_same_trials(
     file.write_text((unkilled / "quick.yaml").read_text())
     code = (
         "from pathlib import Path; from pipeline.stages import search; from pipeline.workers import Setup\n"
-        f"if __name__ == '__main__': search.run(Path({str(file)!r}), 'digits', "
+        f"if __name__ == '__main__': search.run(Path({str(file)!r}), "
         f"Path({str(digits_folder / 'development')!r}), Path({str(tmp_path / 'out')!r}), "
         f"Setup(Path({str(tmp_path)!r}), 2, 1, None))"
     )
@@ -181,8 +181,9 @@ def test_two_searches_of_one_study_exclude_each_other(experiment_file: Path, tmp
 
 
 def test_a_data_set_other_than_in_params_is_refused(experiment_file: Path, digits_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"dataset is 'digits', params\.yaml says 'mnist'"):
-        search.run(experiment_file, "mnist", digits_folder / "development", tmp_path / "o", Setup(tmp_path, 1, 1, None))
+    experiment_file.write_text(experiment_file.read_text().replace("dataset: digits", "dataset: mnist"))
+    with pytest.raises(ConfigError, match=r":3: dataset: must be 'digits' as in params\.yaml, got 'mnist'"):
+        search.run(experiment_file, digits_folder / "development", tmp_path / "o", Setup(tmp_path, 1, 1, None))
     assert not (tmp_path / "mlflow.db").exists()
     assert not (tmp_path / ".state").exists()
 

@@ -85,6 +85,15 @@ def test_every_experiment_of_the_project_is_valid(file: Path) -> None:
         ("mlp.width: 16", "mlp.depth: 2", "'mlp.width' of the space is missing"),
         ("fixed: {", "fixed: {lr: 0.1, ", "the key is also in `fixed`; keep one"),
         ("fixed: {n_epochs: 3,", "fixed: {", "'n_epochs' is missing"),
+        (
+            "[32, 64]",
+            "{choice: [32, 64], when: {model: [[mlp]]}}",
+            "must be a value or a list of values, got [['",
+        ),
+        ("[32, 64]", "{choice: [32, 64], low: 1, high: 2}", "must be a list of choices or a range; keep one"),
+        ("n_epochs: 3", "n_epochs: true", "must be a whole number, got True"),
+        ("model: [mlp, cnn]", "model: [mlp, timm:resnet81]", "did you mean 'timm:resnet18'"),
+        ("model: [mlp, cnn]", "model: [mlp, cnn:big]", "cnn has no variants"),
     ],
 )
 def test_problems_are_named(tmp_path: Path, old: str, new: str, complaint: str) -> None:
@@ -103,8 +112,25 @@ def test_circular_conditions_are_named(tmp_path: Path) -> None:
 
 def test_all_problems_come_in_one_pass(tmp_path: Path) -> None:
     text = EXPERIMENT.replace("[32, 64]", "[]").replace("log: true", "log: true, step: 1").replace("[4, 8]", "[0]")
+    text = text.replace("trials: 5", "trials: 0") + "  cnn.width: [2]\n"
     with pytest.raises(ConfigError) as error:
         read(tmp_path, text=text)
     lines = {problem.split(":")[1] for problem in error.value.problems}
-    wrong = ("lr: {low", "batch_size: []", "cnn.width")
+    wrong = ("trials", "lr: {low", "batch_size: []", "cnn.width: [0]")
+    again = text[: text.index("cnn.width: [2]")].count("\n") + 1
+    assert any(f"again on line {again}" in problem for problem in error.value.problems)
     assert lines >= {str(text[: text.index(key)].count("\n") + 1) for key in wrong}
+
+
+def test_a_batch_larger_than_the_data_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "quick.yaml"
+    path.write_text(EXPERIMENT)
+    data = {"name": "digits", "parts": {"train": {"images": 63}}}
+    with pytest.raises(ConfigError) as error:
+        read_experiment(path, data)
+    assert [problem.split(": ", 1)[1] for problem in error.value.problems] == [
+        f"{section}.batch_size: must be at most 63, the images of the training part, got 64"
+        for section in ("space", "baseline")
+    ]
+    data["parts"] = {"train": {"images": 64}}
+    assert read_experiment(path, data).trials == 5

@@ -4,8 +4,7 @@ A model is named by its family (`cnn`) or by family and variant (`timm:resnet18`
 pydantic schema whose fields are written `<family>.<option>` in an experiment.
 """
 
-import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from pipeline.config import Strict
-from pipeline.errors import InputError
+from pipeline.errors import InputError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,8 @@ class Shapes:
     n_classes: int
 
 
-Builder = Callable[[Any, Shapes, str], nn.Module]
+Builder = Callable[..., nn.Module]  # (options, shapes), and the variant where the family has variants
+Variants = Callable[[], Iterable[str]]
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,22 @@ class ModelSpec:
     name: str
     options: type[Strict]
     build: Builder
+    variants: Variants | None
 
 
 _specs: dict[str, ModelSpec] = {}
 
 
-def register(name: str, options: type[Strict]) -> Callable[[Builder], Builder]:
-    """Registers `build(options, shapes, variant)`. Raises ValueError if the family is taken."""
+def register(name: str, options: type[Strict], variants: Variants | None = None) -> Callable[[Builder], Builder]:
+    """Registers `build(options, shapes)`, or `build(options, shapes, variant)` of a family with variants.
+
+    Raises ValueError if the family is taken.
+    """
 
     def add(build: Builder) -> Builder:
         if name in _specs:
             raise ValueError(f"model {name!r} is registered twice")
-        _specs[name] = ModelSpec(name, options, build)
+        _specs[name] = ModelSpec(name, options, build, variants)
         return build
 
     return add
@@ -62,12 +66,16 @@ def registry() -> dict[str, ModelSpec]:
 
 def model_spec(model: str) -> ModelSpec:
     """Spec of `family` or `family:variant`. Raises InputError naming the known families and the nearest."""
-    specs, family = registry(), model.partition(":")[0]
+    specs, (family, colon, variant) = registry(), model.partition(":")
     if family not in specs:
-        near = difflib.get_close_matches(family, specs, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(family, specs)
         raise InputError(f"unknown model {model!r}; known are {', '.join(sorted(specs))} (timm:<name>){hint}")
-    return specs[family]
+    spec = specs[family]
+    if spec.variants is None and colon:
+        raise InputError(f"unknown model {model!r}; {family} has no variants, write {family!r}")
+    if spec.variants and variant not in (names := list(spec.variants())):
+        raise InputError(f"{family} has no model {variant!r}{did_you_mean(variant, names, f'{family}:')}")
+    return spec
 
 
 def build_model(model: str, options: Mapping[str, Any], shapes: Shapes) -> nn.Module:
@@ -76,7 +84,8 @@ def build_model(model: str, options: Mapping[str, Any], shapes: Shapes) -> nn.Mo
     Draws from torch's current generator. Raises InputError if the model does not fit the image.
     """
     spec = model_spec(model)
-    return spec.build(spec.options.model_validate(options), shapes, model.partition(":")[2])
+    variant = [model.partition(":")[2]] if spec.variants else []
+    return spec.build(spec.options.model_validate(options), shapes, *variant)
 
 
 def describe(model: str, options: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:

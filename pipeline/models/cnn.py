@@ -9,28 +9,28 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import nn
 
-from pipeline.config import Number, Strict
+from pipeline.config import Integer, Number, Strict
 from pipeline.models import Shapes, conv_output_px, register, require_pixels
 
 
 class CnnOptions(Strict):
-    depth: Annotated[int, Field(ge=1, le=8, description="blocks, each ending in pooling")] = 2
-    convs: Annotated[int, Field(ge=1, le=3, description="convolutions per block")] = 1
-    width: Annotated[int, Field(ge=1, le=1024, description="channels of the first block")] = 16
+    depth: Annotated[Integer, Field(ge=1, le=8, description="blocks, each ending in pooling")] = 2
+    convs: Annotated[Integer, Field(ge=1, le=3, description="convolutions per block")] = 1
+    width: Annotated[Integer, Field(ge=1, le=1024, description="channels of the first block")] = 16
     growth: Annotated[Number, Field(ge=1, le=4, description="channels of a block / channels of the block before")] = 2.0
-    kernel: Annotated[int, Field(ge=1, le=11, description="side of the convolution kernels, pixels")] = 3
+    kernel: Annotated[Integer, Field(ge=1, le=11, description="side of the convolution kernels, pixels")] = 3
     padding: Literal["same", "valid"] = Field("same", description="same: odd kernels keep the size; valid: none")
     pooling: Literal["max", "average", "stride"] = Field(
         "max", description="2x2 pooling, or stride 2 in the last convolution of the block"
     )
     batch_norm: bool = Field(False, description="normalise after each convolution (its bias is then dropped)")
     head: Literal["flatten", "average"] = Field("flatten", description="what the classifier sees of the last block")
-    hidden: Annotated[int, Field(ge=0, le=8192, description="units of a hidden layer before the output; 0: none")] = 0
+    hidden: Annotated[Integer, Field(ge=0, le=8192, description="units of a hidden layer; 0: none")] = 0
     dropout: Annotated[Number, Field(ge=0, lt=1, description="share of features dropped before the output")] = 0.0
 
 
 @register("cnn", CnnOptions)
-def build(options: CnnOptions, shapes: Shapes, variant: str) -> nn.Module:
+def build(options: CnnOptions, shapes: Shapes) -> nn.Module:
     layers: list[nn.Module] = []
     channels, height, width = shapes.channels, shapes.height, shapes.width
     padding = options.kernel // 2 if options.padding == "same" else 0

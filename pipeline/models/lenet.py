@@ -8,18 +8,18 @@ from typing import Annotated
 from pydantic import Field
 from torch import nn
 
-from pipeline.config import Strict
+from pipeline.config import Integer, Strict
 from pipeline.models import Shapes, conv_output_px, register, require_pixels
 
 
 class LenetOptions(Strict):
-    width1: Annotated[int, Field(ge=1, le=1024, description="channels of the first convolution")] = 20
-    width2: Annotated[int, Field(ge=1, le=1024, description="channels of the second convolution")] = 50
-    hidden: Annotated[int, Field(ge=1, le=8192, description="units of the hidden layer")] = 500
+    width1: Annotated[Integer, Field(ge=1, le=1024, description="channels of the first convolution")] = 20
+    width2: Annotated[Integer, Field(ge=1, le=1024, description="channels of the second convolution")] = 50
+    hidden: Annotated[Integer, Field(ge=1, le=8192, description="units of the hidden layer")] = 500
 
 
 @register("lenet", LenetOptions)
-def build(options: LenetOptions, shapes: Shapes, variant: str) -> nn.Module:
+def build(options: LenetOptions, shapes: Shapes) -> nn.Module:
     height, width = (
         conv_output_px(conv_output_px(px, 5, 0, 1) // 2, 5, 0, 1) // 2 for px in (shapes.height, shapes.width)
     )

@@ -5,19 +5,19 @@ from typing import Annotated
 from pydantic import Field
 from torch import nn
 
-from pipeline.config import Number, Strict
+from pipeline.config import Integer, Number, Strict
 from pipeline.models import Shapes, register
 
 
 class MlpOptions(Strict):
-    depth: Annotated[int, Field(ge=1, le=8, description="hidden layers")] = 2
-    width: Annotated[int, Field(ge=1, le=8192, description="units per hidden layer")] = 256
+    depth: Annotated[Integer, Field(ge=1, le=8, description="hidden layers")] = 2
+    width: Annotated[Integer, Field(ge=1, le=8192, description="units per hidden layer")] = 256
     batch_norm: bool = Field(False, description="normalise each hidden layer over the batch")
     dropout: Annotated[Number, Field(ge=0, lt=1, description="share of hidden units dropped")] = 0.0
 
 
 @register("mlp", MlpOptions)
-def build(options: MlpOptions, shapes: Shapes, variant: str) -> nn.Module:
+def build(options: MlpOptions, shapes: Shapes) -> nn.Module:
     layers: list[nn.Module] = [nn.Flatten()]  # (B, C, H, W) -> (B, C*H*W)
     n = shapes.channels * shapes.height * shapes.width
     for _ in range(options.depth):

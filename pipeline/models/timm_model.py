@@ -1,6 +1,6 @@
 """Any architecture of timm, at any number of channels: `timm:<name>`."""
 
-import difflib
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -16,14 +16,17 @@ class TimmOptions(Strict):
     drop_path: Annotated[Number, Field(ge=0, lt=1, description="drop rate of whole residual branches")] = 0.0
 
 
-@register("timm", TimmOptions)
-def build(options: TimmOptions, shapes: Shapes, variant: str) -> nn.Module:
+def _names() -> Iterable[str]:
     import timm  # takes seconds, so only where it is used
 
-    if not timm.is_model(variant):
-        near = difflib.get_close_matches(variant, timm.list_models(), n=1)
-        hint = f"; did you mean 'timm:{near[0]}'?" if near else ""
-        raise InputError(f"timm has no model {variant!r}; see timm.list_models(){hint}")
+    names: list[str] = timm.list_models()
+    return names
+
+
+@register("timm", TimmOptions, _names)
+def build(options: TimmOptions, shapes: Shapes, variant: str) -> nn.Module:
+    import timm
+
     extra: dict[str, Any] = (
         {"drop_path_rate": options.drop_path} if options.drop_path else {}
     )  # not every architecture takes it

@@ -32,7 +32,7 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
     Raises PipelineError if a retraining fails.
     """
     study = read_json(search / "study.json")
-    configs: dict[str, Flat] = read_yaml(search / "best.yaml").values
+    configs: dict[str, Flat] = read_yaml(search / "best.yaml").check()
     development = read_samples(split / "development")
     trained = _retrain(study, configs, split / "development", setup, n_seeds)
     shutil.rmtree(out, ignore_errors=True)  # nothing of an earlier evaluation stays beside this one

@@ -11,7 +11,6 @@ import pandas as pd
 from pipeline import lineage
 from pipeline.config import write_yaml
 from pipeline.data import read_samples
-from pipeline.errors import InputError
 from pipeline.files import write_json, writing
 from pipeline.search import Coordinator, best_trial, digest, finished_trials, open_study, study_name
 from pipeline.space import read_experiment
@@ -19,16 +18,14 @@ from pipeline.tracking import Tracker
 from pipeline.workers import LocalExecutor, Setup
 
 
-def run(file: Path, dataset: str, development: Path, out: Path, setup: Setup) -> None:
+def run(file: Path, development: Path, out: Path, setup: Setup) -> None:
     """Resumes what an interrupted search left.
 
     Raises ConfigError or DataError before anything is created, PipelineError if no trial can be completed.
     """
-    experiment = read_experiment(file)
-    if experiment.dataset != dataset:
-        raise InputError(f"{file}: dataset is {experiment.dataset!r}, params.yaml says {dataset!r}; make them equal")
     root = setup.root
     info = read_samples(development).info
+    experiment = read_experiment(file, info)
     versions = lineage.versions()
     made_by = {
         "data": info["digest"],
@@ -46,8 +43,8 @@ def run(file: Path, dataset: str, development: Path, out: Path, setup: Setup) ->
             "data_digest": made_by["data"],
             "code_digest": made_by["code"],
         }
-        tracker = Tracker(root, setup.tracking_uri, dataset, name, tags)
-        tracker.log_data(dataset, made_by["data"], info["source_url"], "development")
+        tracker = Tracker(root, setup.tracking_uri, experiment.dataset, name, tags)
+        tracker.log_data(experiment.dataset, made_by["data"], info["source_url"], "development")
         with LocalExecutor(setup.workers, setup.threads) as executor:
             Coordinator(study, experiment, development, executor, tracker).run()
         trials = finished_trials(study, experiment)
