@@ -16,8 +16,8 @@ def training_batch(
 ) -> Tensor:
     """(B, C, H, W) float32, train-normalised and augmented. images: (N, H, W, C) uint8; rows: (B,) int64."""
     batch = normalise(gather_batch(images, rows, config, generator), statistics)
-    if config.rotate_deg:
-        batch = rotate_batch(batch, config.rotate_deg, generator)
+    if config.rotate_deg or config.zoom:
+        batch = warp_batch(batch, config.rotate_deg, config.zoom, generator)
     if config.intensity:
         batch = jitter_intensity(batch, config.intensity, generator)
     return batch
@@ -65,14 +65,16 @@ def _mirror(at: Tensor, size: int) -> Tensor:
     return (size - 1) - (size - 1 - at.abs()).abs()
 
 
-def rotate_batch(batch: Tensor, largest_deg: float, generator: torch.Generator) -> Tensor:
-    """Each image turned about its centre by an angle uniform in ±largest_deg, bilinear; outside lies the border.
+def warp_batch(batch: Tensor, largest_deg: float, zoom: float, generator: torch.Generator) -> Tensor:
+    """Each image turned about its centre and magnified, bilinear; outside lies the border.
 
+    The angle is uniform in ±largest_deg, the logarithm of the magnification uniform in ±ln(1 + zoom).
     batch: (B, C, H, W) float32. Returns the same shape.
     """
-    angle = (torch.rand(len(batch), generator=generator) * 2 - 1) * math.radians(largest_deg)
+    angle, log_scale = torch.rand(2, len(batch), generator=generator) * 2 - 1
+    angle, shrink = angle * math.radians(largest_deg), (-log_scale * math.log1p(zoom)).exp()
     aspect = batch.shape[2] / batch.shape[3]
-    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    cos, sin, zero = angle.cos() * shrink, angle.sin() * shrink, torch.zeros_like(angle)
     # grid_sample's coordinates run from -1 to 1 along each side, so turning a non-square image needs its aspect
     turn = torch.stack([torch.stack([cos, -sin * aspect, zero], 1), torch.stack([sin / aspect, cos, zero], 1)], 1)
     grid = F.affine_grid(turn, list(batch.shape), align_corners=False).to(batch.device)  # (B, H, W, 2)

@@ -215,6 +215,9 @@ class Training(Strict):
     shift: Annotated[Number, Field(ge=0, le=0.5, description="largest shift, share of the image side")] = 0.0
     intensity: Annotated[Number, Field(ge=0, le=1, description="largest change of contrast and brightness, SDs")] = 0.0
     rotate_deg: Annotated[Number, Field(ge=0, le=180, description="largest rotation, degrees")] = 0.0
+    zoom: Annotated[Number, Field(ge=0, le=1, description="largest magnification or reduction, share of the side")] = (
+        0.0
+    )
     precision: Literal["float32", "bfloat16"] = Field("float32", description="of products; weights stay float32")
 
 

@@ -202,7 +202,7 @@ class Coordinator:
 
     def _ask(self, slot: int, first: int, asked: optuna.Study) -> _Running:
         """Starts the trial of a slot: the baseline in slot 0, in all others a draw, which `asked` then holds too."""
-        # the baseline may leave `fixed`, so the sampler is told no parameters of it and learns nothing from it
+        # the baseline may leave the space, so the sampler is told no parameters of it and learns nothing from it
         role, config, params = "baseline", self.experiment.baseline, {}
         if slot:
             asked.sampler = _sampler(self.experiment, slot)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.batches import gather_batch, jitter_intensity, rotate_batch
+from pipeline.batches import gather_batch, jitter_intensity, warp_batch
 from pipeline.config import Flat, Training
 from pipeline.data import Samples
 from pipeline.errors import TrainingError
@@ -14,7 +14,7 @@ from pipeline.training import Trainer, channel_statistics, class_weights, log_lo
 
 MLP: Flat = {"model": "mlp", "mlp.width": 32, "lr": 0.01, "batch_size": 32, "n_epochs": 3}
 CNN: Flat = {"model": "cnn", "cnn.width": 8, "cnn.dropout": 0.2, "lr": 0.01, "batch_size": 64, "n_epochs": 2}
-AUGMENTED: Flat = {**CNN, "flip": "both", "intensity": 0.2, "shift": 0.13, "rotate_deg": 10.0}
+AUGMENTED: Flat = {**CNN, "flip": "both", "intensity": 0.2, "shift": 0.13, "rotate_deg": 10.0, "zoom": 0.1}
 
 
 def weights(config: Flat, samples: Samples, seed: int = 1) -> dict[str, torch.Tensor]:
@@ -161,23 +161,34 @@ def test_rotation_turns_about_the_centre() -> None:
     batch = torch.zeros(64, 1, 33, 33)
     batch[:, :, 16, 16] = 1.0  # the centre stays
     batch[:, :, 16, 28] = 1.0  # 12 px to the right
-    turned = rotate_batch(batch, 90.0, generator())
+    turned = warp_batch(batch, 90.0, 0.0, generator())
     assert bool((turned[:, 0, 16, 16] > 0.5).all())
     y, x = torch.meshgrid(torch.arange(33) - 16, torch.arange(33) - 16, indexing="ij")
     ring = ((y**2 + x**2).float().sqrt() - 12).abs() < 1.6
     assert bool((turned[:, 0][:, ring].amax(1) > 0.2).all())
     assert bool((turned[:, 0][:, ~ring & ((y != 0) | (x != 0)) & ((y**2 + x**2) > 4)] == 0).all())
-    assert torch.equal(rotate_batch(batch, 0.0, generator()).round(), batch)
+    assert torch.equal(warp_batch(batch, 0.0, 0.0, generator()).round(), batch)
 
 
 def test_rotation_of_a_long_image_keeps_distances() -> None:
     batch = torch.zeros(32, 1, 21, 61)
     batch[:, :, 10, 36] = 1.0  # 6 px to the right of the centre
-    turned = rotate_batch(batch, 60.0, generator())
+    turned = warp_batch(batch, 60.0, 0.0, generator())
     mass = turned / turned.sum((2, 3), keepdim=True)
     y, x = torch.meshgrid(torch.arange(21.0) - 10, torch.arange(61.0) - 30, indexing="ij")
     distance = ((mass * y).sum((2, 3)) ** 2 + (mass * x).sum((2, 3)) ** 2).sqrt()
     assert bool(((distance - 6).abs() < 0.35).all())
+
+
+def test_zoom_scales_distances_within_its_bounds() -> None:
+    batch = torch.zeros(200, 1, 21, 61)
+    batch[:, :, 10, 40] = 1.0  # 10 px to the right of the centre
+    zoomed = warp_batch(batch, 0.0, 0.25, generator())
+    x = torch.arange(61.0) - 30
+    distance = (zoomed / zoomed.sum((2, 3), keepdim=True) * x).sum((1, 2, 3))
+    assert bool(((distance > 10 / 1.25 - 0.5) & (distance < 12.5 + 0.5)).all())
+    assert distance.min() < 8.5
+    assert distance.max() > 12
 
 
 def test_flips_along_both_axes_make_all_four_mirror_images() -> None:
