@@ -3,7 +3,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install demo repro test check bench ui
+.PHONY: install demo repro test test-all check bench ui
 
 install: $(INSTALLED)
 
@@ -21,8 +21,11 @@ repro: install ## everything in params.yaml
 	dvc repro
 	@echo "Report: reports/index.html"
 
-test: install
+test: install ## four minutes
 	python -m pytest
+
+test-all: install ## with the slow ones: a Ray cluster that loses a node, a search that is killed fifty times
+	python -m pytest -m "not gpu and not network"
 
 check: install
 	ruff check .

@@ -1,6 +1,7 @@
 """`pipeline <stage> [item]`: what dvc.yaml calls. Reads params.yaml, gives the stage its paths and values."""
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -43,12 +44,12 @@ def explore(params: Any, dataset: str) -> None:
     explore.run(DATA / "prepared" / dataset, development, REPORTS / "data" / dataset)
 
 
-def search(params: Any, experiment: str) -> None:
+def search(params: Any, experiment: str, **options: Any) -> None:
     from pipeline.stages import search
 
     file = Path("experiments") / f"{experiment}.yaml"
     development = DATA / "split" / params.experiments[experiment] / "development"
-    search.run(file, development, DATA / "search" / experiment, _setup(params))
+    search.run(file, development, DATA / "search" / experiment, _setup(params), **options)
 
 
 def evaluate(params: Any, experiment: str) -> None:
@@ -63,7 +64,7 @@ def evaluate(params: Any, experiment: str) -> None:
 def _setup(params: Any) -> Any:
     from pipeline.workers import Setup
 
-    return Setup(Path(), params.search.workers, params.search.threads, params.search.tracking_uri)
+    return Setup(Path(), **params.search.model_dump())
 
 
 def report(params: Any, experiment: str) -> None:
@@ -79,6 +80,19 @@ def summary(params: Any) -> None:
     summary.run(list(params.experiments), DATA / "report", REPORTS)
 
 
+def space(params: Any, experiment: str) -> None:
+    from pipeline import preview
+
+    development = DATA / "split" / params.experiments[experiment] / "development"
+    preview.run(Path("experiments") / f"{experiment}.yaml", development)
+
+
+def schema(params: Any) -> None:
+    from pipeline.schema import experiment_schema
+
+    print(json.dumps(experiment_schema(), indent=2))
+
+
 STAGES: dict[str, tuple[Callable[..., None], str]] = {
     "download": (download, "datasets"),
     "prepare": (prepare, "datasets"),
@@ -88,6 +102,8 @@ STAGES: dict[str, tuple[Callable[..., None], str]] = {
     "evaluate": (evaluate, "experiments"),
     "report": (report, "experiments"),
     "summary": (summary, ""),
+    "space": (space, "experiments"),
+    "schema": (schema, ""),
 }
 
 
@@ -100,6 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         command = commands.add_parser(name, help=f"run one of `{items}` in params.yaml" if items else "run it")
         if items:
             command.add_argument("item", help=f"one of `{items}` in params.yaml")
+        if name == "search":
+            command.add_argument("--fresh", action="store_true", help="start another study instead of resuming")
+            command.add_argument("--adopt", metavar="STUDY", help="take its trials, though data or code changed")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop is a stop, whoever asks for it
     sys.exit(_run(options))
@@ -115,7 +134,8 @@ def _run(options: argparse.Namespace) -> int:
         if items and options.item not in getattr(params, items):
             known = ", ".join(getattr(params, items))
             raise InputError(f"{options.item!r} is not in `{items}` of params.yaml; there are {known}")
-        stage(params, *([options.item] if items else []))
+        given = {"fresh": options.fresh, "adopt": options.adopt} if options.stage == "search" else {}
+        stage(params, *([options.item] if items else []), **given)
     except (PipelineError, OSError) as error:
         if options.debug:
             raise

@@ -31,6 +31,11 @@ class Samples:
         rows = self.table["part"].to_numpy() == name
         return self.images[rows], self.table["label"].to_numpy(np.int64)[rows]
 
+    def part_digest(self, name: str) -> str:
+        """sha256 over the published files of one part, in row order."""
+        files = self.table.loc[self.table["part"] == name, "sha256"]
+        return hashlib.sha256("\n".join(files).encode()).hexdigest()
+
 
 def label_conflicts(table: pd.DataFrame) -> "pd.Series[bool]":
     """Per row: does its group hold more than one label? Such images are counted, and belong to no part."""

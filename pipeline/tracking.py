@@ -1,95 +1,246 @@
-"""The bridge to MLflow: one run per study, one child run per trial, written by the coordinator alone."""
+"""The bridge to MLflow: one run per study, one child run per trial.
+
+MLflow shows what the study knows and is never asked for it. Every run has a `Record`; a thread keeps MLflow equal to
+the records, so that neither a slow database nor a server that is away holds up a training. What could not be written
+is written when the server is back, or at the next start, once: a run is known by its study, name and start.
+"""
 
 import logging
 import os
+import threading
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # all four are read when mlflow is imported
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # a server that is away is asked again later
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset as DatasetEntity
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.config import Flat
+from pipeline.data import Samples
 from pipeline.errors import PipelineError
 from pipeline.files import locked
 from pipeline.training import Epoch
 
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # table creation is no news to the user
+for name in ("mlflow.store.db.utils", "mlflow.system_metrics.system_metrics_monitor"):
+    logging.getLogger(name).setLevel(logging.WARNING)  # that tables are made and a thread ends is no news to the user
 
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "interrupted": "KILLED"}
+WRITE_EVERY_S = 1.0
+RETRY_AFTER_S = 30.0
+AWAY = (MlflowException, SQLAlchemyError, OSError)
+EPOCHS_PER_CALL = 50  # MLflow takes 1000 metrics per call
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Record:
+    """One child run as it should stand in MLflow. Name and start tell it from the others of its study."""
+
+    name: str
+    role: str
+    params: Flat
+    seed: int
+    started_ms: int
+    epochs: list[Epoch] = field(default_factory=list)
+    state: str | None = None  # None while it is in training
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    reason: str = ""
+    # what MLflow has of it
+    run_id: str = ""
+    n_written: int = 0
+    closed: bool = False
+
+    def finish(self, state: str, metrics: Mapping[str, float], reason: str = "") -> None:
+        """Closes the run as `complete`, `pruned`, `failed` or `interrupted`."""
+        self.metrics, self.reason = metrics, reason
+        self.state = state  # last: the writing thread takes it for the sign that all is there
 
 
 class Tracker:
-    """Runs of one study. Metrics of an epoch go in one batch; the step is the epoch."""
+    """Runs of one study. What is logged is written behind the caller's back; leaving the context waits for it."""
 
-    def __init__(self, root: Path, uri: str | None, dataset: str, study: str, tags: Mapping[str, Any]) -> None:
-        """Opens or creates the database at `root` (or asks the server at `uri`) and the study's run."""
-        root = root.resolve()
-        try:
-            # processes that create the database together would damage it
-            with locked(root / ".state" / "mlflow.lock", "the tracking database", wait=True):
-                self._client = MlflowClient(uri or f"sqlite:///{root / 'mlflow.db'}")
-                found = self._client.get_experiment_by_name(dataset)
-                self.experiment_id: str = (
-                    found.experiment_id
-                    if found
-                    else self._client.create_experiment(dataset, None if uri else (root / "mlartifacts").as_uri())
-                )
-        except MlflowException as error:
-            where = uri or root / "mlflow.db"
-            raise PipelineError(f"MLflow at {where} cannot be used: {error}; check search.tracking_uri") from error
+    def __init__(
+        self,
+        root: Path,
+        uri: str | None,
+        dataset: str,
+        study: str,
+        tags: Mapping[str, Any],
+        parts: Iterable[tuple[Samples, str]] = (),
+        earlier: Iterable[Record] = (),
+    ) -> None:
+        """root: where mlflow.db stands unless a server is named by `uri`. tags: of the study and of every child.
+
+        parts: data and name of the part, for the inputs of the study.
+        earlier: what an earlier process has trained; what MLflow lacks of it is written.
+        """
+        self._root, self._uri, self._dataset, self._study = root.resolve(), uri, dataset, study
         self._tags = {key: str(value) for key, value in tags.items()} | {"study": study, "dataset": dataset}
-        filter_string = f"tags.study = '{study}' and tags.role = 'study'"
-        runs = self._client.search_runs([self.experiment_id], filter_string, max_results=1)
-        if runs:
-            self.run_id: str = runs[0].info.run_id
-            self._client.update_run(self.run_id, status="RUNNING")
-            self._client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in self._tags.items()])
-        else:
-            self.run_id = self._start(study, {**self._tags, "role": "study"})
+        self._parts, self._records = list(parts), list(earlier)
+        self.experiment_id, self.run_id = "", ""  # empty while the server is away
+        self._client: MlflowClient | None = None
+        self._of_study: list[Metric] = []
+        self._n_of_study = 0  # of them written
+        self._end: tuple[str, str] = "interrupted", ""
+        self._closing = threading.Event()
+        self._resources = ExitStack()
+        self._thread = threading.Thread(target=self._write_on, name="mlflow", daemon=True)
 
-    def _start(self, name: str, tags: Mapping[str, str]) -> str:
-        run = self._client.create_run(self.experiment_id, run_name=name, tags=dict(tags))
-        return str(run.info.run_id)
+    def __enter__(self) -> "Tracker":
+        """Raises PipelineError if the database cannot be used; a server that is away is waited for."""
+        try:
+            self._write()
+        except AWAY as error:
+            if not self._uri or not self._uri.startswith("http"):
+                where = self._uri or self._root / "mlflow.db"
+                reason = str(error).splitlines()[0]
+                raise PipelineError(f"MLflow at {where} cannot be used: {reason}; check search.tracking_uri") from error
+            self._away(error)
+        self._thread.start()
+        return self
 
-    def log_data(self, name: str, digest: str, source: str, part: str) -> None:
-        """Names the data set of the study, by a digest of at most 36 characters (MLflow's limit)."""
-        dataset = DatasetEntity(name, digest[:36], "local", source)
-        self._client.log_inputs(self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", part)])])
+    def __exit__(self, *error: object) -> None:
+        self._closing.set()
+        self._thread.join()
+        self._resources.close()
+        try:
+            self._write()
+            assert self._client
+            state, reason = self._end
+            self._close(self.run_id, state, {}, reason, _now_ms())
+        except AWAY as failure:
+            self._away(failure)
 
-    def start(self, name: str, role: str, params: Flat, seed: int) -> str:
-        """Starts a child run with the study's tags, since filters ignore nesting. Returns its id."""
-        run_id = self._start(name, {**self._tags, "role": role, "mlflow.parentRunId": self.run_id, "seed": str(seed)})
-        self._client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
-        return run_id
-
-    def log_epoch(self, run_id: str, epoch: Epoch) -> None:
-        now = _now_ms()
-        values = {key: value for key, value in asdict(epoch).items() if key != "epoch"}
-        self._client.log_batch(run_id, [Metric(key, value, now, epoch.epoch) for key, value in values.items()])
+    def start(self, name: str, role: str, params: Flat, seed: int, started_ms: int | None = None) -> Record:
+        """Starts a child run; it is written as its record is filled."""
+        record = Record(name, role, params, seed, started_ms or _now_ms())
+        self._records.append(record)
+        return record
 
     def log_study(self, metrics: Mapping[str, float], step: int) -> None:
-        now = _now_ms()
-        self._client.log_batch(self.run_id, [Metric(key, value, now, step) for key, value in metrics.items()])
+        self._of_study.extend([Metric(key, value, _now_ms(), step) for key, value in metrics.items()])
 
-    def finish(self, run_id: str, state: str, metrics: Mapping[str, float], reason: str = "") -> None:
-        """Closes a run as `complete`, `pruned`, `failed` or `interrupted`."""
-        now = _now_ms()
+    def run_ids(self) -> dict[str, str]:
+        """Name -> id of the runs that MLflow has."""
+        return {record.name: record.run_id for record in self._records if record.run_id}
+
+    def end(self, state: str, reason: str = "") -> None:
+        """How the study's own run is closed when the context is left; else as interrupted."""
+        self._end = state, reason
+
+    def _write_on(self) -> None:
+        pause = WRITE_EVERY_S
+        while not self._closing.wait(pause):
+            try:
+                self._write()
+                pause = WRITE_EVERY_S
+            except AWAY as error:
+                self._away(error)
+                pause = RETRY_AFTER_S
+
+    def _away(self, error: Exception) -> None:
+        self._client = None
+        self._resources.close()
+        first_line = str(error).splitlines()[0]
+        _log.warning("MLflow cannot be reached; what it lacks is written later: %s", first_line)
+
+    def _write(self) -> None:
+        """Makes MLflow equal to the records. Raises MlflowException or OSError."""
+        client = self._client or self._connect()
+        if waiting := self._of_study[self._n_of_study :]:
+            client.log_batch(self.run_id, metrics=waiting)
+            self._n_of_study += len(waiting)
+        for record in [record for record in self._records if not record.closed]:
+            self._write_record(client, record)
+
+    def _write_record(self, client: MlflowClient, record: Record) -> None:
+        if not record.run_id:
+            tags = {**self._tags, "role": record.role, "mlflow.parentRunId": self.run_id, "seed": str(record.seed)}
+            run = client.create_run(self.experiment_id, record.started_ms, tags, record.name)
+            record.run_id = str(run.info.run_id)
+            client.log_batch(record.run_id, params=[Param(key, str(value)) for key, value in record.params.items()])
+        state, n = record.state, len(record.epochs)  # in this order: all epochs of a closed record are there
+        metrics, at_s = [], 0.0
+        for epoch in record.epochs[:n]:
+            at_s += epoch.seconds
+            at_ms = record.started_ms + round(1000 * at_s)  # the same whenever written, so that none is there twice
+            values = {key: value for key, value in asdict(epoch).items() if key != "epoch" and value is not None}
+            metrics.append([Metric(key, float(value), at_ms, epoch.epoch) for key, value in values.items()])
+        for start in range(record.n_written, n, EPOCHS_PER_CALL):
+            batch = metrics[start : start + EPOCHS_PER_CALL]
+            client.log_batch(record.run_id, [metric for of_epoch in batch for metric in of_epoch])
+        record.n_written = n
+        if state:
+            self._close(record.run_id, state, record.metrics, record.reason, record.started_ms + round(1000 * at_s))
+            record.closed = True
+
+    def _close(self, run_id: str, state: str, metrics: Mapping[str, float], reason: str, at_ms: int) -> None:
+        assert self._client
         tags = [RunTag("state", state), *([RunTag("reason", reason)] if reason else [])]
-        self._client.log_batch(run_id, [Metric(key, value, now, 0) for key, value in metrics.items()], tags=tags)
-        self._client.set_terminated(run_id, STATUS[state])
+        self._client.log_batch(run_id, [Metric(key, value, at_ms, 0) for key, value in metrics.items()], tags=tags)
+        self._client.set_terminated(run_id, STATUS[state], at_ms)
 
-    def open_runs(self) -> list[str]:
-        """Child runs that are still RUNNING; after a crash, those that nobody will close."""
-        filter_string = f"tags.`mlflow.parentRunId` = '{self.run_id}' and attributes.status = 'RUNNING'"
-        runs = self._client.search_runs([self.experiment_id], filter_string, max_results=1000)
-        return [run.info.run_id for run in runs]
+    def _connect(self) -> MlflowClient:
+        uri = self._uri or f"sqlite:///{self._root / 'mlflow.db'}"
+        # processes that create the database together would damage it
+        with locked(self._root / ".state" / "mlflow.lock", "the tracking database", wait=True):
+            client = MlflowClient(uri)
+            found = client.get_experiment_by_name(self._dataset)
+            artifacts = None if self._uri else (self._root / "mlartifacts").as_uri()
+            self.experiment_id = found.experiment_id if found else client.create_experiment(self._dataset, artifacts)
+        of_study = f"tags.study = '{self._study}' and tags.role = 'study'"
+        runs = client.search_runs([self.experiment_id], of_study, max_results=1)
+        if runs:
+            self.run_id = runs[0].info.run_id
+            client.update_run(self.run_id, status="RUNNING")
+            client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in self._tags.items()])
+        else:
+            run = client.create_run(self.experiment_id, tags={**self._tags, "role": "study"}, run_name=self._study)
+            self.run_id = run.info.run_id
+        client.log_inputs(self.run_id, [_input(*part) for part in self._parts])
+        self._compare(client)
+        monitor_class: Any = SystemMetricsMonitor  # untyped
+        monitor = monitor_class(self.run_id, resume_logging=True, tracking_uri=uri)
+        monitor.start()
+        self._resources.callback(monitor.finish)
+        self._client = client
+        return client
+
+    def _compare(self, client: MlflowClient) -> None:
+        """Finds the runs of the records; a run that is open and has none was left by a crash."""
+        known = {(record.name, record.started_ms): record for record in self._records}
+        token = None
+        while token != "":
+            children = f"tags.`mlflow.parentRunId` = '{self.run_id}'"
+            runs = client.search_runs([self.experiment_id], children, page_token=token)
+            for run in runs:
+                record = known.get((run.info.run_name, run.info.start_time))
+                if record:
+                    record.run_id = run.info.run_id
+                    record.closed = run.info.status != "RUNNING"
+                elif run.info.status == "RUNNING":
+                    client.log_batch(run.info.run_id, tags=[RunTag("state", "interrupted")])
+                    client.set_terminated(run.info.run_id, STATUS["interrupted"])
+            token = runs.token or ""
+
+
+def _input(samples: Samples, part: str) -> DatasetInput:
+    """One part of the data with its own digest, of which MLflow takes 36 characters."""
+    entity = DatasetEntity(samples.info["name"], samples.part_digest(part)[:36], "local", samples.info["source_url"])
+    return DatasetInput(entity, [InputTag("mlflow.data.context", part)])
 
 
 def _now_ms() -> int:

@@ -37,6 +37,8 @@ class Epoch:
     val_loss: float
     val_accuracy: float
     val_macro_f1: float
+    val_sensitivity: float | None  # of calling the positive classes together; None without any
+    val_specificity: float | None
     lr: float
     seconds: float
 
@@ -51,7 +53,7 @@ class Trainer:
         """Raises InputError if the model does not fit the images, ConfigError or ValidationError on a bad config."""
         leaves, options = split_flat(config)
         self.config = Training.model_validate(leaves)
-        self.seed, self.device = seed, torch.device(device)
+        self.seed, self.device, self.digest = seed, torch.device(device), development.info["digest"]
         train_images, train_labels = development.part("train")
         val_images, val_labels = development.part("val")
         self.images = torch.from_numpy(train_images).to(self.device)  # (N, H, W, C) uint8
@@ -77,25 +79,28 @@ class Trainer:
         self.n_steps = -(-n_drawn // self.config.batch_size)
         if n_drawn % self.config.batch_size == 1 and self.n_steps > 1:
             self.n_steps -= 1
+        self.n_done = 0  # epochs
+        weights = class_weights(self.labels, shapes.n_classes) if self.config.class_weights else None
+        self.criterion = nn.CrossEntropyLoss(weights, label_smoothing=self.config.label_smoothing)
         self.optimizer = _optimizer(self.model, self.config)
         self.schedule = _schedule(self.optimizer, self.config, self.n_steps * self.config.n_epochs)
 
     def epochs(self) -> Iterator[Epoch]:
         """Raises TrainingError with epoch and step where the loss stops being finite."""
         n_classes = self.description["shapes"]["n_classes"]
-        weights = class_weights(self.labels, n_classes) if self.config.class_weights else None
-        criterion = nn.CrossEntropyLoss(weights, label_smoothing=self.config.label_smoothing)
-        for epoch in range(1, self.config.n_epochs + 1):
+        for epoch in range(self.n_done + 1, self.config.n_epochs + 1):
             start = time.perf_counter()
             with torch.random.fork_rng():
                 torch.manual_seed(derive_seed(self.seed, "dropout", epoch))
-                loss, confusion = self._pass(epoch, criterion)
+                loss, confusion = self._pass(epoch, self.n_steps)
             probabilities = predict(self.model, self.description, self.val_images)
             val_loss = log_loss(probabilities, self.val_labels)
             if not np.isfinite(val_loss):
                 raise TrainingError(f"the loss on val is {val_loss} after epoch {epoch}; lower lr")
             train = scores(confusion)
-            val = scores(confusion_matrix(self.val_labels, probabilities.argmax(1), n_classes))
+            confusion = confusion_matrix(self.val_labels, probabilities.argmax(1), n_classes)
+            val, rates = scores(confusion), self._rates(confusion)
+            self.n_done = epoch
             yield Epoch(
                 epoch=epoch,
                 train_loss=loss,
@@ -104,25 +109,64 @@ class Trainer:
                 val_loss=val_loss,
                 val_accuracy=float(val["accuracy"]),
                 val_macro_f1=float(val["macro_f1"]),
+                val_sensitivity=rates[0],
+                val_specificity=rates[1],
                 lr=float(self.schedule.get_last_lr()[0]),
                 seconds=time.perf_counter() - start,
             )
 
-    def _pass(self, epoch: int, criterion: nn.Module) -> tuple[float, np.ndarray]:
-        """Mean loss and confusion matrix of one pass over the training part."""
+    def _rates(self, confusion: np.ndarray) -> tuple[float, float] | tuple[None, None]:
+        """Sensitivity and specificity where the most probable class decides. confusion: (K, K), rows actual."""
+        positive = np.isin(self.description["classes"], self.description["positive"])
+        if not positive.any():
+            return None, None
+        found = confusion[positive][:, positive].sum() / confusion[positive].sum()
+        spared = confusion[~positive][:, ~positive].sum() / confusion[~positive].sum()
+        return float(found), float(spared)
+
+    def state(self) -> dict[str, Any]:
+        """All that `restore` needs to go on as if never interrupted; random numbers depend on seed and epoch alone."""
+        return {
+            "n_done": self.n_done,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes the state of a trainer made with the same arguments."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.n_done = state["n_done"]
+
+    def estimate_epoch_s(self, n_steps: int = 4) -> float:
+        """Seconds of one epoch, from a few steps and one batch of `val`; the trainer is of no use afterwards."""
+        n_steps = min(n_steps, self.n_steps)
+        batch = self.val_images[:EVAL_BATCH]
+        for _ in range(2):  # what comes first is slower
+            start = time.perf_counter()
+            self._pass(1, n_steps)
+            trained = time.perf_counter()
+            predict(self.model, self.description, batch)
+        per_image = (time.perf_counter() - trained) / len(batch)
+        return (trained - start) * self.n_steps / n_steps + per_image * len(self.val_images)
+
+    def _pass(self, epoch: int, n_steps: int) -> tuple[float, np.ndarray]:
+        """Mean loss and confusion matrix of the first steps of one pass over the training part."""
         self.model.train()
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "batches", epoch))
         order = self._draw(generator).to(self.device)
         n_classes = self.description["shapes"]["n_classes"]
         confusion = torch.zeros(n_classes * n_classes, dtype=torch.int64, device=self.device)
         losses = []
-        for step in range(self.n_steps):
+        for step in range(n_steps):
             rows = order[step * self.config.batch_size : (step + 1) * self.config.batch_size]
             batch = training_batch(self.images, rows, self.config, self.description, generator)
             labels = self.labels[rows]
             with _autocast(self.device, self.config.precision):
                 logits = self.model(batch)  # (B, K)
-            loss = criterion(logits.float(), labels)
+            loss = self.criterion(logits.float(), labels)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()

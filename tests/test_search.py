@@ -7,23 +7,20 @@ import sys
 import time
 from pathlib import Path
 
-import optuna
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
 from pipeline.config import read_yaml
-from pipeline.errors import BusyError, ConfigError, PipelineError
+from pipeline.errors import ConfigError, PipelineError
 from pipeline.files import read_json
-from pipeline.search import open_study, stretched
-from pipeline.space import read_experiment
 from pipeline.stages import search
 from pipeline.workers import Setup
 
 
 def run(file: Path, digits: Path, root: Path, workers: int = 2) -> Path:
     out = root / "out"
-    search.run(file, digits / "development", out, Setup(root, workers, 1, None))
+    search.run(file, digits / "development", out, Setup(root, workers))
     return out
 
 
@@ -83,7 +80,7 @@ def test_tables_and_tracking_agree(unkilled: Path) -> None:
     assert trials["role"].tolist() == ["baseline"] + ["search"] * 4
     assert sum(study["n_trials"].values()) == 5
     best = trials[trials["state"] == "complete"].sort_values("score", ascending=False).iloc[0]
-    assert study["best"] == {"number": best["number"], "score": best["score"]}
+    assert study["best"] == {"number": best["number"], "score": best["score"], "violation": 0}
     chosen = read_yaml(out / "best.yaml").values
     assert chosen["winner"]["lr"] == best["lr"]
     assert chosen["baseline"]["mlp.width"] == 16
@@ -113,7 +110,7 @@ def test_killed_anywhere_and_resumed_ends_with_the_same_trials(
         "from pathlib import Path; from pipeline.stages import search; from pipeline.workers import Setup\n"
         f"if __name__ == '__main__': search.run(Path({str(file)!r}), "
         f"Path({str(digits_folder / 'development')!r}), Path({str(tmp_path / 'out')!r}), "
-        f"Setup(Path({str(tmp_path)!r}), 2, 1, None))"
+        f"Setup(Path({str(tmp_path)!r}), 2))"
     )
     script = tmp_path / "script.py"
     script.write_text(code)
@@ -168,30 +165,9 @@ space: {lr: {low: 0.001, high: 0.1}}
     assert all("leaves no pixel" in r.data.tags["reason"] for r in found["search"])
 
 
-def test_two_searches_of_one_study_exclude_each_other(experiment_file: Path, tmp_path: Path) -> None:
-    experiment = read_experiment(experiment_file)
-    with (
-        open_study(tmp_path, "quick@1", experiment),
-        pytest.raises(BusyError, match=f"study quick@1 is in use by process {os.getpid()}"),
-        open_study(tmp_path, "quick@1", experiment),
-    ):
-        pass
-    with open_study(tmp_path, "quick@1", experiment) as study:
-        assert not study.trials
-
-
 def test_a_data_set_other_than_in_params_is_refused(experiment_file: Path, digits_folder: Path, tmp_path: Path) -> None:
     experiment_file.write_text(experiment_file.read_text().replace("dataset: digits", "dataset: mnist"))
     with pytest.raises(ConfigError, match=r":3: dataset: must be 'digits' as in params\.yaml, got 'mnist'"):
-        search.run(experiment_file, digits_folder / "development", tmp_path / "o", Setup(tmp_path, 1, 1, None))
+        search.run(experiment_file, digits_folder / "development", tmp_path / "o", Setup(tmp_path))
     assert not (tmp_path / "mlflow.db").exists()
     assert not (tmp_path / ".state").exists()
-
-
-def test_schedules_of_different_length_are_compared_at_equal_shares() -> None:
-    epochs = {epoch: epoch / 20 for epoch in range(1, 21)}
-    trial = optuna.create_trial(value=1.0, intermediate_values=epochs, user_attrs={"config": {"n_epochs": 20}})
-    assert stretched(trial, 10).intermediate_values == {epoch: epoch / 10 for epoch in range(1, 11)}
-    assert stretched(trial, 40).intermediate_values[40] == 1.0
-    trial.intermediate_values = {1: 0.05, 2: 0.1}  # pruned at a tenth of its schedule
-    assert stretched(trial, 10).intermediate_values == {1: 0.1}

@@ -6,7 +6,7 @@ import pytest
 
 from conftest import EXPERIMENT
 from pipeline.errors import ConfigError
-from pipeline.space import read_experiment
+from pipeline.experiment import read_experiment
 
 ROOT = Path(__file__).parent.parent
 
@@ -82,6 +82,20 @@ def test_every_experiment_of_the_project_is_valid(file: Path) -> None:
         ("[32, 64]", "{choice: [32, 64], when: {model: lenet}}", "must be values that are drawn"),
         ("mlp.width: 16", "mlp.depth: 2", "'mlp.width' of the space is missing"),
         ("fixed: {", "fixed: {lr: 0.1, ", "the key is also in `fixed`; keep one"),
+        ("{name: tpe, startup_trials: 2}", "{name: tpee}", "unknown sampler 'tpee'; known are grid, random"),
+        ("{name: tpe, startup_trials: 2}", "{name: tpee}", "did you mean 'tpe'"),
+        ("{name: tpe, startup_trials: 2}", "{name: tpe, startup: 2}", "did you mean 'startup_trials'"),
+        ("{name: tpe, startup_trials: 2}", "{name: random, startup_trials: 2}", "sampler.startup_trials: unknown key"),
+        ("{name: median,", "{name: hyperband,", "pruner.startup_trials: unknown key"),
+        ("{name: tpe, startup_trials: 2}", "{name: grid}", "space.lr: a grid needs a list of choices"),
+        ("space:", "constraints: {val_sensitivty: {at_least: 0.9}}\nspace:", "did you mean 'val_sensitivity'"),
+        ("space:", "constraints: {val_sensitivity: {}}\nspace:", "must have `at_least` or `at_most`"),
+        ("space:", "constraints: {val_sensitivity: {at_leest: 1}}\nspace:", "did you mean 'at_least'"),
+        ("space:", "one_at_a_time: {lr: [0.1, 1e-3]}\nspace:", "is the baseline's own value, 0.001"),
+        ("space:", "one_at_a_time: {lr: [0.1, 0.1]}\nspace:", "values must differ, got 0.1 twice"),
+        ("space:", "one_at_a_time: {cnn.width: [4]}\nspace:", "is no option of the baseline's model 'mlp'"),
+        ("space:", "one_at_a_time: {lr: [1, 2, 3, 4, 5]}\nspace:", "must be at least 6, the baseline and 5 of"),
+        ("space:", "one_at_a_time: {lr: 1}\nspace:", "one_at_a_time.lr: Input should be a valid list"),
         ("fixed: {n_epochs: 3,", "fixed: {", "'n_epochs' is missing"),
         (
             "[32, 64]",
@@ -136,3 +150,31 @@ def test_a_batch_larger_than_the_data_is_named(tmp_path: Path) -> None:
 
 def test_the_baseline_may_leave_the_space(tmp_path: Path) -> None:
     assert read(tmp_path, "batch_size: 64,", "batch_size: 16,").baseline["batch_size"] == 16
+
+
+def test_a_grid_larger_than_the_budget_is_named(tmp_path: Path) -> None:
+    text = EXPERIMENT.replace("{name: tpe, startup_trials: 2}", "{name: grid}")
+    text = text.replace("{low: 1e-4, high: 1e-1, log: true}", "[0.1, 0.01]").replace("{low: 8, high: 64}", "[8]")
+    with pytest.raises(ConfigError, match=r":5: trials: the grid does not fit: 1 and up to"):
+        read(tmp_path, text=text)
+    assert read(tmp_path, text=text.replace("trials: 5", "trials: 20")).n_slots == 1 + 2 * 2 * (1 + 2)
+
+
+def test_variations_stand_between_the_baseline_and_the_draws(tmp_path: Path) -> None:
+    text = EXPERIMENT.replace("space:", "one_at_a_time: {lr: [0.1, 0.01], batch_size: [16]}\nspace:")
+    experiment = read(tmp_path, text=text)
+    assert experiment.first_draw == 4
+    for slot, changed in enumerate(({}, {"lr": 0.1}, {"lr": 0.01}, {"batch_size": 16})):
+        role = "one_at_a_time" if slot else "baseline"
+        assert experiment.given(slot) == (role, {**experiment.baseline, **changed})
+    assert experiment.given(4) is None
+
+
+def test_sensitivity_needs_a_positive_class(tmp_path: Path) -> None:
+    path = tmp_path / "quick.yaml"
+    path.write_text(EXPERIMENT.replace("space:", "constraints: {val_sensitivity: {at_least: 0.9}}\nspace:"))
+    data = {"name": "digits", "parts": {"train": {"images": 100}}, "positive": []}
+    with pytest.raises(ConfigError, match=r"val_sensitivity: the data set 'digits' has no positive class"):
+        read_experiment(path, data)
+    data["positive"] = ["3"]
+    assert read_experiment(path, data).constraints["val_sensitivity"].violation(0.8) == pytest.approx(0.1)

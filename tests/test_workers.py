@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import Flat
+from pipeline.jobs import Failed, Finished, Job
 from pipeline.training import Epoch
-from pipeline.workers import Answer, Failed, Finished, Job, LocalExecutor
+from pipeline.workers import Answer, LocalExecutor
 
 MLP: Flat = {"model": "mlp", "mlp.width": 16, "lr": 0.01, "batch_size": 64, "n_epochs": 3}
 
@@ -63,7 +64,7 @@ def test_failures_leave_the_others_and_the_worker_alive(digits_folder: Path) -> 
 
 def test_a_killed_worker_is_reported_and_replaced(digits_folder: Path) -> None:
     def kill(i: int, epoch: Epoch) -> bool:
-        os.kill(executor._busy[0][0].pid or 0, signal.SIGKILL)
+        os.kill(executor._busy[0].process.pid or 0, signal.SIGKILL)
         return True
 
     with LocalExecutor(1, 1) as executor:
@@ -77,7 +78,7 @@ def test_closing_leaves_no_process(digits_folder: Path, busy: bool) -> None:
     pids: list[int] = []
 
     def interrupt(i: int, epoch: Epoch) -> bool:
-        pids.extend(process.pid or 0 for process, _ in executor._busy)
+        pids.extend(training.process.pid or 0 for training in executor._busy)
         if busy:
             raise KeyboardInterrupt
         return True
@@ -92,3 +93,67 @@ def test_closing_leaves_no_process(digits_folder: Path, busy: bool) -> None:
     assert pids
     assert time.monotonic() - start < 30
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_a_killed_training_goes_on_from_its_last_epoch(digits_folder: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "slot.checkpoint"
+    plain = job(digits_folder, tmp_path / "plain.safetensors", n_epochs=5, optimizer="adamw", schedule="one_cycle")
+    resumed = dataclasses.replace(plain, weights=tmp_path / "resumed.safetensors", checkpoint=checkpoint)
+    heard: list[list[Epoch]] = [[], [], []]
+
+    def kill(i: int, epoch: Epoch) -> bool:
+        heard[0].append(epoch)
+        if epoch.epoch == 3:
+            os.kill(executor._busy[0].process.pid or 0, signal.SIGKILL)
+        return True
+
+    with LocalExecutor(1, 1) as executor:
+        assert run(executor, [resumed], kill) == [
+            Failed("the worker process ended by SIGKILL in mid-training", died=True)
+        ]
+        assert checkpoint.exists()
+        second = run(executor, [resumed], lambda i, epoch: bool(heard[1].append(epoch)) or True)[0]
+        whole = run(executor, [plain], lambda i, epoch: bool(heard[2].append(epoch)) or True)[0]
+    assert not checkpoint.exists()
+    assert heard[1][:3] == heard[0]  # told again as they were, seconds included
+    assert [dataclasses.replace(epoch, seconds=0) for epoch in heard[1]] == [
+        dataclasses.replace(epoch, seconds=0) for epoch in heard[2]
+    ]
+    assert second == whole
+    assert (tmp_path / "resumed.safetensors").read_bytes() == (tmp_path / "plain.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["a flipped byte", "another seed"])
+def test_a_checkpoint_that_does_not_fit_is_not_used(digits_folder: Path, tmp_path: Path, damage: str) -> None:
+    checkpoint = tmp_path / "slot.checkpoint"
+    first = dataclasses.replace(job(digits_folder), checkpoint=checkpoint)
+    heard: list[Epoch] = []
+
+    def kill(i: int, epoch: Epoch) -> bool:
+        os.kill(executor._busy[0].process.pid or 0, signal.SIGKILL)
+        return True
+
+    with LocalExecutor(1, 1) as executor:
+        run(executor, [first], kill)
+        if damage == "another seed":
+            first = dataclasses.replace(first, seed=2)
+        else:
+            content = bytearray(checkpoint.read_bytes())
+            content[len(content) // 2] ^= 1
+            checkpoint.write_bytes(bytes(content))
+        again = run(executor, [first], lambda i, epoch: bool(heard.append(epoch)) or True)[0]
+        plain = run(executor, [dataclasses.replace(first, checkpoint=None)], lambda i, epoch: True)[0]
+    assert again == plain
+    assert len(heard) == 3
+
+
+def test_a_training_beyond_a_limit_is_ended_and_named(digits_folder: Path) -> None:
+    endless = job(digits_folder, n_epochs=10_000)
+    with LocalExecutor(1, 1, limit_s=3) as executor:
+        slow = run(executor, [endless], lambda i, epoch: True)[0]
+        assert slow == Failed("took longer than the 3 s of search.limit_s")
+        assert isinstance(run(executor, [job(digits_folder, n_epochs=1)], lambda i, epoch: True)[0], Finished)
+    with LocalExecutor(1, 1, limit_gb=0.01) as executor:
+        large = run(executor, [endless], lambda i, epoch: True)[0]
+        assert isinstance(large, Failed)
+        assert "more than the 0.01 of search.limit_gb" in large.reason

@@ -6,6 +6,7 @@ data/split/<dataset>, data/search/<e> -> data/evaluate/<e>/{predictions.csv,curv
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,15 @@ from tqdm import tqdm
 
 from pipeline import lineage
 from pipeline.config import Flat, read_yaml
-from pipeline.data import Samples, read_samples
+from pipeline.data import DEVELOPMENT, Samples, read_samples
 from pipeline.errors import PipelineError
 from pipeline.files import locked, read_json, write_json, writing
+from pipeline.jobs import Failed, Job
 from pipeline.metrics import choose_threshold
 from pipeline.seeds import derive_seed
-from pipeline.tracking import Tracker
+from pipeline.tracking import Record, Tracker
 from pipeline.training import Epoch, load_trained, predict
-from pipeline.workers import Failed, Job, LocalExecutor, Setup
+from pipeline.workers import Setup, open_executor
 
 
 def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_sensitivity: float) -> None:
@@ -34,9 +36,10 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
     study = read_json(search / "study.json")
     configs: dict[str, Flat] = read_yaml(search / "best.yaml").check()
     development = read_samples(split / "development")
-    trained = _retrain(study, configs, split / "development", setup, n_seeds)
+    test = read_samples(split / "test")
+    named = [(development, part) for part in DEVELOPMENT] + [(test, "test")]
+    trained, run_ids = _retrain(study, configs, split / "development", setup, n_seeds, named)
     shutil.rmtree(out, ignore_errors=True)  # nothing of an earlier evaluation stays beside this one
-    parts = {"development": development, "test": read_samples(split / "test")}
     report: dict[str, Any] = {name: {"config": config, "runs": []} for name, config in configs.items()}
     tables, curves = [], []
     for done in tqdm(trained, desc="predict", unit="model"):
@@ -46,10 +49,12 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
         shutil.copyfile(done.folder / "weights.safetensors", weights)
         write_json(weights.parent / "model.json", record["description"])
         model = load_trained(record["description"], weights)
-        table = pd.concat([_predictions(predict(model, record["description"], s.images), s) for s in parts.values()])
+        predicted = [(predict(model, record["description"], s.images), s) for s in (development, test)]
+        table = pd.concat([_predictions(*of_part) for of_part in predicted])
         threshold = _threshold(table, development.info, min_sensitivity)
         report[name]["parameters"] = record["n_parameters"]
-        report[name]["runs"].append({"seed": seed, "threshold": threshold, **record["result"]})
+        numbers = {"threshold": threshold, **record["result"], "run_id": run_ids.get(done.name)}
+        report[name]["runs"].append({"seed": seed, **numbers})
         tables.append(table.assign(model=name, seed=seed))
         curves += [{"model": name, "seed": seed, **epoch} for epoch in record["epochs"]]
     _write_predictions(out / "predictions.csv", pd.concat(tables), development.info["classes"])
@@ -86,75 +91,85 @@ class _Retraining:
 
 
 def _retrain(
-    study: dict[str, Any], configs: dict[str, Flat], development: Path, setup: Setup, n_seeds: int
-) -> list[_Retraining]:
-    """Trains every model under every seed, as far as that is not done."""
+    study: dict[str, Any],
+    configs: dict[str, Flat],
+    development: Path,
+    setup: Setup,
+    n_seeds: int,
+    parts: list[tuple[Samples, str]],
+) -> tuple[list[_Retraining], dict[str, str]]:
+    """Trains every model under every seed, as far as that is not done. With the MLflow run of each by its name."""
     retrainings = []
     for model, config in configs.items():
         for k in range(n_seeds):
             seed = derive_seed(study["seed"], "evaluate", k)  # fresh: the search's seeds have another purpose
             key = json.dumps([model, config, seed, study["objective"], study["hashes"]], sort_keys=True)
             folder = setup.root / ".state" / "evaluate" / hashlib.sha256(key.encode()).hexdigest()[:16]
-            job = Job(config, development, seed, study["objective"], folder / "weights.safetensors")
+            weights, checkpoint = folder / "weights.safetensors", folder / "checkpoint"
+            job = Job(config, development, seed, study["objective"], weights, checkpoint)
             retrainings.append(_Retraining(model, seed, f"{model}-seed-{k}", job, folder))
     tags = {**lineage.tags(setup.root, f"evaluate@{study['experiment']}"), "experiment": study["experiment"]}
-    with locked(setup.root / ".state" / "evaluate" / f"{study['study']}.lock", f"the evaluation of {study['study']}"):
-        tracker = Tracker(setup.root, setup.tracking_uri, study["dataset"], study["study"], tags)
-        try:
-            _close_left_open(tracker, retrainings)
-            _train(tracker, [r for r in retrainings if not r.done], setup)
-        finally:
-            tracker.finish(tracker.run_id, "complete", {})  # the study is, whatever became of its evaluation
-    return retrainings
+    done, waiting = ([r for r in retrainings if r.done is done] for done in (True, False))
+    with (
+        locked(setup.root / ".state" / "evaluate" / f"{study['study']}.lock", f"the evaluation of {study['study']}"),
+        Tracker(
+            setup.root, setup.tracking_uri, study["dataset"], study["study"], tags, parts, map(_record, done)
+        ) as tracker,
+    ):
+        tracker.end("complete")  # the study is, whatever becomes of its evaluation
+        _train(tracker, waiting, setup)
+    return retrainings, tracker.run_ids()
 
 
-def _close_left_open(tracker: Tracker, retrainings: list[_Retraining]) -> None:
-    """Closes the runs that a killed evaluation left."""
-    records = {}
-    for done in (r for r in retrainings if r.done):
-        record = read_json(done.folder / "run.json")
-        records[record["result"]["run_id"]] = record
-    for run_id in tracker.open_runs():
-        found = records.get(run_id)
-        score = {"score": found["result"]["val_score"]} if found else {}
-        tracker.finish(run_id, "complete" if found else "interrupted", score)
+def _record(done: _Retraining) -> Record:
+    """Of a retraining that an earlier process finished."""
+    found = read_json(done.folder / "run.json")
+    record = Record(done.name, "evaluate", done.job.config, done.seed, found["started_ms"])
+    record.epochs = [Epoch(**epoch) for epoch in found["epochs"]]
+    record.finish("complete", _score(found["result"]))
+    return record
+
+
+def _score(result: dict[str, Any]) -> dict[str, float]:
+    return {"score": result["val_score"], "seconds": result["seconds"]}
 
 
 def _train(tracker: Tracker, waiting: list[_Retraining], setup: Setup) -> None:
     """Raises PipelineError if one fails; those that are done then stay done."""
-    epochs: list[list[Epoch]] = [[] for _ in waiting]
-    run_ids: dict[int, str] = {}
+    records: list[Record] = []
     failures = []
 
+    def jobs() -> Iterator[Job]:
+        for r in waiting:
+            records.append(tracker.start(r.name, "evaluate", r.job.config, r.seed))
+            yield r.job
+
     def on_epoch(i: int, epoch: Epoch) -> bool:
-        if i not in run_ids:
-            run_ids[i] = tracker.start(waiting[i].name, "evaluate", waiting[i].job.config, waiting[i].seed)
-        epochs[i].append(epoch)
-        tracker.log_epoch(run_ids[i], epoch)
+        records[i].epochs.append(epoch)
         return True
 
     try:
-        with LocalExecutor(setup.workers, setup.threads) as executor, tqdm(total=len(waiting), desc="retrain") as bar:
-            for i, result in executor.run([r.job for r in waiting], on_epoch):
+        with open_executor(setup) as executor, tqdm(total=len(waiting), desc="retrain") as bar:
+            for i, result in executor.run(jobs(), on_epoch):
                 bar.update()
                 if isinstance(result, Failed):
                     failures.append(f"{waiting[i].name}: {result.reason}")
-                    if i in run_ids:
-                        tracker.finish(run_ids.pop(i), "failed", {}, result.reason)
+                    records[i].finish("failed", {}, result.reason)
                     continue
-                seconds = sum(epoch.seconds for epoch in epochs[i])
-                numbers = {"best_epoch": result.best_epoch, "val_score": result.score, "seconds": seconds}
-                record = {
-                    "result": {**numbers, "run_id": run_ids[i]},
+                seconds = sum(epoch.seconds for epoch in records[i].epochs)
+                found: dict[str, Any] = {
+                    "result": {"best_epoch": result.best_epoch, "val_score": result.score, "seconds": seconds},
                     "description": result.description,
                     "n_parameters": result.n_parameters,
-                    "epochs": [asdict(epoch) for epoch in epochs[i]],
+                    "started_ms": records[i].started_ms,
+                    "epochs": [asdict(epoch) for epoch in records[i].epochs],
                 }
-                write_json(waiting[i].folder / "run.json", record)  # behind the weights, so that it marks them as whole
-                tracker.finish(run_ids.pop(i), "complete", {"score": result.score, "seconds": seconds})
+                write_json(waiting[i].folder / "run.json", found)  # behind the weights, so that it marks them as whole
+                records[i].finish("complete", _score(found["result"]))
     finally:
-        for run_id in run_ids.values():
-            tracker.finish(run_id, "interrupted", {})
+        for record in records:
+            if not record.state:
+                record.finish("interrupted", {})
     if failures:
         raise PipelineError(f"a retraining failed: {'; '.join(failures)}; mend the cause and start again")
 

@@ -10,32 +10,43 @@ import pandas as pd
 
 from pipeline import lineage
 from pipeline.config import write_yaml
-from pipeline.data import read_samples
+from pipeline.data import DEVELOPMENT, read_samples
+from pipeline.experiment import read_experiment
 from pipeline.files import write_json, writing
-from pipeline.search import Coordinator, best_trial, digest, finished_trials, open_study, study_name
-from pipeline.space import read_experiment
+from pipeline.search import (
+    Coordinator,
+    best_trial,
+    finished_trials,
+    records,
+    run_name,
+)
+from pipeline.studies import digest, open_study
 from pipeline.tracking import Tracker
-from pipeline.workers import LocalExecutor, Setup
+from pipeline.workers import Setup, open_executor
 
 
-def run(file: Path, development: Path, out: Path, setup: Setup) -> None:
-    """Resumes what an interrupted search left.
+def run(
+    file: Path, development: Path, out: Path, setup: Setup, *, fresh: bool = False, adopt: str | None = None
+) -> None:
+    """Resumes what an interrupted search left. fresh: start another study even so; adopt: see `studies`.
 
     Raises ConfigError or DataError before anything is created, PipelineError if no trial can be completed.
     """
     root = setup.root
-    info = read_samples(development).info
+    samples = read_samples(development)
+    info = samples.info
     experiment = read_experiment(file, info)
     versions = lineage.versions()
     made_by = {
         "data": info["digest"],
-        "code": lineage.code_digest("pipeline.workers", "pipeline.space"),
+        "code": lineage.code_digest("pipeline.jobs", "pipeline.decisions"),
         **{package: versions[package] for package in ("torch", "timm", "optuna")},
-        "workers": str(setup.workers),  # they decide the batches that the sampler sees
+        "workers": str(setup.workers) if setup.reproducible else "any",  # they decide the batches that the sampler sees
         "threads": str(setup.threads),  # and these the order of sums
     }
-    name = study_name(experiment, made_by)
-    with open_study(root / ".state" / "search", name, experiment) as study:
+    state = root / ".state" / "search"
+    with open_study(state, experiment, made_by, fresh=fresh, adopt=adopt) as study:
+        name = study.study_name
         tags = {
             **lineage.tags(root, f"search@{experiment.name}"),
             "experiment": experiment.name,
@@ -43,14 +54,18 @@ def run(file: Path, development: Path, out: Path, setup: Setup) -> None:
             "data_digest": made_by["data"],
             "code_digest": made_by["code"],
         }
-        tracker = Tracker(root, setup.tracking_uri, experiment.dataset, name, tags)
-        tracker.log_data(experiment.dataset, made_by["data"], info["source_url"], "development")
-        with LocalExecutor(setup.workers, setup.threads) as executor:
-            Coordinator(study, experiment, development, executor, tracker).run()
+        parts = [(samples, part) for part in DEVELOPMENT]
+        earlier = records(study, experiment)
+        with (
+            Tracker(root, setup.tracking_uri, experiment.dataset, name, tags, parts, earlier) as tracker,
+            open_executor(setup) as executor,
+        ):
+            where = development, state / name
+            Coordinator(study, experiment, *where, executor, tracker, reproducible=setup.reproducible).run()
         trials = finished_trials(study, experiment)
     best = best_trial(trials)
     baseline = [t for t in trials if t["role"] == "baseline"][-1]  # of two, the one trained again
-    _write_tables(out, trials)
+    _write_tables(out, trials, tracker.run_ids())
     write_yaml(out / "best.yaml", {"winner": best["config"], "baseline": experiment.baseline})
     write_json(
         out / "study.json",
@@ -67,8 +82,9 @@ def run(file: Path, development: Path, out: Path, setup: Setup) -> None:
             "workers": setup.workers,
             "threads": setup.threads,
             "git": lineage.git_state(root),
+            "constraints": {key: bound.model_dump(exclude_none=True) for key, bound in experiment.constraints.items()},
             "n_trials": {s: sum(t["state"] == s for t in trials) for s in ("complete", "pruned", "failed")},
-            "best": {"number": best["number"], "score": best["score"]},
+            "best": {key: best[key] for key in ("number", "score", "violation")},
             "baseline": {key: baseline[key] for key in ("number", "score")},
             "seconds": sum(t["seconds"] for t in trials),
             "mlflow": {"experiment_id": tracker.experiment_id, "run_id": tracker.run_id},
@@ -76,10 +92,13 @@ def run(file: Path, development: Path, out: Path, setup: Setup) -> None:
     )
 
 
-def _write_tables(out: Path, trials: list[dict[str, Any]]) -> None:
+def _write_tables(out: Path, trials: list[dict[str, Any]], run_ids: dict[str, str]) -> None:
     """trials.csv: one row per trial, its parameters as columns; curves.csv: one row per trial and epoch."""
-    heads = ("number", "state", "score", "seconds", "epochs", "run_id", "role")
-    rows = [{**{key: t[key] for key in heads}, **t["config"]} for t in trials]
+    rows = [
+        {key: t[key] for key in ("number", "state", "score", "seconds", "epochs")}
+        | {"run_id": run_ids.get(run_name(t["number"])), "role": t["role"], **t["config"]}
+        for t in trials
+    ]
     table = pd.DataFrame(rows, dtype=object)  # an int stays an int where other trials have no value
     curves = pd.DataFrame([{"number": t["number"], **epoch} for t in trials for epoch in t["curves"]])
     for name, frame in (("trials.csv", table), ("curves.csv", curves)):

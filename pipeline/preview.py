@@ -1,0 +1,96 @@
+"""What a space holds, before anything is trained: its size, its corners built, a few draws with their cost."""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.config import Flat, own_options
+from pipeline.data import read_samples
+from pipeline.decisions import draw
+from pipeline.errors import ConfigError, InputError
+from pipeline.experiment import read_experiment
+from pipeline.models import Shapes, build_model, count_parameters
+from pipeline.space import Experiment, Leaf, Random, grid
+from pipeline.training import Trainer, device
+
+MAX_CORNERS = 4096
+N_DRAWS = 5
+
+
+def run(file: Path, development: Path) -> None:
+    """Prints it. Raises ConfigError with every corner that cannot be built."""
+    samples = read_samples(development)
+    experiment = read_experiment(file, samples.info)
+    _, height, width, channels = samples.images.shape
+    shapes = Shapes(channels, height, width, len(samples.info["classes"]))
+    n = check_corners(file, experiment, shapes)
+    print(f"{experiment.name}: {size(experiment)}; {experiment.n_slots} trials; {n} corners can be built")
+    print(f"{'':>10} {'parameters':>12} {'s/epoch':>9}  configuration")
+    for name, config in draws(experiment):
+        trainer = Trainer(config, samples, seed=0, device=device())
+        told = ", ".join(f"{key}={value}" for key, value in config.items() if key not in experiment.fixed)
+        print(f"{name:>10} {count_parameters(trainer.model):>12,} {trainer.estimate_epoch_s():>9.2f}  {told}")
+
+
+def size(experiment: Experiment) -> str:
+    """Number of different draws, in words."""
+    endless = [leaf.key for leaf in experiment.space if leaf.values() is None]
+    rest = tuple(leaf for leaf in experiment.space if leaf.key not in endless)
+    n = sum(1 for _ in islice(grid(experiment.fixed, rest), 1_000_000))
+    combinations = f"{n:,} combinations" if n < 1_000_000 else "over a million combinations"
+    return f"{combinations} x continuous {', '.join(endless)}" if endless else combinations
+
+
+def draws(experiment: Experiment) -> Iterator[tuple[str, Flat]]:
+    """The baseline and a few random draws."""
+    yield "baseline", experiment.baseline
+    at_random = Experiment(**{**vars(experiment), "sampler": Random(), "variations": ()})
+    for slot in range(1, N_DRAWS + 1):
+        yield f"draw {slot}", own_options({**experiment.fixed, **draw(at_random, slot, ()).params})
+
+
+def check_corners(file: Path, experiment: Experiment, shapes: Shapes) -> int:
+    """Builds the baseline and every corner of the architecture, without memory for weights. Returns their number.
+
+    A corner takes each choice, and the two ends of each range. Raises ConfigError with every one that does not fit.
+    """
+    problems: dict[str, None] = {}
+    n = 0
+    for config in corners(experiment):
+        n += 1
+        model = str(config["model"])
+        options = {key.partition(".")[2]: value for key, value in own_options(config).items() if "." in key}
+        try:
+            with torch.device("meta"):
+                build_model(model, options, shapes).eval()(torch.empty(2, shapes.channels, shapes.height, shapes.width))
+        except (InputError, RuntimeError, AssertionError) as error:
+            told = ", ".join(f"{key}={value}" for key, value in {"model": model, **_options(config)}.items())
+            problems[f"{file}: {told}: {str(error).splitlines()[0]}"] = None
+    if problems:
+        raise ConfigError(f"{file}: {len(problems)} of {n} corners of the space cannot be built", list(problems))
+    return n
+
+
+def corners(experiment: Experiment) -> Iterator[Flat]:
+    """The baseline, the variations, and the combinations of the ends of all leaves that shape a network."""
+    yield experiment.baseline
+    yield from (own_options({**experiment.baseline, key: value}) for key, value in experiment.variations)
+    shaping = {leaf.key for leaf in experiment.space if leaf.key == "model" or "." in leaf.key}
+    needed = shaping | {key for leaf in experiment.space if leaf.key in shaping for key in leaf.when}
+    leaves = tuple(_ends(leaf) for leaf in experiment.space if leaf.key in needed)
+    for drawn in islice(grid(experiment.fixed, leaves), MAX_CORNERS):
+        yield own_options({**experiment.fixed, **drawn})
+
+
+def _options(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if "." in key}
+
+
+def _ends(leaf: Leaf) -> Leaf:
+    if leaf.choices:
+        return leaf
+    ends = (int(leaf.low), int(leaf.high)) if leaf.integer else (leaf.low, leaf.high)
+    return Leaf(leaf.key, choices=ends, when=leaf.when)

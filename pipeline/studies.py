@@ -1,0 +1,107 @@
+"""Where studies are kept: one folder each under `.state/search`, named by all that makes its trials what they are."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import TrialState, create_trial
+
+from pipeline.errors import InputError
+from pipeline.files import locked, read_json, write_json
+from pipeline.space import Experiment
+
+
+def digest(value: Any) -> str:
+    """sha256 of plain values, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+@contextmanager
+def open_study(
+    state: Path, experiment: Experiment, made_by: Mapping[str, str], *, fresh: bool = False, adopt: str | None = None
+) -> Iterator[optuna.Study]:
+    """Creates or resumes the study of this experiment, data, code and versions.
+
+    Its name is `<experiment>@<hash>`, with `.2`, `.3` for those started with `fresh`. A new one says what differs from
+    the last of the experiment. adopt: name of another study whose finished trials the new one takes as its own.
+    Raises BusyError if another process searches in it, InputError if there is nothing to adopt.
+    """
+    base = f"{experiment.name}@{digest([experiment.identity(), made_by])[:8]}"
+    generations = [int(path.name.removeprefix(base).lstrip(".") or 1) for path in state.glob(f"{base}*")]
+    generation = max(generations, default=0 if fresh else 1) + (1 if fresh else 0)
+    name = base if generation == 1 else f"{base}.{generation}"
+    folder = state / name
+    is_new = not (folder / "journal.log").exists()
+    if adopt and not is_new:
+        raise InputError(f"{name} has trials of its own already; adopt into a new study with --fresh --adopt {adopt}")
+    if adopt:
+        _check_adoptable(state, adopt, experiment)
+    with locked(folder / "lock", f"study {name}"):
+        if is_new:
+            _tell_why(state, experiment, made_by, name)
+        study = _open(folder, name)
+        write_json(folder / "made_by.json", _made_by(experiment, made_by))
+        if adopt:
+            _adopt(state / adopt, study)
+        yield study
+
+
+def _open(folder: Path, name: str) -> optuna.Study:
+    journal = folder / "journal.log"
+    Path(f"{journal}.lock").unlink(missing_ok=True)  # ours now, whoever died holding it
+    if journal.exists():
+        _drop_half_line(journal)
+    storage = JournalStorage(JournalFileBackend(str(journal), JournalFileOpenLock(str(journal))))
+    return optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+
+
+def _drop_half_line(journal: Path) -> None:
+    """Cuts off what a kill in mid-write left behind the last whole line."""
+    whole = journal.read_bytes().rfind(b"\n") + 1
+    if whole < journal.stat().st_size:
+        os.truncate(journal, whole)
+
+
+def _made_by(experiment: Experiment, made_by: Mapping[str, str]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps({**made_by, **experiment.identity()}, default=str))
+    return plain
+
+
+def _tell_why(state: Path, experiment: Experiment, made_by: Mapping[str, str], name: str) -> None:
+    earlier = sorted(state.glob(f"{experiment.name}@*/made_by.json"), key=lambda path: path.stat().st_mtime)
+    if not earlier:
+        return
+    last, ours = read_json(earlier[-1]), _made_by(experiment, made_by)
+    changed = [key for key in ours if last.get(key) != ours[key]]
+    why = f"changed: {', '.join(changed)}" if changed else "as asked with --fresh"
+    print(f"{name} is a new study ({why}); {earlier[-1].parent.name} stays as it is")
+
+
+def _check_adoptable(state: Path, other: str, experiment: Experiment) -> None:
+    """The space and the seed must be the same, or the slots would not mean the same."""
+    if not (state / other / "made_by.json").exists():
+        known = ", ".join(sorted(path.name for path in state.glob(f"{experiment.name}@*"))) or "none"
+        raise InputError(f"there is no study {other!r} in {state}; those of {experiment.name} are: {known}")
+    theirs, ours = read_json(state / other / "made_by.json"), _made_by(experiment, {})
+    if differing := [key for key in ours if theirs.get(key) != ours[key]]:
+        raise InputError(f"{other} cannot be adopted: it differs in {', '.join(differing)}")
+
+
+def _adopt(folder: Path, study: optuna.Study) -> None:
+    found = _open(folder, folder.name).get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    for trial in found:
+        study.add_trial(
+            create_trial(
+                state=trial.state, value=trial.value, params=trial.params, distributions=trial.distributions,
+                user_attrs={**trial.user_attrs, "adopted_from": folder.name}, system_attrs=trial.system_attrs,
+                intermediate_values=trial.intermediate_values,
+            )
+        )  # fmt: skip
+    print(f"{study.study_name} takes {len(found)} trials of {folder.name}")

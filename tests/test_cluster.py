@@ -1,0 +1,83 @@
+"""A real Ray cluster of two nodes on this machine: a node that is lost costs its trial's current epoch, no more."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from ray.cluster_utils import Cluster
+
+from conftest import EXPERIMENT
+from pipeline.cluster import RayExecutor
+from pipeline.config import Flat
+from pipeline.jobs import Failed, Finished, Job
+from pipeline.stages import search
+from pipeline.training import Epoch
+from pipeline.workers import Setup
+
+pytestmark = pytest.mark.slow
+
+MLP: Flat = {"model": "mlp", "mlp.width": 16, "lr": 0.01, "batch_size": 32, "n_epochs": 3}
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        yield cluster
+    finally:
+        cluster.shutdown()
+
+
+def test_a_lost_node_costs_no_trial(digits_folder: Path, tmp_path: Path, cluster: Cluster) -> None:
+    second = cluster.add_node(num_cpus=1)
+    text = EXPERIMENT.replace("n_epochs: 3", "n_epochs: 60")
+    text = text.replace("{name: median, startup_trials: 1, warmup: 0.3}", "{name: none}")
+    tables = {}
+    for name in ("calm", "stormy"):
+        root = tmp_path / name
+        root.mkdir()
+        (root / "quick.yaml").write_text(text)
+        setup = Setup(root, workers=2)
+        timer = None
+        if name == "stormy":
+            setup = Setup(root, workers=2, executor="ray", ray_address=cluster.address)
+            timer = threading.Timer(12, lambda: cluster.remove_node(second, allow_graceful=False))
+            timer.start()
+        search.run(root / "quick.yaml", digits_folder / "development", root / "out", setup)
+        if timer:
+            assert timer.finished.is_set(), "the search was over before the node was lost"
+        tables[name] = pd.read_csv(root / "out" / "trials.csv")
+    lost = tables["stormy"][tables["stormy"]["state"] == "failed"]
+    assert len(lost) == 1
+    columns = ["number", "seconds", "run_id"]
+    kept = tables["stormy"][tables["stormy"]["state"] != "failed"]
+    pd.testing.assert_frame_equal(
+        kept.drop(columns=columns).reset_index(drop=True), tables["calm"].drop(columns=columns)
+    )
+
+
+def test_what_a_training_may_not_do_is_named(digits_folder: Path, cluster: Cluster) -> None:
+    endless = Job({**MLP, "n_epochs": 10_000}, digits_folder / "development", 1, "macro_f1")
+    deep = Job({**MLP, "model": "cnn", "cnn.depth": 6}, digits_folder / "development", 1, "macro_f1")
+    heard: list[Epoch] = []
+
+    def answer(i: int, epoch: Epoch) -> bool:
+        heard.append(epoch)
+        return epoch.epoch < 2
+
+    with RayExecutor(1, 1, cluster.address) as executor:
+        results = dict(executor.run([deep, endless], answer))
+    assert isinstance(results[0], Failed)
+    assert "cnn: block 4 of 6 leaves no pixel" in results[0].reason
+    assert isinstance(results[1], Finished)
+    assert results[1].stopped
+    assert [epoch.epoch for epoch in heard] == [1, 2]
+    with RayExecutor(1, 1, cluster.address, limit_s=3) as executor:
+        slow = dict(executor.run([endless], lambda i, epoch: True))[0]
+    assert slow == Failed("took longer than the 3 s of search.limit_s")
+    with RayExecutor(1, 1, cluster.address, limit_gb=0.01) as executor:
+        large = dict(executor.run([endless], lambda i, epoch: True))[0]
+    assert isinstance(large, Failed)
+    assert "more than the 0.01 of search.limit_gb" in large.reason

@@ -1,0 +1,80 @@
+"""Every sampler with every pruner on every executor: the same trials, whoever trains them and however often."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import EXPERIMENT
+from pipeline.experiment import read_experiment
+from pipeline.search import Coordinator, finished_trials, records
+from pipeline.space import PRUNERS, SAMPLERS
+from pipeline.studies import open_study
+from pipeline.tracking import Tracker
+from pipeline.workers import Executor, Setup, open_executor
+
+OPTIONS = {"tpe": ", startup_trials: 2", "gp": ", startup_trials: 2", "cma_es": ", startup_trials: 2"}
+OPTIONS |= {"median": ", startup_trials: 1", "patience": ", epochs: 1", "hyperband": ", first_rung: 0.3"}
+
+
+@pytest.fixture(scope="module", params=["local", pytest.param("ray", marks=pytest.mark.slow)])
+def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    with open_executor(Setup(Path(), workers=2, executor=request.param)) as executor:
+        yield executor
+
+
+@pytest.fixture(scope="module")
+def seen() -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Trials per sampler and pruner, of the executor that came first."""
+    return {}
+
+
+def write(folder: Path, sampler: str, pruner: str) -> Path:
+    text = EXPERIMENT.replace("{name: tpe, startup_trials: 2}", f"{{name: {sampler}{OPTIONS.get(sampler, '')}}}")
+    old = "{name: median, startup_trials: 1, warmup: 0.3}"
+    text = text.replace(old, f"{{name: {pruner}{OPTIONS.get(pruner, '')}}}")
+    if sampler == "grid":
+        text = text.replace("{low: 1e-4, high: 1e-1, log: true}", "[0.1, 0.01]").replace("{low: 8, high: 64}", "[8]")
+        text = text.replace("cnn.width: [4, 8]", "cnn.width: [4]").replace("trials: 5", "trials: 9")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "quick.yaml"
+    path.write_text(text.replace("trials: 5", "trials: 7"))
+    return path
+
+
+def search(root: Path, file: Path, digits: Path, executor: Executor, **options: bool) -> list[dict[str, Any]]:
+    experiment = read_experiment(file)
+    with open_study(root / "state", experiment, {}) as study:
+        earlier = records(study, experiment)
+        with Tracker(root.parent, None, "digits", f"quick@{root.name}", {}, earlier=earlier) as tracker:
+            Coordinator(study, experiment, digits / "development", root, executor, tracker, **options).run()
+        found = finished_trials(study, experiment)
+    keep = ("number", "state", "score", "epochs", "role", "config")
+    return [{key: trial[key] for key in keep} for trial in found]
+
+
+@pytest.mark.parametrize("pruner", PRUNERS)
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_equal_seeds_give_equal_trials_on_every_executor(
+    tmp_path_factory: pytest.TempPathFactory,
+    digits_folder: Path,
+    executor: Executor,
+    seen: dict[tuple[str, str], list[dict[str, Any]]],
+    sampler: str,
+    pruner: str,
+) -> None:
+    root = tmp_path_factory.getbasetemp() / "contract" / f"{sampler}-{pruner}-{type(executor).__name__}"
+    trials = search(root, write(root, sampler, pruner), digits_folder, executor)
+    assert len(trials) == (9 if sampler == "grid" else 7)
+    assert {trial["state"] for trial in trials} <= {"complete", "pruned"}
+    assert trials[0]["state"] == "complete"
+    assert pruner != "none" or all(trial["state"] == "complete" for trial in trials)
+    assert trials == seen.setdefault((sampler, pruner), trials)
+
+
+def test_without_batches_every_slot_is_filled_too(tmp_path: Path, digits_folder: Path, executor: Executor) -> None:
+    file = write(tmp_path / "rolling", "tpe", "median")
+    trials = search(tmp_path / "rolling", file, digits_folder, executor, reproducible=False)
+    assert len(trials) == 7
+    assert trials[0]["role"] == "baseline"
