@@ -64,7 +64,7 @@ def evaluate(params: Any, experiment: str) -> None:
 def _setup(params: Any) -> Any:
     from pipeline.workers import Setup
 
-    return Setup(Path(), **params.search.model_dump())
+    return Setup(Path().resolve(), **params.search.model_dump())
 
 
 def report(params: Any, experiment: str) -> None:

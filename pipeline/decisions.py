@@ -158,7 +158,8 @@ def _light(trial: FrozenTrial, n_epochs: int | None) -> FrozenTrial:
             if (value := trial.intermediate_values.get(max(1, round(epoch * share)))) is not None:
                 values[_step(epoch, n_epochs)] = value
     else:
-        values = trial.intermediate_values
+        own = trial.user_attrs["config"]["n_epochs"]
+        values = {_step(epoch, own): value for epoch, value in trial.intermediate_values.items()}
     return create_trial(
         state=trial.state, value=trial.value, params=trial.params, distributions=trial.distributions,
         intermediate_values=values, system_attrs=attrs,

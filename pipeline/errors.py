@@ -61,3 +61,9 @@ def did_you_mean(wrong: str, known: Iterable[str], prefix: str = "") -> str:
     """The end of a message: the nearest of the known names, if any is near."""
     near = difflib.get_close_matches(wrong, list(known), n=1)
     return f"; did you mean {prefix + near[0]!r}?" if near else ""
+
+
+def first_line(error: BaseException) -> str:
+    """Of its message; its type where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

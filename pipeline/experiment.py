@@ -114,7 +114,7 @@ def _bounds(document: Document, written: Mapping[str, Any]) -> dict[str, Bound]:
         at = ("constraints", key)
         if key not in BOUNDED:
             document.problem(at, f"must be one of {', '.join(BOUNDED)}", BOUNDED, key)
-        if not isinstance(bound, Mapping) or not bound:
+        if not isinstance(bound, Mapping) or not any(value is not None for value in bound.values()):
             document.problem(at, f"must have `at_least` or `at_most`, got {bound!r}")
         elif checked := validate(document, Bound, bound, at):
             found[key] = checked
@@ -236,7 +236,7 @@ def _leaf(document: Document, key: str, written: Any) -> Leaf | None:
         return None
     when = _conditions(document, key, entry.when)
     if entry.choice is not None:
-        if entry.low is not None or entry.high is not None:
+        if entry.model_fields_set - {"choice", "when"}:
             document.problem(at, "must be a list of choices or a range; keep one")
         return _choices(document, key, entry.choice, when)
     schema, name = found
@@ -309,7 +309,8 @@ def _check_data(
     n_train, leaf = data["parts"]["train"]["images"], space.get("batch_size")
     for section, sizes in (
         ("space", (leaf.choices or (int(leaf.high),)) if leaf else ()),
-        ("baseline", (baseline.get("batch_size", 1),)),
+        ("fixed", (_section(document, "fixed").get("batch_size", 1),)),
+        ("baseline", (_section(document, "baseline").get("batch_size", 1),)),
         ("one_at_a_time", tuple(value for key, value in variations if key == "batch_size")),
     ):
         if too_large := [size for size in sizes if isinstance(size, int) and size > n_train]:

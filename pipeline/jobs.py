@@ -24,7 +24,8 @@ from pipeline.training import Epoch, Trainer, device
 class Job:
     """One training.
 
-    weights: where to write those of the best epoch, or None. checkpoint: file to go on from after a death, or None.
+    weights: where to write those of the best epoch, or None. checkpoint: file to go on from after a death, or None;
+    whoever gave the job deletes it once the result is safe.
     """
 
     config: Flat
@@ -76,13 +77,11 @@ class _Progress:
             yield epoch
 
     def finish(self, stopped: bool) -> Finished:
-        """Writes the weights that the job asks for; the checkpoint has served its purpose."""
+        """Writes the weights that the job asks for."""
         assert self.best
         if self.job.weights:
             with writing(self.job.weights) as part:
                 save_file(self.weights, part)
-        if self.job.checkpoint:
-            self.job.checkpoint.unlink(missing_ok=True)
         n_parameters = count_parameters(self.trainer.model)
         return Finished(self.best_epoch, self.best[0], stopped, self.trainer.description, n_parameters)
 
@@ -122,7 +121,13 @@ class _Progress:
         self.epochs = [Epoch(**epoch) for epoch in found["epochs"]]
 
     def _identity(self) -> dict[str, Any]:
-        return {"config": self.job.config, "seed": self.job.seed, "data": self.trainer.digest}
+        return {
+            "config": self.job.config,
+            "seed": self.job.seed,
+            "objective": self.job.objective,
+            "data": self.trainer.digest,
+            "device": device(),
+        }
 
 
 def train(job: Job, samples: Samples) -> Generator[Message, bool, None]:
@@ -140,8 +145,6 @@ def train(job: Job, samples: Samples) -> Generator[Message, bool, None]:
                 break
         yield progress.finish(stopped)
     except Exception as error:  # whatever a trial does, the search goes on and says why
-        if job.checkpoint:
-            job.checkpoint.unlink(missing_ok=True)
         if isinstance(error, PipelineError | OSError):
             yield Failed(str(error))
         else:

@@ -1,6 +1,7 @@
 """What a space holds, before anything is trained: its size, its corners built, a few draws with their cost."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from pipeline.config import Flat, own_options
 from pipeline.data import read_samples
 from pipeline.decisions import draw
-from pipeline.errors import ConfigError, InputError
+from pipeline.errors import ConfigError, InputError, first_line
 from pipeline.experiment import read_experiment
 from pipeline.models import Shapes, build_model, count_parameters
 from pipeline.space import Experiment, Leaf, Random, grid
@@ -27,7 +28,8 @@ def run(file: Path, development: Path) -> None:
     _, height, width, channels = samples.images.shape
     shapes = Shapes(channels, height, width, len(samples.info["classes"]))
     n = check_corners(file, experiment, shapes)
-    print(f"{experiment.name}: {size(experiment)}; {experiment.n_slots} trials; {n} corners can be built")
+    first = "the first " if n > MAX_CORNERS else ""
+    print(f"{experiment.name}: {size(experiment)}; {experiment.n_slots} trials; {first}{n} corners can be built")
     print(f"{'':>10} {'parameters':>12} {'s/epoch':>9}  configuration")
     for name, config in draws(experiment):
         trainer = Trainer(config, samples, seed=0, device=device())
@@ -47,7 +49,7 @@ def size(experiment: Experiment) -> str:
 def draws(experiment: Experiment) -> Iterator[tuple[str, Flat]]:
     """The baseline and a few random draws."""
     yield "baseline", experiment.baseline
-    at_random = Experiment(**{**vars(experiment), "sampler": Random(), "variations": ()})
+    at_random = replace(experiment, sampler=Random(), variations=())
     for slot in range(1, N_DRAWS + 1):
         yield f"draw {slot}", own_options({**experiment.fixed, **draw(at_random, slot, ()).params})
 
@@ -68,7 +70,7 @@ def check_corners(file: Path, experiment: Experiment, shapes: Shapes) -> int:
                 build_model(model, options, shapes).eval()(torch.empty(2, shapes.channels, shapes.height, shapes.width))
         except (InputError, RuntimeError, AssertionError) as error:
             told = ", ".join(f"{key}={value}" for key, value in {"model": model, **_options(config)}.items())
-            problems[f"{file}: {told}: {str(error).splitlines()[0]}"] = None
+            problems[f"{file}: {told}: {first_line(error)}"] = None
     if problems:
         raise ConfigError(f"{file}: {len(problems)} of {n} corners of the space cannot be built", list(problems))
     return n
@@ -79,7 +81,10 @@ def corners(experiment: Experiment) -> Iterator[Flat]:
     yield experiment.baseline
     yield from (own_options({**experiment.baseline, key: value}) for key, value in experiment.variations)
     shaping = {leaf.key for leaf in experiment.space if leaf.key == "model" or "." in leaf.key}
-    needed = shaping | {key for leaf in experiment.space if leaf.key in shaping for key in leaf.when}
+    needed = set(shaping)
+    for leaf in reversed(experiment.space):  # conditions name earlier leaves
+        if leaf.key in needed:
+            needed |= leaf.when.keys()
     leaves = tuple(_ends(leaf) for leaf in experiment.space if leaf.key in needed)
     for drawn in islice(grid(experiment.fixed, leaves), MAX_CORNERS):
         yield own_options({**experiment.fixed, **drawn})

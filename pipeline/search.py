@@ -68,6 +68,7 @@ class Coordinator:
         n_slots = experiment.n_slots
         self.board = Board(experiment.name, n_slots, n_slots - len(self._open_slots()))
         self._drawn: dict[int, Draw] = {}  # slots that the sampler has filled and may not learn from yet
+        self._told: list[tuple[int, str]] = []  # number and reason of the trials that this process has closed
 
     def run(self) -> None:
         """Raises PipelineError if trials keep failing for one cause, or if none was completed."""
@@ -85,13 +86,16 @@ class Coordinator:
     def _open_slots(self) -> list[int]:
         """Slots whose trial is still to be trained, or trained again."""
         filled, deaths = set(), Counter[tuple[int, int]]()
+        reopened = self.study.user_attrs.get("reopened", [])
         for trial in self.study.get_trials(deepcopy=False, states=tuple(STATE)):
             slot = trial.user_attrs["slot"]
+            if trial.number in reopened:
+                continue
             if trial.user_attrs.get("died"):
                 deaths[slot, len(trial.user_attrs["curves"])] += 1
             elif not _interrupted(trial):
                 filled.add(slot)
-        filled |= {slot for (slot, _), n in deaths.items() if n == MAX_WORKER_DEATHS}
+        filled |= {slot for (slot, _), n in deaths.items() if n >= MAX_WORKER_DEATHS}
         return [slot for slot in range(self.experiment.n_slots) if slot not in filled]
 
     def _next(self, open_slots: list[int]) -> list[int]:
@@ -109,13 +113,14 @@ class Coordinator:
         return [slot for slot in open_slots if slot in batch]
 
     def _stop_if_hopeless(self) -> None:
-        trials = self.study.get_trials(deepcopy=False, states=tuple(STATE))
-        last = [trial for trial in trials if not _interrupted(trial)][-MAX_EQUAL_FAILURES:]
-        reasons = {trial.user_attrs.get("reason") for trial in last}
-        if len(last) == MAX_EQUAL_FAILURES and len(reasons) == 1 and None not in reasons:
-            raise PipelineError(
-                f"{MAX_EQUAL_FAILURES} trials in a row failed with: {reasons.pop()}; mend the experiment"
-            )
+        """Looks at the trials of this process; those that failed for the common cause are open again afterwards."""
+        last = self._told[-MAX_EQUAL_FAILURES:]
+        reasons = {reason for _, reason in last}
+        if len(last) == MAX_EQUAL_FAILURES and len(reasons) == 1 and "" not in reasons:
+            reopened = [*self.study.user_attrs.get("reopened", []), *(number for number, _ in last)]
+            self.study.set_user_attr("reopened", reopened)
+            cause = f"{MAX_EQUAL_FAILURES} trials in a row failed with: {reasons.pop()}"
+            raise PipelineError(f"{cause}; mend the cause and run the same command again, which trains them again")
 
     def _train(self, slots: list[int]) -> None:
         """Trains the slots, as many at a time as there are workers."""
@@ -155,7 +160,8 @@ class Coordinator:
         if given:
             (role, config), drawn = given, Draw(slot, {}, {})
         else:
-            drawn = draw(settings, slot, earlier, [d for d in self._drawn.values() if d.slot < slot])
+            mates = [d for d in self._drawn.values() if d.slot < slot]
+            drawn = self._drawn_before(slot) or draw(settings, slot, earlier, mates)
             role, config = "search", own_options({**settings.fixed, **drawn.params})
             judge = Judge(settings, slot, _n_epochs(config), earlier)
             self._drawn[slot] = drawn
@@ -172,6 +178,13 @@ class Coordinator:
         self.board.epoch(trial.number, 0, _n_epochs(config), None)
         return _Running(trial, slot, role, config, record, judge)
 
+    def _drawn_before(self, slot: int) -> Draw | None:
+        """What an interrupted or dead trial of the slot was given."""
+        for trial in reversed(self.study.get_trials(deepcopy=False)):
+            if trial.user_attrs["slot"] == slot:
+                return Draw(slot, trial.params, trial.distributions, trial.user_attrs["sampler"])
+        return None
+
     def _checkpoint(self, slot: int) -> Path:
         return self.checkpoints / f"slot-{slot:04d}.checkpoint"
 
@@ -183,7 +196,6 @@ class Coordinator:
         epochs = running.record.epochs
         trial.set_user_attr("curves", [asdict(epoch) for epoch in epochs])
         if isinstance(result, Finished):
-            self._checkpoint(running.slot).unlink(missing_ok=True)  # Ray cancels a training before it can
             if running.judge:
                 trial.set_user_attr("pruner", running.judge.memory)
             told = epochs[-1 if result.stopped else result.best_epoch - 1]
@@ -199,12 +211,15 @@ class Coordinator:
             frozen = study.tell(trial, state=TrialState.FAIL)
         if not self.reproducible:
             self._drawn.pop(running.slot, None)
+        if result and not (isinstance(result, Failed) and result.died):
+            self._checkpoint(running.slot).unlink(missing_ok=True)
         summary, reason = _summary(frozen), frozen.user_attrs.get("reason", "")
         running.record.finish(state, summary, reason)
+        self._told.append((trial.number, reason))
         self.board.closed(trial.number, state, summary.get("score"), reason)
-        complete = [t for t in finished_trials(study, self.experiment) if t["state"] == "complete"]
         if state == "complete":
-            self.tracker.log_study({"best_score": best_trial(complete)["score"]}, step=trial.number)
+            best = best_trial(finished_trials(study, self.experiment))
+            self.tracker.log_study({"best_score": best["score"]}, step=trial.number)
 
 
 def _n_epochs(config: Flat) -> int:

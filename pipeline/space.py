@@ -23,6 +23,8 @@ class Grid(Strict):
 
 
 class Random(Strict):
+    """Independent draws."""
+
     name: Literal["random"] = "random"
 
 
@@ -62,7 +64,7 @@ class Median(Strict):
 
 
 class _Rungs(Strict):
-    first_rung: Annotated[Number, Field(gt=0, lt=1, description="share of its epochs before the first decision")] = 0.1
+    first_rung: Annotated[Number, Field(ge=0.001, lt=1, description="share of its epochs at the first decision")] = 0.1
     reduction_factor: Annotated[Integer, Field(ge=2, description="one in so many goes on from rung to rung")] = 3
 
 

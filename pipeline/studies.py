@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,8 @@ def open_study(
     Raises BusyError if another process searches in it, InputError if there is nothing to adopt.
     """
     base = f"{experiment.name}@{digest([experiment.identity(), made_by])[:8]}"
-    generations = [int(path.name.removeprefix(base).lstrip(".") or 1) for path in state.glob(f"{base}*")]
+    rests = [path.name.removeprefix(base) for path in state.glob(f"{base}*")]
+    generations = [int(rest[1:] or 1) for rest in rests if re.fullmatch(r"(\.\d+)?", rest)]
     generation = max(generations, default=0 if fresh else 1) + (1 if fresh else 0)
     name = base if generation == 1 else f"{base}.{generation}"
     folder = state / name
@@ -49,7 +51,8 @@ def open_study(
         study = _open(folder, name)
         write_json(folder / "made_by.json", _made_by(experiment, made_by))
         if adopt:
-            _adopt(state / adopt, study)
+            with locked(state / adopt / "lock", f"study {adopt}"):
+                _adopt(state / adopt, study)
         yield study
 
 
@@ -91,7 +94,7 @@ def _check_adoptable(state: Path, other: str, experiment: Experiment) -> None:
         raise InputError(f"there is no study {other!r} in {state}; those of {experiment.name} are: {known}")
     theirs, ours = read_json(state / other / "made_by.json"), _made_by(experiment, {})
     if differing := [key for key in ours if theirs.get(key) != ours[key]]:
-        raise InputError(f"{other} cannot be adopted: it differs in {', '.join(differing)}")
+        raise InputError(f"{other} cannot be adopted: it differs in {', '.join(differing)}; make them equal")
 
 
 def _adopt(folder: Path, study: optuna.Study) -> None:

@@ -20,16 +20,21 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # a server that i
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
+import mlflow.pytorch
+import numpy as np
+import torch
 from mlflow import MlflowClient
 from mlflow.entities import Dataset as DatasetEntity
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.models import infer_signature
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from sqlalchemy.exc import SQLAlchemyError
+from torch import nn
 
 from pipeline.config import Flat
 from pipeline.data import Samples
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, first_line
 from pipeline.files import locked
 from pipeline.training import Epoch
 
@@ -106,7 +111,7 @@ class Tracker:
         except AWAY as error:
             if not self._uri or not self._uri.startswith("http"):
                 where = self._uri or self._root / "mlflow.db"
-                reason = str(error).splitlines()[0]
+                reason = first_line(error)
                 raise PipelineError(f"MLflow at {where} cannot be used: {reason}; check search.tracking_uri") from error
             self._away(error)
         self._thread.start()
@@ -115,7 +120,6 @@ class Tracker:
     def __exit__(self, *error: object) -> None:
         self._closing.set()
         self._thread.join()
-        self._resources.close()
         try:
             self._write()
             assert self._client
@@ -123,6 +127,7 @@ class Tracker:
             self._close(self.run_id, state, {}, reason, _now_ms())
         except AWAY as failure:
             self._away(failure)
+        self._resources.close()
 
     def start(self, name: str, role: str, params: Flat, seed: int, started_ms: int | None = None) -> Record:
         """Starts a child run; it is written as its record is filled."""
@@ -154,8 +159,8 @@ class Tracker:
     def _away(self, error: Exception) -> None:
         self._client = None
         self._resources.close()
-        first_line = str(error).splitlines()[0]
-        _log.warning("MLflow cannot be reached; what it lacks is written later: %s", first_line)
+        why = "MLflow cannot be reached; it is tried again, at the latest when `python -m pipeline %s` runs: %s"
+        _log.warning(why, self._tags.get("dvc_stage", "search").replace("@", " "), first_line(error))
 
     def _write(self) -> None:
         """Makes MLflow equal to the records. Raises MlflowException or OSError."""
@@ -171,6 +176,7 @@ class Tracker:
             tags = {**self._tags, "role": record.role, "mlflow.parentRunId": self.run_id, "seed": str(record.seed)}
             run = client.create_run(self.experiment_id, record.started_ms, tags, record.name)
             record.run_id = str(run.info.run_id)
+        if not record.n_written:  # also where a kill came between the run and its parameters; twice the same is once
             client.log_batch(record.run_id, params=[Param(key, str(value)) for key, value in record.params.items()])
         state, n = record.state, len(record.epochs)  # in this order: all epochs of a closed record are there
         metrics, at_s = [], 0.0
@@ -230,11 +236,34 @@ class Tracker:
                 record = known.get((run.info.run_name, run.info.start_time))
                 if record:
                     record.run_id = run.info.run_id
-                    record.closed = run.info.status != "RUNNING"
-                elif run.info.status == "RUNNING":
+                    record.closed = run.data.tags.get("state", "") == record.state
+                elif run.info.status == "RUNNING" and run.data.tags.get("dvc_stage") == self._tags.get("dvc_stage"):
                     client.log_batch(run.info.run_id, tags=[RunTag("state", "interrupted")])
                     client.set_terminated(run.info.run_id, STATUS["interrupted"])
             token = runs.token or ""
+
+
+def register_champion(
+    root: Path, uri: str | None, name: str, run_id: str, model: nn.Module, example: np.ndarray
+) -> None:
+    """Puts a model into MLflow's registry as a version of `name`, and points its alias `champion` there.
+
+    example: (B, ...) input of at least two rows, from which the signature is taken. A server that is away is told of,
+    not waited for: the weights stand in data/evaluate/ in any case.
+    """
+    client = MlflowClient(uri or f"sqlite:///{root.resolve() / 'mlflow.db'}")
+    mlflow.set_tracking_uri(client.tracking_uri)
+    with torch.inference_mode():
+        signature = infer_signature(example, model(torch.from_numpy(example)).numpy())
+    try:
+        with mlflow.start_run(run_id=run_id):
+            info = mlflow.pytorch.log_model(
+                model, name="model", input_example=example, signature=signature, registered_model_name=name,
+                pip_requirements=["torch"],
+            )  # fmt: skip
+        client.set_registered_model_alias(name, "champion", str(info.registered_model_version))
+    except AWAY as error:
+        _log.warning("the model of %s is not registered: %s", name, first_line(error))
 
 
 def _input(samples: Samples, part: str) -> DatasetInput:

@@ -7,11 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mlflow
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 from mlflow import MlflowClient
 
 from conftest import EXPERIMENT
+from pipeline.data import read_samples
 
 ROOT = Path(__file__).parent.parent
 COPIED = (
@@ -134,6 +138,26 @@ def test_every_trial_has_its_run(project: Path) -> None:
     roles = pd.Series([run.data.tags["role"] for run in runs]).value_counts().to_dict()
     assert roles == {"study": 1, "baseline": 1, "search": 4, "evaluate": 4}
     assert not [run for run in runs if run.info.status == "RUNNING"]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of MLflow, on its own type hints
+def test_the_winner_is_the_champion_of_the_registry_and_predicts_what_is_reported(project: Path) -> None:
+    uri = f"sqlite:///{project / 'mlflow.db'}"
+    mlflow.set_tracking_uri(uri)
+    version = MlflowClient(uri).get_model_version_by_alias("quick", "champion")
+    table = pd.read_csv(project / "data/evaluate/quick/predictions.csv")
+    metrics = json.loads((project / "data/evaluate/quick/metrics.json").read_text())
+    best = max(metrics["models"]["winner"]["runs"], key=lambda run: run["val_score"])
+    assert version.run_id == best["run_id"]
+    rows = table.query("model == 'winner' and part == 'test' and seed == @best['seed']")
+    samples = read_samples(project / "data/split/digits/test")
+    images = np.ascontiguousarray(np.asarray(samples.images).transpose(0, 3, 1, 2), np.float32)
+    with torch.inference_mode():
+        predicted = mlflow.pytorch.load_model("models:/quick@champion")(torch.from_numpy(images)).numpy()
+    reported = rows[[c for c in rows if c.startswith("p_")]].to_numpy()
+    np.testing.assert_allclose(predicted, reported, atol=1e-5)
+    served = mlflow.pyfunc.load_model("models:/quick@champion")
+    np.testing.assert_allclose(served.predict(images[:3]), reported[:3], atol=1e-5)
 
 
 def test_an_edit_reruns_what_uses_it(project: Path) -> None:

@@ -160,7 +160,10 @@ space: {lr: {low: 0.001, high: 0.1}}
     file.write_text(text)
     with pytest.raises(PipelineError, match="5 trials in a row failed with: cnn: block 4 of 8 leaves no pixel"):
         run(file, digits_folder, tmp_path, workers=1)
+    with pytest.raises(PipelineError, match="mend the cause and run the same command again"):
+        run(file, digits_folder, tmp_path, workers=1)  # trains them again
     found = runs(tmp_path)
+    assert len(found["baseline"] + found["search"]) == 10
     assert {r.info.status for r in found["baseline"] + found["search"]} == {"FAILED"}
     assert all("leaves no pixel" in r.data.tags["reason"] for r in found["search"])
 

@@ -114,6 +114,40 @@ def test_logging_takes_no_time_of_the_caller(tmp_path: Path) -> None:
     assert len(children(f"sqlite:///{tmp_path / 'mlflow.db'}")) == 50
 
 
+def test_a_kill_between_a_run_and_its_parameters_loses_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking, "RETRY_AFTER_S", 0.1)
+    monkeypatch.setattr(tracking, "WRITE_EVERY_S", 0.1)
+    log_batch, n_failed = MlflowClient.log_batch, []
+
+    def cut(self: MlflowClient, run_id: str, *args: object, **values: object) -> None:
+        if values.get("params") and not n_failed:
+            n_failed.append(1)
+            raise ConnectionResetError
+        log_batch(self, run_id, *args, **values)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(MlflowClient, "log_batch", cut)
+    with Tracker(tmp_path, None, "digits", "quick@1", {}) as tracker:
+        first = record(tracker, "trial-0000")
+        first.finish("complete", {"score": 0.3})
+        deadline = time.monotonic() + 30
+        while not first.closed:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        tracker.end("complete")
+    assert n_failed
+    found = children(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert [run.data.params for run in found] == [{"lr": "0.1"}]
+    assert found[0].info.status == "FINISHED"
+
+
+def test_one_stage_leaves_the_open_runs_of_another_alone(tmp_path: Path) -> None:
+    with Tracker(tmp_path, None, "digits", "quick@1", {"dvc_stage": "search@quick"}) as tracker:
+        record(tracker, "trial-0000")
+    with Tracker(tmp_path, None, "digits", "quick@1", {"dvc_stage": "evaluate@quick"}):
+        pass
+    assert [run.info.status for run in children(f"sqlite:///{tmp_path / 'mlflow.db'}")] == ["RUNNING"]
+
+
 def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))

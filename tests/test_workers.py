@@ -114,7 +114,6 @@ def test_a_killed_training_goes_on_from_its_last_epoch(digits_folder: Path, tmp_
         assert checkpoint.exists()
         second = run(executor, [resumed], lambda i, epoch: bool(heard[1].append(epoch)) or True)[0]
         whole = run(executor, [plain], lambda i, epoch: bool(heard[2].append(epoch)) or True)[0]
-    assert not checkpoint.exists()
     assert heard[1][:3] == heard[0]  # told again as they were, seconds included
     assert [dataclasses.replace(epoch, seconds=0) for epoch in heard[1]] == [
         dataclasses.replace(epoch, seconds=0) for epoch in heard[2]

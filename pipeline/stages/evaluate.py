@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import nn
 from tqdm import tqdm
 
 from pipeline import lineage
@@ -23,7 +25,7 @@ from pipeline.files import locked, read_json, write_json, writing
 from pipeline.jobs import Failed, Job
 from pipeline.metrics import choose_threshold
 from pipeline.seeds import derive_seed
-from pipeline.tracking import Record, Tracker
+from pipeline.tracking import Record, Tracker, register_champion
 from pipeline.training import Epoch, load_trained, predict
 from pipeline.workers import Setup, open_executor
 
@@ -57,6 +59,7 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
         report[name]["runs"].append({"seed": seed, **numbers})
         tables.append(table.assign(model=name, seed=seed))
         curves += [{"model": name, "seed": seed, **epoch} for epoch in record["epochs"]]
+    _register(study, setup, report["winner"]["runs"], out / "model" / "winner", np.asarray(development.images[:2]))
     _write_predictions(out / "predictions.csv", pd.concat(tables), development.info["classes"])
     with writing(out / "curves.csv") as part:
         pd.DataFrame(curves).to_csv(part, index=False, lineterminator="\n")
@@ -87,7 +90,7 @@ class _Retraining:
 
     @property
     def done(self) -> bool:
-        return (self.folder / "run.json").exists()
+        return all((self.folder / name).exists() for name in ("run.json", "weights.safetensors"))
 
 
 def _retrain(
@@ -165,6 +168,7 @@ def _train(tracker: Tracker, waiting: list[_Retraining], setup: Setup) -> None:
                     "epochs": [asdict(epoch) for epoch in records[i].epochs],
                 }
                 write_json(waiting[i].folder / "run.json", found)  # behind the weights, so that it marks them as whole
+                (waiting[i].folder / "checkpoint").unlink(missing_ok=True)
                 records[i].finish("complete", _score(found["result"]))
     finally:
         for record in records:
@@ -172,6 +176,38 @@ def _train(tracker: Tracker, waiting: list[_Retraining], setup: Setup) -> None:
                 record.finish("interrupted", {})
     if failures:
         raise PipelineError(f"a retraining failed: {'; '.join(failures)}; mend the cause and start again")
+
+
+class _Served(nn.Module):
+    """From pixels to probabilities, so that who calls the registered model need not know how images are prepared."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, model: nn.Module, description: dict[str, Any]) -> None:
+        super().__init__()
+        self.model = model
+        for name in ("mean", "std"):
+            self.register_buffer(name, torch.tensor(description[name]).view(1, -1, 1, 1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """images: (B, C, H, W) float32 of 0 to 255. Returns (B, K)."""
+        probabilities: torch.Tensor = self.model((images - self.mean) / self.std).softmax(1)
+        return probabilities
+
+
+def _register(
+    study: dict[str, Any], setup: Setup, runs: list[dict[str, Any]], folder: Path, images: np.ndarray
+) -> None:
+    """The retrained winner of highest score on val becomes the champion of its experiment in MLflow's registry."""
+    best = max(runs, key=lambda run: run["val_score"])
+    if not best["run_id"]:
+        return
+    description = read_json(folder / "model.json")
+    model = load_trained(description, folder / f"seed-{best['seed']}.safetensors").cpu()
+    example = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
+    served = _Served(model, description).eval()
+    register_champion(setup.root, setup.tracking_uri, study["experiment"], best["run_id"], served, example)
 
 
 def _predictions(probabilities: np.ndarray, samples: Samples) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from pipeline.search import (
 )
 from pipeline.studies import digest, open_study
 from pipeline.tracking import Tracker
+from pipeline.training import device
 from pipeline.workers import Setup, open_executor
 
 
@@ -41,6 +42,7 @@ def run(
         "data": info["digest"],
         "code": lineage.code_digest("pipeline.jobs", "pipeline.decisions"),
         **{package: versions[package] for package in ("torch", "timm", "optuna")},
+        "device": device(),
         "workers": str(setup.workers) if setup.reproducible else "any",  # they decide the batches that the sampler sees
         "threads": str(setup.threads),  # and these the order of sums
     }
