@@ -5,6 +5,7 @@ answers; one that is told to stop is cancelled. What a lost node was training is
 """
 
 import math
+import signal
 import time
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Any
 
 import psutil
 import ray
-from ray.exceptions import RayError, TaskCancelledError
+from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
 from pipeline.data import Samples, read_samples
+from pipeline.errors import InputError, first_line
 from pipeline.jobs import Failed, Finished, Job, Message, train
 from pipeline.training import Epoch
 from pipeline.workers import STARTED, Answer
@@ -42,7 +44,13 @@ class RayExecutor:
         self._started = not ray.is_initialized()
         if self._started:
             cpus = {} if address else {"num_cpus": n_workers * threads}
-            ray.init(address, log_to_driver=False, include_dashboard=False, **cpus)
+            on_stop = signal.getsignal(signal.SIGTERM)
+            try:
+                ray.init(address, log_to_driver=False, include_dashboard=False, **cpus)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                reason = f"no Ray cluster can be used at {address or 'this machine'}: {first_line(error)}"
+                raise InputError(f"{reason}; correct search.ray_address") from error
+            signal.signal(signal.SIGTERM, on_stop)  # which Ray replaces
         # a retry is the coordinator's to decide, and starts from the same seed
         self._train = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=0)(_stream).options(
             num_returns="streaming"
@@ -117,9 +125,10 @@ def _stream(job: Job, samples: Samples, threads: int, limit_gb: float | None) ->
 def _hear(stream: Any) -> Message | str:
     try:
         message: Message | str = ray.get(next(stream))
+    except RayTaskError as error:  # outside of what `train` catches: the node lacks something
+        return Failed(first_line(error.cause))
     except TaskCancelledError:
         return Failed("the training was cancelled from outside", died=True)
     except (RayError, StopIteration) as error:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        return Failed(f"the training was lost: {first_line}", died=True)
+        return Failed(f"the training was lost: {first_line(error)}", died=True)
     return message

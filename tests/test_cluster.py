@@ -1,8 +1,10 @@
 """A real Ray cluster of two nodes on this machine: a node that is lost costs its trial's current epoch, no more."""
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -30,9 +32,18 @@ def cluster() -> Iterator[Cluster]:
         cluster.shutdown()
 
 
+def lose(cluster: Cluster, node: Any, root: Path) -> None:
+    """Kills the node once both are in mid-training: each has room for one, and each training has a checkpoint."""
+    deadline = time.monotonic() + 120
+    while len(list(root.glob(".state/search/*/*.checkpoint"))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    cluster.remove_node(node, allow_graceful=False)
+
+
 def test_a_lost_node_costs_no_trial(digits_folder: Path, tmp_path: Path, cluster: Cluster) -> None:
     second = cluster.add_node(num_cpus=1)
-    text = EXPERIMENT.replace("n_epochs: 3", "n_epochs: 60")
+    text = EXPERIMENT.replace("n_epochs: 3", "n_epochs: 200")
     text = text.replace("{name: median, startup_trials: 1, warmup: 0.3}", "{name: none}")
     tables = {}
     for name in ("calm", "stormy"):
@@ -40,14 +51,14 @@ def test_a_lost_node_costs_no_trial(digits_folder: Path, tmp_path: Path, cluster
         root.mkdir()
         (root / "quick.yaml").write_text(text)
         setup = Setup(root, workers=2)
-        timer = None
+        storm = None
         if name == "stormy":
             setup = Setup(root, workers=2, executor="ray", ray_address=cluster.address)
-            timer = threading.Timer(12, lambda: cluster.remove_node(second, allow_graceful=False))
-            timer.start()
+            storm = threading.Thread(target=lose, args=(cluster, second, root))
+            storm.start()
         search.run(root / "quick.yaml", digits_folder / "development", root / "out", setup)
-        if timer:
-            assert timer.finished.is_set(), "the search was over before the node was lost"
+        if storm:
+            storm.join()
         tables[name] = pd.read_csv(root / "out" / "trials.csv")
     lost = tables["stormy"][tables["stormy"]["state"] == "failed"]
     assert len(lost) == 1

@@ -54,8 +54,14 @@ def search(root: Path, file: Path, digits: Path, executor: Executor, **options: 
     return [{key: trial[key] for key in keep} for trial in found]
 
 
-@pytest.mark.parametrize("pruner", PRUNERS)
-@pytest.mark.parametrize("sampler", SAMPLERS)
+PAIRS = [  # the quick suite meets each sampler and each pruner once or more
+    pytest.param(sampler, pruner, marks=() if sampler == "tpe" or pruner == "median" else pytest.mark.slow)
+    for sampler in SAMPLERS
+    for pruner in PRUNERS
+]
+
+
+@pytest.mark.parametrize(("sampler", "pruner"), PAIRS)
 def test_equal_seeds_give_equal_trials_on_every_executor(
     tmp_path_factory: pytest.TempPathFactory,
     digits_folder: Path,

@@ -178,6 +178,7 @@ def server(root: Path, port: int) -> Iterator[None]:
         log.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_is_away_gets_all_when_it_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracking, "RETRY_AFTER_S", 0.5)
     monkeypatch.setattr(tracking, "WRITE_EVERY_S", 0.1)
