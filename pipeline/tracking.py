@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -179,18 +180,19 @@ class Tracker:
         if not record.n_written:  # also where a kill came between the run and its parameters; twice the same is once
             client.log_batch(record.run_id, params=[Param(key, str(value)) for key, value in record.params.items()])
         state, n = record.state, len(record.epochs)  # in this order: all epochs of a closed record are there
-        metrics, at_s = [], 0.0
-        for epoch in record.epochs[:n]:
-            at_s += epoch.seconds
-            at_ms = record.started_ms + round(1000 * at_s)  # the same whenever written, so that none is there twice
-            values = {key: value for key, value in asdict(epoch).items() if key != "epoch" and value is not None}
-            metrics.append([Metric(key, float(value), at_ms, epoch.epoch) for key, value in values.items()])
+        # when each epoch ended: the same whenever it is written, so that no value is there twice
+        seconds = accumulate((epoch.seconds for epoch in record.epochs[:n]), initial=0.0)
+        at_ms = [record.started_ms + round(1000 * s) for s in seconds]
         for start in range(record.n_written, n, EPOCHS_PER_CALL):
-            batch = metrics[start : start + EPOCHS_PER_CALL]
-            client.log_batch(record.run_id, [metric for of_epoch in batch for metric in of_epoch])
+            metrics = []
+            for k in range(start, min(start + EPOCHS_PER_CALL, n)):
+                values = asdict(record.epochs[k])
+                step = values.pop("epoch")
+                metrics += [Metric(key, float(v), at_ms[k + 1], step) for key, v in values.items() if v is not None]
+            client.log_batch(record.run_id, metrics)
         record.n_written = n
         if state:
-            self._close(record.run_id, state, record.metrics, record.reason, record.started_ms + round(1000 * at_s))
+            self._close(record.run_id, state, record.metrics, record.reason, at_ms[-1])
             record.closed = True
 
     def _close(self, run_id: str, state: str, metrics: Mapping[str, float], reason: str, at_ms: int) -> None:
