@@ -38,6 +38,7 @@ class ExperimentFile(Strict):
     objective: Literal["accuracy", "macro_f1"] = Field("macro_f1", description="on val; larger is better")
     trials: Annotated[Integer, Field(ge=1, description="trials in total, the baseline included")]
     seed: Annotated[Integer, Field(ge=0)] = 1
+    parallel: Annotated[Integer, Field(ge=1, description="trials that are drawn before any of them is learnt from")] = 2
     sampler: dict[str, Any] = Field({"name": "tpe"}, description="name and options")
     pruner: dict[str, Any] = Field({"name": "median"}, description="name and options")
     constraints: dict[str, Any] = Field({}, description="what the best epoch must keep, val_sensitivity for example")
@@ -85,7 +86,7 @@ def read_experiment(path: Path, data: Mapping[str, Any] | None = None) -> Experi
     assert file
     assert sampler
     assert pruner
-    names = ("question", "dataset", "objective", "trials", "seed")
+    names = ("question", "dataset", "objective", "trials", "seed", "parallel")
     return Experiment(
         name=path.stem, sampler=sampler, pruner=pruner, constraints=constraints, fixed=fixed, baseline=baseline,
         variations=variations, space=space, **{name: getattr(file, name) for name in names},

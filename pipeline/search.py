@@ -58,7 +58,7 @@ class Coordinator:
         *,
         reproducible: bool = True,
     ) -> None:
-        """reproducible: train in batches of `n_workers` slots, each decided by the batches before.
+        """reproducible: train in batches of `experiment.parallel` slots, each decided by the batches before.
 
         Otherwise a free worker takes the next slot at once, and decisions depend on which trial was faster.
         """
@@ -104,7 +104,7 @@ class Coordinator:
         self._drawn = {}
         if not self.reproducible:
             return open_slots
-        n = self.executor.n_workers
+        n = self.experiment.parallel
         batch = range(open_slots[0] - open_slots[0] % n, open_slots[0] - open_slots[0] % n + n)
         for trial in self.study.get_trials(deepcopy=False):
             slot = trial.user_attrs["slot"]

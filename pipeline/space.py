@@ -153,6 +153,7 @@ class Experiment:
     objective: str
     trials: int  # the baseline and the variations included
     seed: int
+    parallel: int  # slots of a batch: drawn before any of them is learnt from
     sampler: Sampler
     pruner: Pruner
     constraints: Mapping[str, Bound]  # column of the curves -> bound on its value at the best epoch
@@ -168,6 +169,7 @@ class Experiment:
             "dataset": self.dataset,
             "objective": self.objective,
             "seed": self.seed,
+            "parallel": self.parallel,
             "sampler": self.sampler.model_dump(),
             "pruner": self.pruner.model_dump(),
             "constraints": {key: bound.model_dump() for key, bound in self.constraints.items()},

@@ -79,6 +79,17 @@ def test_equal_seeds_give_equal_trials_on_every_executor(
     assert trials == seen.setdefault((sampler, pruner), trials)
 
 
+@pytest.mark.slow
+def test_the_number_of_workers_changes_no_trial(tmp_path: Path, digits_folder: Path) -> None:
+    trials = []
+    for workers in (1, 2, 3):
+        root = tmp_path / str(workers)
+        with open_executor(Setup(Path(), workers=workers)) as executor:
+            trials.append(search(root, write(root, "tpe", "successive_halving"), digits_folder, executor))
+    assert len(trials[0]) == 7
+    assert trials[0] == trials[1] == trials[2]
+
+
 def test_without_batches_every_slot_is_filled_too(tmp_path: Path, digits_folder: Path, executor: Executor) -> None:
     file = write(tmp_path / "rolling", "tpe", "median")
     trials = search(tmp_path / "rolling", file, digits_folder, executor, reproducible=False)

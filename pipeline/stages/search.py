@@ -43,8 +43,8 @@ def run(
         "code": lineage.code_digest("pipeline.jobs", "pipeline.decisions"),
         **{package: versions[package] for package in ("torch", "timm", "optuna")},
         "device": device(),
-        "workers": str(setup.workers) if setup.reproducible else "any",  # they decide the batches that the sampler sees
-        "threads": str(setup.threads),  # and these the order of sums
+        "threads": str(setup.threads),  # they decide the order of sums
+        "decided": "in batches" if setup.reproducible else "as workers come free",
     }
     state = root / ".state" / "search"
     with open_study(state, experiment, made_by, fresh=fresh, adopt=adopt) as study:
