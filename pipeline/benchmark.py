@@ -25,11 +25,11 @@ from pipeline.config import Flat
 from pipeline.data import Samples
 from pipeline.experiment import read_experiment
 from pipeline.files import write_json
-from pipeline.jobs import Failed, Finished, Job
+from pipeline.jobs import Finished, Job, Result, Stopped
 from pipeline.lineage import hardware
 from pipeline.search import Coordinator
 from pipeline.studies import open_study
-from pipeline.tracking import Tracker
+from pipeline.tracking import StudyRun, Tracker
 from pipeline.training import Epoch, Trainer
 from pipeline.workers import Answer
 
@@ -145,16 +145,14 @@ space: {model: [mlp, cnn], lr: {low: 0.0001, high: 0.1, log: true}, batch_size: 
 class _Instant:
     """Workers whose trainings take no time."""
 
-    n_workers = 2
-
-    def run(self, jobs: Iterable[Job], on_epoch: Answer) -> Iterator[tuple[int, Finished | Failed]]:
+    def run(self, jobs: Iterable[Job], on_epoch: Answer) -> Iterator[tuple[int, Result]]:
         for i, job in enumerate(jobs):
             score, epoch, n = float(job.config["lr"]), 0, int(job.config["n_epochs"])
             goes_on = True
             while goes_on and epoch < n:
                 epoch += 1
                 goes_on = on_epoch(i, Epoch(epoch, 1.0, 0.5, 0.5, 1.0, score * epoch, 0.5, None, None, 0.1, 0.0))
-            yield i, Finished(epoch, score, not goes_on, {}, 0)
+            yield i, Finished(epoch, score, {}, 0) if goes_on else Stopped()
 
 
 def _search_cost() -> dict[str, Any]:
@@ -180,11 +178,11 @@ def _search_cost() -> dict[str, Any]:
 def _our_search(root: Path) -> float:
     (root / "cost.yaml").write_text(EXPERIMENT)
     experiment = read_experiment(root / "cost.yaml")
-    with Tracker(root, None, "none", "warm-up", {}) as tracker:  # makes the database
+    with Tracker(root, None, StudyRun("none", "warm-up")) as tracker:  # makes the database
         tracker.end("complete")
     start = time.perf_counter()
-    with open_study(root / "state", experiment, {}) as study, Tracker(root, None, "none", "cost", {}) as tracker:
-        Coordinator(study, experiment, root, root, _Instant(), tracker).run()
+    with open_study(root / "state", experiment, {}) as study, Tracker(root, None, StudyRun("none", "cost")) as tracker:
+        Coordinator(study, experiment, root, _Instant(), tracker).run()
     return (time.perf_counter() - start) / experiment.trials
 
 

@@ -62,9 +62,9 @@ def evaluate(params: Any, experiment: str) -> None:
 
 
 def _setup(params: Any) -> Any:
-    from pipeline.workers import Setup
+    from pipeline.setup import Setup
 
-    return Setup(Path().resolve(), **params.search.model_dump())
+    return Setup(Path().resolve(), params.search)
 
 
 def report(params: Any, experiment: str) -> None:

@@ -8,7 +8,9 @@ two trials was faster nor on where a search was stopped, and whatever Optuna's s
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import optuna
@@ -106,7 +108,8 @@ class Judge:
         if isinstance(experiment.pruner, NoPruner):
             return
         self._pruner = _pruner(experiment)
-        self._study = _study(experiment, slot, earlier, n_epochs=n_epochs)
+        alone = isinstance(experiment.pruner, Patience)
+        self._study = _study(experiment, slot, () if alone else earlier, n_epochs=n_epochs)
         self._study.add_trial(create_trial(state=TrialState.RUNNING))
 
     def stops(self, epoch: int, score: float) -> bool:
@@ -142,9 +145,16 @@ def _study(
     for trial in earlier:
         if trial.state != TrialState.FAIL and trial.user_attrs["role"] == "search":
             found[trial.user_attrs["slot"]] = _light(trial, n_epochs)
-    gap = create_trial(state=TrialState.FAIL)  # the baseline, a variation or a failed trial: no draw to learn from
+    gap = _shared(TrialState.FAIL)  # the baseline, a variation or a failed trial: no draw to learn from
     study.add_trials([found.get(k, gap) for k in range(slot)])
     return study
+
+
+class _Shared(FrozenTrial):
+    """Not copied in depth by Optuna's storage, which would cost more than all else; nobody changes a finished trial."""
+
+    def __deepcopy__(self, memo: object) -> "FrozenTrial":
+        return copy(self)
 
 
 def _light(trial: FrozenTrial, n_epochs: int | None) -> FrozenTrial:
@@ -160,10 +170,18 @@ def _light(trial: FrozenTrial, n_epochs: int | None) -> FrozenTrial:
     else:
         own = trial.user_attrs["config"]["n_epochs"]
         values = {_step(epoch, own): value for epoch, value in trial.intermediate_values.items()}
-    return create_trial(
-        state=trial.state, value=trial.value, params=trial.params, distributions=trial.distributions,
+    return _shared(
+        trial.state, value=trial.value, params=trial.params, distributions=trial.distributions,
         intermediate_values=values, system_attrs=attrs,
     )  # fmt: skip
+
+
+def _shared(state: TrialState, **content: Any) -> _Shared:
+    empty: dict[str, dict[str, Any]] = {
+        key: {} for key in ("params", "distributions", "intermediate_values", "user_attrs", "system_attrs")
+    }
+    ended = dict.fromkeys(("datetime_start", "datetime_complete"), datetime.min)  # nobody asks when
+    return _Shared(number=-1, trial_id=-1, state=state, **{"value": None, **empty, **ended, **content})
 
 
 def _distribution(leaf: Leaf) -> BaseDistribution:

@@ -2,12 +2,14 @@
 
 import hashlib
 import io
+import os
 import traceback
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -38,13 +40,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Finished:
-    """The training came to its end, or was told to stop (`stopped`)."""
+    """The training came to its end."""
 
     best_epoch: int
     score: float
-    stopped: bool
     description: dict[str, object]
     n_parameters: int
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The training was told to stop after an epoch."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,35 @@ class Failed:
     died: bool = False
 
 
-Message = Epoch | Finished | Failed
+Result = Finished | Stopped | Failed
+Message = Epoch | Result
+
+
+def prepare_process(threads: int, gpu: str | None = None) -> None:
+    """What every process that trains does first, so that equal seeds give equal weights.
+
+    gpu: the one it may use, as CUDA_VISIBLE_DEVICES names it; None: as given from outside.
+    """
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # read when CUDA starts, which is later
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def beyond_time(elapsed_s: float, limit_s: float | None) -> Failed | None:
+    if limit_s is None or elapsed_s <= limit_s:
+        return None
+    return Failed(f"took longer than the {limit_s:g} s of search.limit_s")
+
+
+def beyond_memory(pid: int | None, limit_gb: float | None) -> Failed | None:
+    """pid: of the process that trains, or None for this one. Raises psutil.Error if it is gone."""
+    if limit_gb is None:
+        return None
+    used_gb = psutil.Process(pid).memory_info().rss / 2**30
+    if used_gb <= limit_gb:
+        return None
+    return Failed(f"used {used_gb:.2f} GiB, more than the {limit_gb:g} of search.limit_gb")
 
 
 class _Progress:
@@ -76,14 +110,14 @@ class _Progress:
             self._add(epoch)
             yield epoch
 
-    def finish(self, stopped: bool) -> Finished:
+    def finish(self) -> Finished:
         """Writes the weights that the job asks for."""
         assert self.best
         if self.job.weights:
             with writing(self.job.weights) as part:
                 save_file(self.weights, part)
         n_parameters = count_parameters(self.trainer.model)
-        return Finished(self.best_epoch, self.best[0], stopped, self.trainer.description, n_parameters)
+        return Finished(self.best_epoch, self.best[0], self.trainer.description, n_parameters)
 
     def _add(self, epoch: Epoch) -> None:
         self.epochs.append(epoch)
@@ -138,12 +172,11 @@ def train(job: Job, samples: Samples) -> Generator[Message, bool, None]:
     try:
         trainer = Trainer(job.config, samples, job.seed, device())
         progress = _Progress(job, trainer)
-        stopped = False
         for epoch in progress.to_tell(trainer.epochs()):
             if not (yield epoch):
-                stopped = True
-                break
-        yield progress.finish(stopped)
+                yield Stopped()
+                return
+        yield progress.finish()
     except Exception as error:  # whatever a trial does, the search goes on and says why
         if isinstance(error, PipelineError | OSError):
             yield Failed(str(error))

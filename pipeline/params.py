@@ -4,11 +4,12 @@ Apart from `pipeline/config.py`, so that an option of the report does not count 
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from pipeline.config import Integer, Number, Strict, read_yaml, validate
+from pipeline.setup import Search
 
 
 class Download(Strict):
@@ -33,18 +34,6 @@ class Split(Strict):
         Number, Field(gt=0, lt=1, description="share of images; of the official train part where there is one")
     ]
     test: Annotated[Number, Field(ge=0, lt=1, description="share of images; 0 where the official test part is kept")]
-
-
-class Search(Strict):
-    executor: Literal["local", "ray"] = Field(description="where trials are trained")
-    ray_address: str | None = Field(description="of a running Ray cluster; null: one on this machine")
-    workers: Annotated[Integer, Field(ge=1, description="trials trained at the same time")]
-    threads: Annotated[Integer, Field(ge=1, description="CPU threads per trial")]
-    gpus: Annotated[Number, Field(ge=0, description="share of a GPU per trial on a Ray cluster")]
-    reproducible: bool = Field(description="decide in batches: equal seeds give equal trials; false: no worker waits")
-    limit_s: Annotated[Number, Field(gt=0)] | None = Field(description="seconds after which a trial fails; null: none")
-    limit_gb: Annotated[Number, Field(gt=0)] | None = Field(description="memory beyond which a trial fails; null: none")
-    tracking_uri: str | None = Field(description="MLflow server; null: sqlite file mlflow.db in the repository")
 
 
 class Evaluate(Strict):

@@ -10,26 +10,23 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from pipeline.board import Board
 from pipeline.config import Flat, own_options
 from pipeline.decisions import Draw, Judge, draw
 from pipeline.errors import PipelineError
-from pipeline.jobs import Failed, Finished, Job
-from pipeline.seeds import derive_seed
+from pipeline.jobs import Failed, Finished, Job, Result, Stopped
 from pipeline.space import Experiment
+from pipeline.studies import Study
 from pipeline.tracking import Record, Tracker
 from pipeline.training import Epoch
+from pipeline.trials import STATE, best_trial, finished_trials, interrupted, row, run_name, slot_seed, summary
 from pipeline.workers import Executor
 
 MAX_WORKER_DEATHS = 2  # of a slot in one epoch: the cause may lie outside the trial once, hardly twice
 MAX_EQUAL_FAILURES = 5  # in a row: then the experiment is at fault, not the draw
-
-STATE = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 
 
 @dataclass
@@ -49,10 +46,9 @@ class Coordinator:
 
     def __init__(
         self,
-        study: optuna.Study,
+        study: Study,
         experiment: Experiment,
         development: Path,
-        checkpoints: Path,
         executor: Executor,
         tracker: Tracker,
         *,
@@ -62,11 +58,13 @@ class Coordinator:
 
         Otherwise a free worker takes the next slot at once, and decisions depend on which trial was faster.
         """
-        self.study, self.experiment, self.development = study, experiment, development
-        self.executor, self.tracker, self.checkpoints = executor, tracker, checkpoints
+        self.study, self.checkpoints, self.journal = study.optuna, study.folder, study.journal
+        self.experiment, self.development = experiment, development
+        self.executor, self.tracker = executor, tracker
         self.reproducible = reproducible
         n_slots = experiment.n_slots
         self.board = Board(experiment.name, n_slots, n_slots - len(self._open_slots()))
+        self._candidates = finished_trials(study.optuna, experiment)  # for the best; later only that one
         self._drawn: dict[int, Draw] = {}  # slots that the sampler has filled and may not learn from yet
         self._told: list[tuple[int, str]] = []  # number and reason of the trials that this process has closed
 
@@ -76,7 +74,7 @@ class Coordinator:
             with self.board:
                 while open_slots := self._open_slots():
                     self._train(self._next(open_slots))
-            best = best_trial(finished_trials(self.study, self.experiment))
+            best = best_trial(self._candidates)
         except PipelineError as error:
             self.tracker.end("failed", str(error))
             raise
@@ -93,7 +91,7 @@ class Coordinator:
                 continue
             if trial.user_attrs.get("died"):
                 deaths[slot, len(trial.user_attrs["curves"])] += 1
-            elif not _interrupted(trial):
+            elif not interrupted(trial):
                 filled.add(slot)
         filled |= {slot for (slot, _), n in deaths.items() if n >= MAX_WORKER_DEATHS}
         return [slot for slot in range(self.experiment.n_slots) if slot not in filled]
@@ -130,7 +128,7 @@ class Coordinator:
             for slot in slots:
                 self._stop_if_hopeless()
                 running.append(self._ask(slot))
-                config, seed = running[-1].config, _seed(settings, slot)
+                config, seed = running[-1].config, slot_seed(settings, slot)
                 yield Job(config, self.development, seed, settings.objective, checkpoint=self._checkpoint(slot))
 
         def on_epoch(i: int, epoch: Epoch) -> bool:
@@ -174,7 +172,7 @@ class Coordinator:
             )
         )  # fmt: skip
         trial = Trial(self.study, self.study.get_trials(deepcopy=False)[-1]._trial_id)
-        record = self.tracker.start(run_name(trial.number), role, config, _seed(settings, slot), started_ms)
+        record = self.tracker.start(run_name(trial.number), role, config, slot_seed(settings, slot), started_ms)
         self.board.epoch(trial.number, 0, _n_epochs(config), None)
         return _Running(trial, slot, role, config, record, judge)
 
@@ -188,109 +186,44 @@ class Coordinator:
     def _checkpoint(self, slot: int) -> Path:
         return self.checkpoints / f"slot-{slot:04d}.checkpoint"
 
-    def _close(self, running: _Running, result: Finished | Failed | None) -> None:
+    def _close(self, running: _Running, result: Result | None) -> None:
         """Stores everything with the trial, tells Optuna, then closes the run; None: interrupted, if not closed yet."""
         trial, study = running.trial, self.study
         if study.get_trials(deepcopy=False)[trial.number].state.is_finished():
             return
-        epochs = running.record.epochs
-        trial.set_user_attr("curves", [asdict(epoch) for epoch in epochs])
-        if isinstance(result, Finished):
-            if running.judge:
-                trial.set_user_attr("pruner", running.judge.memory)
-            told = epochs[-1 if result.stopped else result.best_epoch - 1]
-            for key, bound in self.experiment.constraints.items():
-                trial.set_constraint(key, bound.violation(getattr(told, key)))
-            state = "pruned" if result.stopped else "complete"
-            frozen = study.tell(trial, state=TrialState.PRUNED) if result.stopped else study.tell(trial, result.score)
-        else:
-            state = "failed" if result else "interrupted"
-            if result:
-                trial.set_user_attr("died", result.died)
-                trial.set_user_attr("reason", result.reason)
-            frozen = study.tell(trial, state=TrialState.FAIL)
-        if not self.reproducible:
-            self._drawn.pop(running.slot, None)
+        state, frozen = self._tell(running, result)
+        self.journal.sync()  # from here on the trial is safe
         if result and not (isinstance(result, Failed) and result.died):
             self._checkpoint(running.slot).unlink(missing_ok=True)
-        summary, reason = _summary(frozen), frozen.user_attrs.get("reason", "")
-        running.record.finish(state, summary, reason)
+        if not self.reproducible:
+            self._drawn.pop(running.slot, None)
+        of_trial, reason = summary(frozen), frozen.user_attrs.get("reason", "")
+        running.record.finish(state, of_trial, reason)
         self._told.append((trial.number, reason))
-        self.board.closed(trial.number, state, summary.get("score"), reason)
+        self.board.closed(trial.number, state, of_trial.get("score"), reason)
         if state == "complete":
-            best = best_trial(finished_trials(study, self.experiment))
-            self.tracker.log_study({"best_score": best["score"]}, step=trial.number)
+            self._candidates = [best_trial([*self._candidates, row(frozen)])]
+            self.tracker.log_study({"best_score": self._candidates[0]["score"]}, step=trial.number)
+
+    def _tell(self, running: _Running, result: Result | None) -> tuple[str, FrozenTrial]:
+        """State and what Optuna made of it."""
+        trial, epochs = running.trial, running.record.epochs
+        trial.set_user_attr("curves", [asdict(epoch) for epoch in epochs])
+        if result is None:
+            return "interrupted", self.study.tell(trial, state=TrialState.FAIL)
+        if isinstance(result, Failed):
+            trial.set_user_attr("died", result.died)
+            trial.set_user_attr("reason", result.reason)
+            return "failed", self.study.tell(trial, state=TrialState.FAIL)
+        if running.judge:
+            trial.set_user_attr("pruner", running.judge.memory)
+        told = epochs[result.best_epoch - 1 if isinstance(result, Finished) else -1]
+        for key, bound in self.experiment.constraints.items():
+            trial.set_constraint(key, bound.violation(getattr(told, key)))
+        if isinstance(result, Stopped):
+            return "pruned", self.study.tell(trial, state=TrialState.PRUNED)
+        return "complete", self.study.tell(trial, result.score)
 
 
 def _n_epochs(config: Flat) -> int:
     return int(config["n_epochs"])
-
-
-def run_name(number: int) -> str:
-    """Of a trial in MLflow."""
-    return f"trial-{number:04d}"
-
-
-def records(study: optuna.Study, experiment: Experiment) -> list[Record]:
-    """What an earlier process has trained, for MLflow; trials that a killed coordinator left open are closed."""
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)
-    found = []
-    for trial in study.get_trials(deepcopy=False):
-        attrs = trial.user_attrs
-        seed = _seed(experiment, attrs["slot"])
-        record = Record(run_name(trial.number), attrs["role"], attrs["config"], seed, attrs["started_ms"])
-        record.epochs = [Epoch(**epoch) for epoch in attrs.get("curves", [])]
-        state = "interrupted" if _interrupted(trial) else STATE[trial.state]
-        record.finish(state, _summary(trial), attrs.get("reason", ""))
-        found.append(record)
-    return found
-
-
-def _interrupted(trial: FrozenTrial) -> bool:
-    """Left by a crash or a Ctrl-C of the coordinator: no fault of the trial, which gave no reason."""
-    return trial.state == TrialState.FAIL and "reason" not in trial.user_attrs
-
-
-def _seed(experiment: Experiment, slot: int) -> int:
-    return derive_seed(experiment.seed, "trial", slot)
-
-
-def _summary(trial: FrozenTrial) -> dict[str, float]:
-    """score: best over the epochs, on val; epochs; seconds of training. Score is missing where no epoch ended."""
-    curves = trial.user_attrs.get("curves", [])
-    seconds = sum(epoch["seconds"] for epoch in curves)
-    score = trial_score(trial)
-    return {"epochs": len(curves), "seconds": seconds} | ({} if score is None else {"score": score})
-
-
-def trial_score(trial: FrozenTrial) -> float | None:
-    """The told value; of a pruned trial the best it had reported."""
-    if trial.state == TrialState.COMPLETE:
-        return trial.value
-    return max(trial.intermediate_values.values(), default=None)
-
-
-def finished_trials(study: optuna.Study, experiment: Experiment) -> list[dict[str, Any]]:
-    """One mapping per trial within the budget: its row of trials.csv, its `config` and its `curves`.
-
-    A slot whose worker died once has two: the failed one and the one that was trained again.
-    """
-    rows = []
-    trials = study.get_trials(deepcopy=False, states=tuple(STATE))
-    for trial in sorted(trials, key=lambda t: (t.user_attrs["slot"], t.number)):
-        if trial.user_attrs["slot"] < experiment.n_slots and not _interrupted(trial):
-            values = {"score": None, "violation": sum(max(0.0, v) for v in trial.constraints.values())}
-            values |= _summary(trial)
-            attributes = {key: trial.user_attrs[key] for key in ("role", "config", "curves")}
-            rows.append({"number": trial.number, "state": STATE[trial.state], **values, **attributes})
-    return rows
-
-
-def best_trial(trials: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of the complete ones that of highest score, the earlier of equals; none that violates a constraint if another
-    keeps them all, or violates them less. Raises PipelineError if there is none."""
-    complete = [trial for trial in trials if trial["state"] == "complete"]
-    if not complete:
-        raise PipelineError("no trial was completed; the reasons stand in the table of trials and in MLflow")
-    return max(complete, key=lambda trial: (-trial["violation"], trial["score"], -trial["number"]))

@@ -1,33 +1,40 @@
 """Where studies are kept: one folder each under `.state/search`, named by all that makes its trials what they are."""
 
-import hashlib
 import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import TrialState, create_trial
 
 from pipeline.errors import InputError
 from pipeline.files import locked, read_json, write_json
+from pipeline.lineage import digest
 from pipeline.space import Experiment
 
 
-def digest(value: Any) -> str:
-    """sha256 of plain values, whatever the order of their keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+@dataclass(frozen=True)
+class Study:
+    optuna: "optuna.Study"
+    folder: Path  # journal, checkpoints, lock
+    journal: "Journal"
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
 
 
 @contextmanager
 def open_study(
     state: Path, experiment: Experiment, made_by: Mapping[str, str], *, fresh: bool = False, adopt: str | None = None
-) -> Iterator[optuna.Study]:
+) -> Iterator[Study]:
     """Creates or resumes the study of this experiment, data, code and versions.
 
     Its name is `<experiment>@<hash>`, with `.2`, `.3` for those started with `fresh`. A new one says what differs from
@@ -48,28 +55,53 @@ def open_study(
     with locked(folder / "lock", f"study {name}"):
         if is_new:
             _tell_why(state, experiment, made_by, name)
-        study = _open(folder, name)
-        write_json(folder / "made_by.json", _made_by(experiment, made_by))
-        if adopt:
-            with locked(state / adopt / "lock", f"study {adopt}"):
-                _adopt(state / adopt, study)
-        yield study
+        with _opened(folder) as study:
+            write_json(folder / "made_by.json", _made_by(experiment, made_by))
+            if adopt:
+                with locked(state / adopt / "lock", f"study {adopt}"), _opened(state / adopt) as other:
+                    _adopt(other, study)
+            yield study
 
 
-def _open(folder: Path, name: str) -> optuna.Study:
-    journal = folder / "journal.log"
-    Path(f"{journal}.lock").unlink(missing_ok=True)  # ours now, whoever died holding it
-    if journal.exists():
-        _drop_half_line(journal)
-    storage = JournalStorage(JournalFileBackend(str(journal), JournalFileOpenLock(str(journal))))
-    return optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+class Journal(BaseJournalBackend):
+    """Optuna's journal file with one writer, who has the lock of the study.
+
+    A line is given to the operating system when it is written, so that a killed process loses none; `sync` keeps them
+    through a power cut too. The format is that of optuna's JournalFileBackend, which can read the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Cuts off what a kill in mid-write left behind the last whole line."""
+        self._file = path.open("a+b")
+        self._file.seek(0)
+        content = self._file.read()
+        whole = content.rfind(b"\n") + 1
+        self._file.truncate(whole)
+        self._logs = [json.loads(line) for line in content[:whole].splitlines()]
+
+    def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
+        return self._logs[log_number_from:]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        lines = [json.dumps(log, separators=(",", ":")) for log in logs]
+        self._file.write("".join(f"{line}\n" for line in lines).encode())
+        self._file.flush()
+        self._logs += [json.loads(line) for line in lines]  # as they are read back later
+
+    def sync(self) -> None:
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
 
 
-def _drop_half_line(journal: Path) -> None:
-    """Cuts off what a kill in mid-write left behind the last whole line."""
-    whole = journal.read_bytes().rfind(b"\n") + 1
-    if whole < journal.stat().st_size:
-        os.truncate(journal, whole)
+@contextmanager
+def _opened(folder: Path) -> Iterator[Study]:
+    with closing(Journal(folder / "journal.log")) as journal:
+        name, storage = folder.name, JournalStorage(journal)
+        study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+        yield Study(study, folder, journal)
+        journal.sync()
 
 
 def _made_by(experiment: Experiment, made_by: Mapping[str, str]) -> dict[str, Any]:
@@ -97,14 +129,14 @@ def _check_adoptable(state: Path, other: str, experiment: Experiment) -> None:
         raise InputError(f"{other} cannot be adopted: it differs in {', '.join(differing)}; make them equal")
 
 
-def _adopt(folder: Path, study: optuna.Study) -> None:
-    found = _open(folder, folder.name).get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+def _adopt(other: Study, study: Study) -> None:
+    found = other.optuna.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
     for trial in found:
-        study.add_trial(
+        study.optuna.add_trial(
             create_trial(
                 state=trial.state, value=trial.value, params=trial.params, distributions=trial.distributions,
-                user_attrs={**trial.user_attrs, "adopted_from": folder.name}, system_attrs=trial.system_attrs,
+                user_attrs={**trial.user_attrs, "adopted_from": other.name}, system_attrs=trial.system_attrs,
                 intermediate_values=trial.intermediate_values,
             )
         )  # fmt: skip
-    print(f"{study.study_name} takes {len(found)} trials of {folder.name}")
+    print(f"{study.name} takes {len(found)} trials of {other.name}")

@@ -7,9 +7,10 @@ is written when the server is back, or at the next start, once: a run is known b
 
 import logging
 import os
+import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate
@@ -30,6 +31,7 @@ from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from torch import nn
 
@@ -46,9 +48,17 @@ STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "inter
 WRITE_EVERY_S = 1.0
 RETRY_AFTER_S = 30.0
 AWAY = (MlflowException, SQLAlchemyError, OSError)
-EPOCHS_PER_CALL = 50  # MLflow takes 1000 metrics per call
+METRICS_PER_CALL = 800  # MLflow takes 1000 values per call, parameters and tags among them
 
 _log = logging.getLogger(__name__)
+
+
+@event.listens_for(Engine, "connect")
+def _write_ahead(connection: object, _: object) -> None:
+    """Readers do not wait for us, and a commit is one append; what a power cut takes is written at the next start."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
 
 
 @dataclass
@@ -66,7 +76,7 @@ class Record:
     reason: str = ""
     # what MLflow has of it
     run_id: str = ""
-    n_written: int = 0
+    n_written: int | None = None  # epochs; None: not even the parameters
     closed: bool = False
 
     def finish(self, state: str, metrics: Mapping[str, float], reason: str = "") -> None:
@@ -75,27 +85,28 @@ class Record:
         self.state = state  # last: the writing thread takes it for the sign that all is there
 
 
+@dataclass(frozen=True)
+class StudyRun:
+    """The parent run of a study."""
+
+    dataset: str  # names the experiment of MLflow
+    name: str
+    tags: Mapping[str, Any] = field(default_factory=dict)  # also of every child
+    parts: tuple[tuple[Samples, str], ...] = ()  # data and name of the part, for its inputs
+
+
 class Tracker:
     """Runs of one study. What is logged is written behind the caller's back; leaving the context waits for it."""
 
-    def __init__(
-        self,
-        root: Path,
-        uri: str | None,
-        dataset: str,
-        study: str,
-        tags: Mapping[str, Any],
-        parts: Iterable[tuple[Samples, str]] = (),
-        earlier: Iterable[Record] = (),
-    ) -> None:
-        """root: where mlflow.db stands unless a server is named by `uri`. tags: of the study and of every child.
+    def __init__(self, root: Path, uri: str | None, study: StudyRun, earlier: Iterable[Record] = ()) -> None:
+        """root: where mlflow.db stands unless a server is named by `uri`.
 
-        parts: data and name of the part, for the inputs of the study.
         earlier: what an earlier process has trained; what MLflow lacks of it is written.
         """
-        self._root, self._uri, self._dataset, self._study = root.resolve(), uri, dataset, study
-        self._tags = {key: str(value) for key, value in tags.items()} | {"study": study, "dataset": dataset}
-        self._parts, self._records = list(parts), list(earlier)
+        self._root, self._uri, self._study = root.resolve(), uri, study
+        given = {key: str(value) for key, value in study.tags.items()}
+        self._tags = given | {"study": study.name, "dataset": study.dataset}
+        self._records = list(earlier)
         self.experiment_id, self.run_id = "", ""  # empty while the server is away
         self._client: MlflowClient | None = None
         self._of_study: list[Metric] = []
@@ -125,7 +136,7 @@ class Tracker:
             self._write()
             assert self._client
             state, reason = self._end
-            self._close(self.run_id, state, {}, reason, _now_ms())
+            self._close(self.run_id, state, reason, _now_ms())
         except AWAY as failure:
             self._away(failure)
         self._resources.close()
@@ -177,28 +188,40 @@ class Tracker:
             tags = {**self._tags, "role": record.role, "mlflow.parentRunId": self.run_id, "seed": str(record.seed)}
             run = client.create_run(self.experiment_id, record.started_ms, tags, record.name)
             record.run_id = str(run.info.run_id)
-        if not record.n_written:  # also where a kill came between the run and its parameters; twice the same is once
-            client.log_batch(record.run_id, params=[Param(key, str(value)) for key, value in record.params.items()])
         state, n = record.state, len(record.epochs)  # in this order: all epochs of a closed record are there
         # when each epoch ended: the same whenever it is written, so that no value is there twice
         seconds = accumulate((epoch.seconds for epoch in record.epochs[:n]), initial=0.0)
         at_ms = [record.started_ms + round(1000 * s) for s in seconds]
-        for start in range(record.n_written, n, EPOCHS_PER_CALL):
-            metrics = []
-            for k in range(start, min(start + EPOCHS_PER_CALL, n)):
-                values = asdict(record.epochs[k])
-                step = values.pop("epoch")
-                metrics += [Metric(key, float(v), at_ms[k + 1], step) for key, v in values.items() if v is not None]
-            client.log_batch(record.run_id, metrics)
-        record.n_written = n
+        metrics = []
+        n_before = record.n_written or 0
+        for epoch, ended_ms in zip(record.epochs[n_before:n], at_ms[n_before + 1 :], strict=True):
+            values = asdict(epoch)
+            step = values.pop("epoch")
+            metrics += [Metric(key, float(v), ended_ms, step) for key, v in values.items() if v is not None]
+        while len(metrics) > METRICS_PER_CALL:
+            client.log_batch(record.run_id, metrics[:METRICS_PER_CALL])
+            del metrics[:METRICS_PER_CALL]
+        # also where a kill came between the run and its parameters; twice the same is once
+        params = [Param(key, str(value)) for key, value in record.params.items()] if record.n_written is None else []
         if state:
-            self._close(record.run_id, state, record.metrics, record.reason, at_ms[-1])
-            record.closed = True
+            metrics += [Metric(key, value, at_ms[-1], 0) for key, value in record.metrics.items()]
+            self._close(record.run_id, state, record.reason, at_ms[-1], metrics, params)
+        elif metrics or params:
+            client.log_batch(record.run_id, metrics, params)
+        record.n_written, record.closed = n, bool(state)
 
-    def _close(self, run_id: str, state: str, metrics: Mapping[str, float], reason: str, at_ms: int) -> None:
+    def _close(
+        self,
+        run_id: str,
+        state: str,
+        reason: str,
+        at_ms: int,
+        metrics: Sequence[Metric] = (),
+        params: Sequence[Param] = (),
+    ) -> None:
         assert self._client
         tags = [RunTag("state", state), *([RunTag("reason", reason)] if reason else [])]
-        self._client.log_batch(run_id, [Metric(key, value, at_ms, 0) for key, value in metrics.items()], tags=tags)
+        self._client.log_batch(run_id, metrics, params, tags)
         self._client.set_terminated(run_id, STATUS[state], at_ms)
 
     def _connect(self) -> MlflowClient:
@@ -206,19 +229,19 @@ class Tracker:
         # processes that create the database together would damage it
         with locked(self._root / ".state" / "mlflow.lock", "the tracking database", wait=True):
             client = MlflowClient(uri)
-            found = client.get_experiment_by_name(self._dataset)
-            artifacts = None if self._uri else (self._root / "mlartifacts").as_uri()
-            self.experiment_id = found.experiment_id if found else client.create_experiment(self._dataset, artifacts)
-        of_study = f"tags.study = '{self._study}' and tags.role = 'study'"
+            dataset, artifacts = self._study.dataset, None if self._uri else (self._root / "mlartifacts").as_uri()
+            found = client.get_experiment_by_name(dataset)
+            self.experiment_id = found.experiment_id if found else client.create_experiment(dataset, artifacts)
+        of_study = f"tags.study = '{self._study.name}' and tags.role = 'study'"
         runs = client.search_runs([self.experiment_id], of_study, max_results=1)
         if runs:
             self.run_id = runs[0].info.run_id
             client.update_run(self.run_id, status="RUNNING")
             client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in self._tags.items()])
         else:
-            run = client.create_run(self.experiment_id, tags={**self._tags, "role": "study"}, run_name=self._study)
+            run = client.create_run(self.experiment_id, tags={**self._tags, "role": "study"}, run_name=self._study.name)
             self.run_id = run.info.run_id
-        client.log_inputs(self.run_id, [_input(*part) for part in self._parts])
+        client.log_inputs(self.run_id, [_input(*part) for part in self._study.parts])
         self._compare(client)
         monitor_class: Any = SystemMetricsMonitor  # untyped
         monitor = monitor_class(self.run_id, resume_logging=True, tracking_uri=uri)
@@ -238,7 +261,8 @@ class Tracker:
                 record = known.get((run.info.run_name, run.info.start_time))
                 if record:
                     record.run_id = run.info.run_id
-                    record.closed = run.data.tags.get("state", "") == record.state
+                    is_closed = record.state is not None and run.info.status == STATUS[record.state]
+                    record.closed = is_closed and run.data.tags.get("state") == record.state
                 elif run.info.status == "RUNNING" and run.data.tags.get("dvc_stage") == self._tags.get("dvc_stage"):
                     client.log_batch(run.info.run_id, tags=[RunTag("state", "interrupted")])
                     client.set_terminated(run.info.run_id, STATUS["interrupted"])

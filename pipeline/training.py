@@ -1,5 +1,6 @@
 """One training: a generator of epochs that knows nothing of who logs, prunes or stores them."""
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -222,6 +223,14 @@ def predict(model: nn.Module, description: Mapping[str, Any], images: np.ndarray
 def device() -> str:
     """The accelerator where there is one."""
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; no CUDA context is made."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is None:
+        return [str(i) for i in range(torch.cuda.device_count())]
+    return [name.strip() for name in named.split(",") if name.strip()] if torch.cuda.device_count() else []
 
 
 def load_trained(description: Mapping[str, Any], weights: Path) -> nn.Module:

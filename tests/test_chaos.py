@@ -19,10 +19,10 @@ N_TRIALS, N_KILLS = 40, 50
 SCRIPT = """
 from pathlib import Path
 from pipeline.stages import search
-from pipeline.workers import Setup
+from pipeline.setup import Search, Setup
 if __name__ == "__main__":
     root = Path({root!r})
-    search.run(root / "quick.yaml", Path({development!r}), root / "out", Setup(root, workers=2))
+    search.run(root / "quick.yaml", Path({development!r}), root / "out", Setup(root, Search(workers=2)))
 """
 
 

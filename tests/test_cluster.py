@@ -13,10 +13,10 @@ from ray.cluster_utils import Cluster
 from conftest import EXPERIMENT
 from pipeline.cluster import RayExecutor
 from pipeline.config import Flat
-from pipeline.jobs import Failed, Finished, Job
+from pipeline.jobs import Failed, Job, Stopped
+from pipeline.setup import Search, Setup
 from pipeline.stages import search
 from pipeline.training import Epoch
-from pipeline.workers import Setup
 
 pytestmark = pytest.mark.slow
 
@@ -50,10 +50,10 @@ def test_a_lost_node_costs_no_trial(digits_folder: Path, tmp_path: Path, cluster
         root = tmp_path / name
         root.mkdir()
         (root / "quick.yaml").write_text(text)
-        setup = Setup(root, workers=2)
+        setup = Setup(root, Search(workers=2))
         storm = None
         if name == "stormy":
-            setup = Setup(root, workers=2, executor="ray", ray_address=cluster.address)
+            setup = Setup(root, Search(workers=2, executor="ray", ray_address=cluster.address))
             storm = threading.Thread(target=lose, args=(cluster, second, root))
             storm.start()
         search.run(root / "quick.yaml", digits_folder / "development", root / "out", setup)
@@ -78,17 +78,16 @@ def test_what_a_training_may_not_do_is_named(digits_folder: Path, cluster: Clust
         heard.append(epoch)
         return epoch.epoch < 2
 
-    with RayExecutor(1, 1, cluster.address) as executor:
+    with RayExecutor(Search(workers=1, ray_address=cluster.address)) as executor:
         results = dict(executor.run([deep, endless], answer))
     assert isinstance(results[0], Failed)
     assert "cnn: block 4 of 6 leaves no pixel" in results[0].reason
-    assert isinstance(results[1], Finished)
-    assert results[1].stopped
+    assert results[1] == Stopped()
     assert [epoch.epoch for epoch in heard] == [1, 2]
-    with RayExecutor(1, 1, cluster.address, limit_s=3) as executor:
+    with RayExecutor(Search(workers=1, ray_address=cluster.address, limit_s=3)) as executor:
         slow = dict(executor.run([endless], lambda i, epoch: True))[0]
     assert slow == Failed("took longer than the 3 s of search.limit_s")
-    with RayExecutor(1, 1, cluster.address, limit_gb=0.01) as executor:
+    with RayExecutor(Search(workers=1, ray_address=cluster.address, limit_gb=0.01)) as executor:
         large = dict(executor.run([endless], lambda i, epoch: True))[0]
     assert isinstance(large, Failed)
     assert "more than the 0.01 of search.limit_gb" in large.reason

@@ -8,11 +8,13 @@ import pytest
 
 from conftest import EXPERIMENT
 from pipeline.experiment import read_experiment
-from pipeline.search import Coordinator, finished_trials, records
+from pipeline.search import Coordinator
+from pipeline.setup import Search
 from pipeline.space import PRUNERS, SAMPLERS
 from pipeline.studies import open_study
-from pipeline.tracking import Tracker
-from pipeline.workers import Executor, Setup, open_executor
+from pipeline.tracking import StudyRun, Tracker
+from pipeline.trials import finished_trials, records
+from pipeline.workers import Executor, open_executor
 
 OPTIONS = {"tpe": ", startup_trials: 2", "gp": ", startup_trials: 2", "cma_es": ", startup_trials: 2"}
 OPTIONS |= {"median": ", startup_trials: 1", "patience": ", epochs: 1", "hyperband": ", first_rung: 0.3"}
@@ -20,7 +22,7 @@ OPTIONS |= {"median": ", startup_trials: 1", "patience": ", epochs: 1", "hyperba
 
 @pytest.fixture(scope="module", params=["local", pytest.param("ray", marks=pytest.mark.slow)])
 def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
-    with open_executor(Setup(Path(), workers=2, executor=request.param)) as executor:
+    with open_executor(Search(workers=2, executor=request.param)) as executor:
         yield executor
 
 
@@ -46,10 +48,10 @@ def write(folder: Path, sampler: str, pruner: str) -> Path:
 def search(root: Path, file: Path, digits: Path, executor: Executor, **options: bool) -> list[dict[str, Any]]:
     experiment = read_experiment(file)
     with open_study(root / "state", experiment, {}) as study:
-        earlier = records(study, experiment)
-        with Tracker(root.parent, None, "digits", f"quick@{root.name}", {}, earlier=earlier) as tracker:
-            Coordinator(study, experiment, digits / "development", root, executor, tracker, **options).run()
-        found = finished_trials(study, experiment)
+        earlier = records(study.optuna, experiment)
+        with Tracker(root.parent, None, StudyRun("digits", f"quick@{root.name}"), earlier) as tracker:
+            Coordinator(study, experiment, digits / "development", executor, tracker, **options).run()
+        found = finished_trials(study.optuna, experiment)
     keep = ("number", "state", "score", "epochs", "role", "config")
     return [{key: trial[key] for key in keep} for trial in found]
 
@@ -84,7 +86,7 @@ def test_the_number_of_workers_changes_no_trial(tmp_path: Path, digits_folder: P
     trials = []
     for workers in (1, 2, 3):
         root = tmp_path / str(workers)
-        with open_executor(Setup(Path(), workers=workers)) as executor:
+        with open_executor(Search(workers=workers)) as executor:
             trials.append(search(root, write(root, "tpe", "successive_halving"), digits_folder, executor))
     assert len(trials[0]) == 7
     assert trials[0] == trials[1] == trials[2]

@@ -8,8 +8,8 @@ import pytest
 from conftest import EXPERIMENT
 from pipeline.errors import ConfigError
 from pipeline.experiment import read_experiment
+from pipeline.setup import Setup
 from pipeline.stages import search
-from pipeline.workers import Setup
 
 SPACE = "space:"
 BOMB = "a: &a [1, 1]\nb: &b [*a, *a]\nc: &c [*b, *b]\n"

@@ -14,13 +14,13 @@ from mlflow import MlflowClient
 from pipeline.config import read_yaml
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.files import read_json
+from pipeline.setup import Search, Setup
 from pipeline.stages import search
-from pipeline.workers import Setup
 
 
 def run(file: Path, digits: Path, root: Path, workers: int = 2) -> Path:
     out = root / "out"
-    search.run(file, digits / "development", out, Setup(root, workers))
+    search.run(file, digits / "development", out, Setup(root, Search(workers=workers)))
     return out
 
 
@@ -107,10 +107,10 @@ def test_killed_anywhere_and_resumed_ends_with_the_same_trials(
     file = tmp_path / "quick.yaml"
     file.write_text((unkilled / "quick.yaml").read_text())
     code = (
-        "from pathlib import Path; from pipeline.stages import search; from pipeline.workers import Setup\n"
+        "from pathlib import Path; from pipeline.stages import search; from pipeline.setup import Search, Setup\n"
         f"if __name__ == '__main__': search.run(Path({str(file)!r}), "
         f"Path({str(digits_folder / 'development')!r}), Path({str(tmp_path / 'out')!r}), "
-        f"Setup(Path({str(tmp_path)!r}), 2))"
+        f"Setup(Path({str(tmp_path)!r}), Search(workers=2)))"
     )
     script = tmp_path / "script.py"
     script.write_text(code)

@@ -15,18 +15,19 @@ DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 
 LAYERS = [  # a module imports from its own layer or from an earlier one
     {"errors", "seeds", "files", "lineage"},
-    {"config", "datasets", "archives", "pictures", "params"},
+    {"config", "datasets", "archives", "pictures", "setup", "params"},
     {"data", "duplicates", "metrics", "estimates"},
     {"models", "space", "batches"},
     {"training", "experiment", "decisions"},
     {"jobs", "studies", "board", "schema"},
-    {"workers", "cluster", "tracking", "search", "preview", "results", "performance", "tables", "figures", "pages"},
+    {"workers", "cluster", "tracking", "trials", "search", "layout"},
+    {"preview", "results", "performance", "tables", "figures", "pages"},
     {"stages", "benchmark"},
     {"cli", "__main__"},
 ]
 OWNERS = {
     "mlflow": {"tracking", "benchmark"},
-    "optuna": {"decisions", "studies", "search", "benchmark"},
+    "optuna": {"decisions", "studies", "search", "trials", "benchmark"},
     "ray": {"cluster"},
     "rich": {"board"},
     "timm": {"models"},

@@ -23,19 +23,19 @@ def experiment(tmp_path: Path, old: str = "", new: str = "") -> Experiment:
 
 def name(tmp_path: Path, settings: Experiment, made_by: dict[str, str] = MADE_BY, **options: object) -> str:
     with open_study(tmp_path / "state", settings, made_by, **options) as study:  # type: ignore[arg-type]
-        return study.study_name
+        return study.name
 
 
 def test_two_searches_of_one_study_exclude_each_other(tmp_path: Path) -> None:
     settings = experiment(tmp_path)
     with (
         open_study(tmp_path, settings, MADE_BY) as study,
-        pytest.raises(BusyError, match=f"study {study.study_name} is in use by process {os.getpid()}"),
+        pytest.raises(BusyError, match=f"study {study.name} is in use by process {os.getpid()}"),
         open_study(tmp_path, settings, MADE_BY),
     ):
         pass
     with open_study(tmp_path, settings, MADE_BY) as study:
-        assert not study.trials
+        assert not study.optuna.trials
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,12 @@ def test_fresh_starts_another_that_is_resumed_from_then_on(tmp_path: Path, capsy
 def test_adopting_takes_the_finished_trials(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = experiment(tmp_path)
     with open_study(tmp_path / "state", settings, MADE_BY) as study:
-        study.add_trial(create_trial(value=0.5, user_attrs={"slot": 0}))
-        study.ask()
-        other = study.study_name
+        study.optuna.add_trial(create_trial(value=0.5, user_attrs={"slot": 0}))
+        study.optuna.ask()
+        other = study.name
     changed = {**MADE_BY, "code": "c2"}
     with open_study(tmp_path / "state", settings, changed, adopt=other) as study:
-        assert [(t.value, t.user_attrs) for t in study.trials] == [(0.5, {"slot": 0, "adopted_from": other})]
+        assert [(t.value, t.user_attrs) for t in study.optuna.trials] == [(0.5, {"slot": 0, "adopted_from": other})]
     assert f"takes 1 trials of {other}" in capsys.readouterr().out
     with pytest.raises(InputError, match="has trials of its own already"):
         name(tmp_path, settings, changed, adopt=other)

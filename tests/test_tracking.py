@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -16,7 +17,7 @@ from mlflow.entities import Run
 
 from pipeline import tracking
 from pipeline.errors import PipelineError
-from pipeline.tracking import Record, Tracker
+from pipeline.tracking import Record, StudyRun, Tracker
 from pipeline.training import Epoch
 
 
@@ -43,7 +44,7 @@ def record(tracker: Tracker, name: str, n_epochs: int = 3) -> Record:
 
 
 def test_records_become_runs(tmp_path: Path) -> None:
-    with Tracker(tmp_path, None, "digits", "quick@1", {"experiment": "quick"}) as tracker:
+    with Tracker(tmp_path, None, StudyRun("digits", "quick@1", {"experiment": "quick"})) as tracker:
         record(tracker, "trial-0000").finish("complete", {"score": 0.3})
         record(tracker, "trial-0001", 1).finish("pruned", {"score": 0.1})
         record(tracker, "trial-0002", 0).finish("failed", {}, "out of memory")
@@ -68,7 +69,7 @@ def test_records_become_runs(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_completed_once(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    with Tracker(tmp_path, None, "digits", "quick@1", {}) as tracker:
+    with Tracker(tmp_path, None, StudyRun("digits", "quick@1")) as tracker:
         half = record(tracker, "trial-0000", 2)
         lost = record(tracker, "trial-0001", 1)
     assert {run.info.status for run in children(uri)} == {"RUNNING"}
@@ -79,10 +80,10 @@ def test_what_a_killed_process_left_is_completed_once(tmp_path: Path) -> None:
     never_written = Record("trial-0002", "search", {"lr": 0.2}, 8, 1_700_000_000_000, [epoch(1)])
     never_written.finish("complete", {"score": 0.1})
     for _ in range(2):
-        with Tracker(tmp_path, None, "digits", "quick@1", {}, earlier=[*earlier, never_written]) as tracker:
+        with Tracker(tmp_path, None, StudyRun("digits", "quick@1"), earlier=[*earlier, never_written]) as tracker:
             tracker.end("complete")
         for r in (*earlier, never_written):
-            r.run_id, r.n_written, r.closed = "", 0, False
+            r.run_id, r.n_written, r.closed = "", None, False
         found = {run.info.run_name: run for run in children(uri)}
         assert len(children(uri)) == 3
         assert [found[f"trial-000{k}"].info.status for k in range(3)] == ["FINISHED", "KILLED", "FINISHED"]
@@ -91,21 +92,24 @@ def test_what_a_killed_process_left_is_completed_once(tmp_path: Path) -> None:
 
 
 def test_a_run_that_nobody_knows_is_closed(tmp_path: Path) -> None:
-    with Tracker(tmp_path, None, "digits", "quick@1", {}) as tracker:
+    with Tracker(tmp_path, None, StudyRun("digits", "quick@1")) as tracker:
         record(tracker, "trial-0000")
-    with Tracker(tmp_path, None, "digits", "quick@1", {}):
+    with Tracker(tmp_path, None, StudyRun("digits", "quick@1")):
         pass
     assert [run.info.status for run in children(f"sqlite:///{tmp_path / 'mlflow.db'}")] == ["KILLED"]
 
 
 def test_a_database_that_cannot_be_used_is_named_at_once(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("no database")
-    with pytest.raises(PipelineError, match=r"mlflow\.db cannot be used"), Tracker(tmp_path, None, "digits", "q@1", {}):
+    with (
+        pytest.raises(PipelineError, match=r"mlflow\.db cannot be used"),
+        Tracker(tmp_path, None, StudyRun("digits", "q@1")),
+    ):
         pass
 
 
 def test_logging_takes_no_time_of_the_caller(tmp_path: Path) -> None:
-    with Tracker(tmp_path, None, "digits", "quick@1", {}) as tracker:
+    with Tracker(tmp_path, None, StudyRun("digits", "quick@1")) as tracker:
         start = time.perf_counter()
         for k in range(50):
             record(tracker, f"trial-{k:04d}", 10).finish("complete", {})
@@ -119,14 +123,14 @@ def test_a_kill_between_a_run_and_its_parameters_loses_neither(tmp_path: Path, m
     monkeypatch.setattr(tracking, "WRITE_EVERY_S", 0.1)
     log_batch, n_failed = MlflowClient.log_batch, []
 
-    def cut(self: MlflowClient, run_id: str, *args: object, **values: object) -> None:
-        if values.get("params") and not n_failed:
+    def cut(self: MlflowClient, run_id: str, metrics: Any = (), params: Any = (), tags: Any = ()) -> None:
+        if params and not n_failed:
             n_failed.append(1)
             raise ConnectionResetError
-        log_batch(self, run_id, *args, **values)  # type: ignore[arg-type]
+        log_batch(self, run_id, metrics, params, tags)
 
     monkeypatch.setattr(MlflowClient, "log_batch", cut)
-    with Tracker(tmp_path, None, "digits", "quick@1", {}) as tracker:
+    with Tracker(tmp_path, None, StudyRun("digits", "quick@1")) as tracker:
         first = record(tracker, "trial-0000")
         first.finish("complete", {"score": 0.3})
         deadline = time.monotonic() + 30
@@ -141,9 +145,9 @@ def test_a_kill_between_a_run_and_its_parameters_loses_neither(tmp_path: Path, m
 
 
 def test_one_stage_leaves_the_open_runs_of_another_alone(tmp_path: Path) -> None:
-    with Tracker(tmp_path, None, "digits", "quick@1", {"dvc_stage": "search@quick"}) as tracker:
+    with Tracker(tmp_path, None, StudyRun("digits", "quick@1", {"dvc_stage": "search@quick"})) as tracker:
         record(tracker, "trial-0000")
-    with Tracker(tmp_path, None, "digits", "quick@1", {"dvc_stage": "evaluate@quick"}):
+    with Tracker(tmp_path, None, StudyRun("digits", "quick@1", {"dvc_stage": "evaluate@quick"})):
         pass
     assert [run.info.status for run in children(f"sqlite:///{tmp_path / 'mlflow.db'}")] == ["RUNNING"]
 
@@ -184,13 +188,13 @@ def test_a_server_that_is_away_gets_all_when_it_is_back(tmp_path: Path, monkeypa
     monkeypatch.setattr(tracking, "WRITE_EVERY_S", 0.1)
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
-    with Tracker(tmp_path, uri, "digits", "quick@1", {}) as tracker:  # away at the start
+    with Tracker(tmp_path, uri, StudyRun("digits", "quick@1")) as tracker:  # away at the start
         record(tracker, "trial-0000").finish("complete", {"score": 0.3})
         second = record(tracker, "trial-0001", 1)
         assert tracker.run_ids() == {}
         with server(tmp_path, port):
             deadline = time.monotonic() + 60
-            while second.n_written < 1:
+            while not second.n_written:
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
         second.epochs.append(epoch(2))  # dies midway

@@ -3,11 +3,9 @@
 data/split/<dataset>, data/search/<e> -> data/evaluate/<e>/{predictions.csv,curves.csv,metrics.json,model/}
 """
 
-import hashlib
-import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +20,13 @@ from pipeline.config import Flat, read_yaml
 from pipeline.data import DEVELOPMENT, Samples, read_samples
 from pipeline.errors import PipelineError
 from pipeline.files import locked, read_json, write_json, writing
-from pipeline.jobs import Failed, Job
+from pipeline.jobs import Failed, Finished, Job
 from pipeline.metrics import choose_threshold
 from pipeline.seeds import derive_seed
-from pipeline.tracking import Record, Tracker, register_champion
+from pipeline.setup import Search, Setup
+from pipeline.tracking import Record, StudyRun, Tracker, register_champion
 from pipeline.training import Epoch, load_trained, predict
-from pipeline.workers import Setup, open_executor
+from pipeline.workers import open_executor
 
 
 def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_sensitivity: float) -> None:
@@ -39,6 +38,9 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
     configs: dict[str, Flat] = read_yaml(search / "best.yaml").check()
     development = read_samples(split / "development")
     test = read_samples(split / "test")
+    if setup.search.workers == "auto":  # as the search was trained
+        found = {key: study[key] for key in ("workers", "threads")}
+        setup = replace(setup, search=setup.search.model_copy(update=found))
     named = [(development, part) for part in DEVELOPMENT] + [(test, "test")]
     trained, run_ids = _retrain(study, configs, split / "development", setup, n_seeds, named)
     shutil.rmtree(out, ignore_errors=True)  # nothing of an earlier evaluation stays beside this one
@@ -106,21 +108,25 @@ def _retrain(
     for model, config in configs.items():
         for k in range(n_seeds):
             seed = derive_seed(study["seed"], "evaluate", k)  # fresh: the search's seeds have another purpose
-            key = json.dumps([model, config, seed, study["objective"], study["hashes"]], sort_keys=True)
-            folder = setup.root / ".state" / "evaluate" / hashlib.sha256(key.encode()).hexdigest()[:16]
+            key = lineage.digest([model, config, seed, study["objective"], study["hashes"]])[:16]
+            folder = setup.root / ".state" / "evaluate" / key
             weights, checkpoint = folder / "weights.safetensors", folder / "checkpoint"
             job = Job(config, development, seed, study["objective"], weights, checkpoint)
             retrainings.append(_Retraining(model, seed, f"{model}-seed-{k}", job, folder))
     tags = {**lineage.tags(setup.root, f"evaluate@{study['experiment']}"), "experiment": study["experiment"]}
+    of_study = StudyRun(study["dataset"], study["study"], tags, tuple(parts))
     done, waiting = ([r for r in retrainings if r.done is done] for done in (True, False))
     with (
         locked(setup.root / ".state" / "evaluate" / f"{study['study']}.lock", f"the evaluation of {study['study']}"),
-        Tracker(
-            setup.root, setup.tracking_uri, study["dataset"], study["study"], tags, parts, map(_record, done)
-        ) as tracker,
+        Tracker(setup.root, setup.search.tracking_uri, of_study, map(_record, done)) as tracker,
     ):
         tracker.end("complete")  # the study is, whatever becomes of its evaluation
-        _train(tracker, waiting, setup)
+        failed = _train(tracker, waiting, setup.search)
+        if died := [r for r in waiting if r.name in failed and failed[r.name].died]:  # once more, from the last epoch
+            failed = {name: why for name, why in failed.items() if not why.died} | _train(tracker, died, setup.search)
+    if failed:
+        reasons = "; ".join(f"{name}: {why.reason}" for name, why in failed.items())
+        raise PipelineError(f"a retraining failed: {reasons}; mend the cause and start again")
     return retrainings, tracker.run_ids()
 
 
@@ -137,10 +143,10 @@ def _score(result: dict[str, Any]) -> dict[str, float]:
     return {"score": result["val_score"], "seconds": result["seconds"]}
 
 
-def _train(tracker: Tracker, waiting: list[_Retraining], setup: Setup) -> None:
-    """Raises PipelineError if one fails; those that are done then stay done."""
+def _train(tracker: Tracker, waiting: list[_Retraining], settings: Search) -> dict[str, Failed]:
+    """Those that failed by name; the others are done and stay so."""
     records: list[Record] = []
-    failures = []
+    failed = {}
 
     def jobs() -> Iterator[Job]:
         for r in waiting:
@@ -152,13 +158,14 @@ def _train(tracker: Tracker, waiting: list[_Retraining], setup: Setup) -> None:
         return True
 
     try:
-        with open_executor(setup) as executor, tqdm(total=len(waiting), desc="retrain") as bar:
+        with open_executor(settings) as executor, tqdm(total=len(waiting), desc="retrain") as bar:
             for i, result in executor.run(jobs(), on_epoch):
                 bar.update()
                 if isinstance(result, Failed):
-                    failures.append(f"{waiting[i].name}: {result.reason}")
+                    failed[waiting[i].name] = result
                     records[i].finish("failed", {}, result.reason)
                     continue
+                assert isinstance(result, Finished)
                 seconds = sum(epoch.seconds for epoch in records[i].epochs)
                 found: dict[str, Any] = {
                     "result": {"best_epoch": result.best_epoch, "val_score": result.score, "seconds": seconds},
@@ -174,8 +181,7 @@ def _train(tracker: Tracker, waiting: list[_Retraining], setup: Setup) -> None:
         for record in records:
             if not record.state:
                 record.finish("interrupted", {})
-    if failures:
-        raise PipelineError(f"a retraining failed: {'; '.join(failures)}; mend the cause and start again")
+    return failed
 
 
 class _Served(nn.Module):
@@ -207,7 +213,7 @@ def _register(
     model = load_trained(description, folder / f"seed-{best['seed']}.safetensors").cpu()
     example = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
     served = _Served(model, description).eval()
-    register_champion(setup.root, setup.tracking_uri, study["experiment"], best["run_id"], served, example)
+    register_champion(setup.root, setup.search.tracking_uri, study["experiment"], best["run_id"], served, example)
 
 
 def _predictions(probabilities: np.ndarray, samples: Samples) -> pd.DataFrame:

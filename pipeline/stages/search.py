@@ -13,17 +13,14 @@ from pipeline.config import write_yaml
 from pipeline.data import DEVELOPMENT, read_samples
 from pipeline.experiment import read_experiment
 from pipeline.files import write_json, writing
-from pipeline.search import (
-    Coordinator,
-    best_trial,
-    finished_trials,
-    records,
-    run_name,
-)
-from pipeline.studies import digest, open_study
-from pipeline.tracking import Tracker
+from pipeline.layout import choose_layout
+from pipeline.search import Coordinator
+from pipeline.setup import Setup
+from pipeline.studies import open_study
+from pipeline.tracking import StudyRun, Tracker
 from pipeline.training import device
-from pipeline.workers import Setup, open_executor
+from pipeline.trials import best_trial, finished_trials, records, run_name
+from pipeline.workers import open_executor
 
 
 def run(
@@ -33,22 +30,23 @@ def run(
 
     Raises ConfigError or DataError before anything is created, PipelineError if no trial can be completed.
     """
-    root = setup.root
+    root, settings = setup.root, setup.search
     samples = read_samples(development)
     info = samples.info
     experiment = read_experiment(file, info)
+    if settings.workers == "auto" and settings.executor == "local":
+        settings = choose_layout(settings, experiment, development, root / ".state" / "search" / "layouts.json")
     versions = lineage.versions()
     made_by = {
         "data": info["digest"],
         "code": lineage.code_digest("pipeline.jobs", "pipeline.decisions"),
         **{package: versions[package] for package in ("torch", "timm", "optuna")},
         "device": device(),
-        "threads": str(setup.threads),  # they decide the order of sums
-        "decided": "in batches" if setup.reproducible else "as workers come free",
+        "threads": str(settings.threads),  # they decide the order of sums
+        "decided": "in batches" if settings.reproducible else "as workers come free",
     }
     state = root / ".state" / "search"
     with open_study(state, experiment, made_by, fresh=fresh, adopt=adopt) as study:
-        name = study.study_name
         tags = {
             **lineage.tags(root, f"search@{experiment.name}"),
             "experiment": experiment.name,
@@ -56,15 +54,16 @@ def run(
             "data_digest": made_by["data"],
             "code_digest": made_by["code"],
         }
-        parts = [(samples, part) for part in DEVELOPMENT]
-        earlier = records(study, experiment)
+        parts = tuple((samples, part) for part in DEVELOPMENT)
+        of_study = StudyRun(experiment.dataset, study.name, tags, parts)
+        earlier = records(study.optuna, experiment)
         with (
-            Tracker(root, setup.tracking_uri, experiment.dataset, name, tags, parts, earlier) as tracker,
-            open_executor(setup) as executor,
+            Tracker(root, settings.tracking_uri, of_study, earlier) as tracker,
+            open_executor(settings) as executor,
         ):
-            where = development, state / name
-            Coordinator(study, experiment, *where, executor, tracker, reproducible=setup.reproducible).run()
-        trials = finished_trials(study, experiment)
+            reproducible = settings.reproducible
+            Coordinator(study, experiment, development, executor, tracker, reproducible=reproducible).run()
+        trials = finished_trials(study.optuna, experiment)
     best = best_trial(trials)
     baseline = [t for t in trials if t["role"] == "baseline"][-1]  # of two, the one trained again
     _write_tables(out, trials, tracker.run_ids())
@@ -72,17 +71,17 @@ def run(
     write_json(
         out / "study.json",
         {
-            "study": name,
+            "study": study.name,
             **{key: getattr(experiment, key) for key in ("question", "dataset", "objective", "seed")},
             "experiment": experiment.name,
             "sampler": experiment.sampler.model_dump(),
             "pruner": experiment.pruner.model_dump(),
             "space": [vars(leaf) for leaf in experiment.space],
-            "hashes": {"space": digest(experiment.identity()), **made_by},
+            "hashes": {"space": lineage.digest(experiment.identity()), **made_by},
             "versions": versions,
             "hardware": lineage.hardware(),
-            "workers": setup.workers,
-            "threads": setup.threads,
+            "workers": settings.workers,
+            "threads": settings.threads,
             "git": lineage.git_state(root),
             "constraints": {key: bound.model_dump(exclude_none=True) for key, bound in experiment.constraints.items()},
             "n_trials": {s: sum(t["state"] == s for t in trials) for s in ("complete", "pruned", "failed")},

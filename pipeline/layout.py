@@ -1,0 +1,88 @@
+"""`search.workers: auto`: how many workers with how many threads each train fastest here, measured once.
+
+The number of threads decides the order of sums, so a resumed search must find the layout it began with: what was
+measured is kept, and asked for again under all that it depends on.
+"""
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from pipeline.config import Flat, own_options
+from pipeline.data import Samples, read_samples
+from pipeline.decisions import draw
+from pipeline.files import locked, read_json, write_json
+from pipeline.jobs import prepare_process
+from pipeline.lineage import digest, hardware
+from pipeline.setup import Search
+from pipeline.space import Experiment
+from pipeline.training import Trainer, device, visible_gpus
+
+ROUNDS = 3
+
+
+def choose_layout(settings: Search, experiment: Experiment, development: Path, remembered: Path) -> Search:
+    """`settings` with the number of workers and threads whose workers together train most epochs of the first drawn
+    configuration per hour. Prints what it measured; a layout in the file `remembered` is taken as it is.
+    """
+    samples, machine = read_samples(development), hardware()
+    config = experiment.baseline
+    if experiment.n_slots > experiment.first_draw:
+        config = own_options({**experiment.fixed, **draw(experiment, experiment.first_draw, ()).params})
+    most = experiment.parallel if settings.reproducible else int(machine["cores"] or 1)
+    key = digest([config, samples.info["digest"], machine, most])[:16]
+    with locked(remembered.with_suffix(".lock"), "the measuring of layouts", wait=True):
+        known: dict[str, dict[str, int]] = read_json(remembered) if remembered.exists() else {}
+        if key not in known:
+            known[key] = _fastest(config, development, layouts(int(machine["cores"] or 1), most, len(visible_gpus())))
+            write_json(remembered, known)
+    return settings.model_copy(update=known[key])
+
+
+def layouts(n_cores: int, most_workers: int, n_gpus: int) -> list[tuple[int, int]]:
+    """(workers, threads) to measure: together all cores; with GPUs one, two and four workers on each."""
+    if n_gpus:
+        n_workers = {min(n_gpus * share, n_cores, most_workers) for share in (1, 2, 4)}
+    else:
+        n_workers = {min(n_cores // threads, most_workers) for threads in (2**k for k in range(n_cores.bit_length()))}
+    return [(n, n_cores // n) for n in sorted(n_workers, reverse=True)]
+
+
+def _fastest(config: Flat, development: Path, candidates: list[tuple[int, int]]) -> dict[str, int]:
+    speeds = {}
+    for workers, threads in candidates:
+        speeds[workers, threads] = _epochs_per_hour(config, development, workers, threads)
+        print(f"{workers} workers x {threads} threads: {speeds[workers, threads]:,.0f} epochs per hour")
+    workers, threads = max(speeds, key=lambda layout: speeds[layout])
+    return {"workers": workers, "threads": threads}
+
+
+def _epochs_per_hour(config: Flat, development: Path, workers: int, threads: int) -> float:
+    context, gpus = get_context("spawn"), visible_gpus()
+    places = context.Queue()
+    for place in range(workers):
+        places.put(gpus[place % len(gpus)] if gpus else None)
+    given = context.Barrier(workers), places, threads
+    with ProcessPoolExecutor(workers, context, initializer=_prepare, initargs=given) as pool:
+        trainings = [pool.submit(_epoch_s, config, development) for _ in range(workers)]
+        return sum(3600 / training.result() for training in trainings)
+
+
+_together: Barrier
+
+
+def _prepare(barrier: Barrier, places: Any, threads: int) -> None:
+    global _together
+    _together = barrier
+    prepare_process(threads, places.get())
+
+
+def _epoch_s(config: Flat, development: Path) -> float:
+    """Seconds of an epoch while the others train too."""
+    samples: Samples = read_samples(development)
+    trainer = Trainer(config, samples, 1, device())
+    _together.wait(timeout=120)
+    return median(trainer.estimate_epoch_s(n_steps=8) for _ in range(ROUNDS))

@@ -1,0 +1,36 @@
+"""Where and how trainings run on this machine: section `search` of params.yaml."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.config import Integer, Number, Strict
+
+
+class Search(Strict):
+    executor: Literal["local", "ray"] = Field("local", description="where trials are trained")
+    ray_address: str | None = Field(None, description="of a running Ray cluster; null: one on this machine")
+    workers: Annotated[Integer, Field(ge=1)] | Literal["auto"] = Field(
+        1,
+        description="trials trained at the same time; auto: the fastest of several, measured; on Ray: all that fit",
+    )
+    threads: Annotated[Integer, Field(ge=1, description="CPU threads per trial")] = 1
+    gpus: Annotated[Number, Field(ge=0, description="share of a GPU per trial on a Ray cluster")] = 0
+    reproducible: bool = Field(
+        True, description="decide in batches: equal seeds give equal trials; false: no worker waits"
+    )
+    limit_s: Annotated[Number, Field(gt=0)] | None = Field(
+        None, description="seconds after which a trial fails; null: none"
+    )
+    limit_gb: Annotated[Number, Field(gt=0)] | None = Field(
+        None, description="memory beyond which a trial fails; null: none"
+    )
+    tracking_uri: str | None = Field(None, description="MLflow server; null: sqlite file mlflow.db in the repository")
+
+
+@dataclass(frozen=True)
+class Setup:
+    root: Path  # where mlflow.db, mlartifacts/ and .state/ stand
+    search: Search = field(default_factory=Search)
