@@ -1,29 +1,15 @@
-"""The experiment file: read, checked against the schemas, every problem named at once."""
+"""The experiment file as a whole: its sections, and what must hold between them; every problem named at once."""
 
 import math
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
-from pipeline.config import (
-    Document,
-    Flat,
-    Integer,
-    Key,
-    Number,
-    Scalar,
-    Strict,
-    Training,
-    own_options,
-    read_yaml,
-    validate,
-    validate_leaf,
-)
-from pipeline.errors import InputError
-from pipeline.models import model_spec, registry
+from pipeline.config import Document, Flat, Integer, Scalar, Strict, Training, own_options, read_yaml, validate
+from pipeline.leaves import in_order, read_leaves, read_value
 from pipeline.space import PRUNERS, SAMPLERS, Bound, Experiment, Grid, Leaf, Sampler, grid
 
 BOUNDED = ("val_loss", "val_accuracy", "val_macro_f1", "val_sensitivity", "val_specificity")
@@ -48,17 +34,6 @@ class ExperimentFile(Strict):
     space: dict[str, Any] = Field(description="leaf -> list of choices, or range {low, high, log, step}, with `when`")
 
 
-class Range(Strict):
-    """One entry of `space`: a range of numbers or a list of choices."""
-
-    choice: list[Any] | None = None
-    low: Number | None = None
-    high: Number | None = None
-    log: bool = False
-    step: Number | None = None
-    when: dict[str, Any] = Field({})
-
-
 def read_experiment(path: Path, data: Mapping[str, Any] | None = None) -> Experiment:
     """data: dataset.json of the development part that the experiment is to fit.
 
@@ -73,11 +48,11 @@ def read_experiment(path: Path, data: Mapping[str, Any] | None = None) -> Experi
     fixed = _constants(document, "fixed", sections["fixed"])
     baseline = own_options({**fixed, **_constants(document, "baseline", sections["baseline"])})
     variations = _variations(document, sections["one_at_a_time"], baseline)
-    leaves = _leaves(document, sections["space"], fixed)
+    leaves = read_leaves(document, sections["space"], fixed)
     for key in fixed.keys() & leaves.keys():
         document.problem(("space", key), "the key is also in `fixed`; keep one")
     _check_baseline(document, baseline, leaves, sections["fixed"])
-    space = _in_order(document, leaves)
+    space = in_order(document, leaves)
     if file and sampler:
         _check_budget(document, file.trials, sampler, fixed, variations, space)
     if data:
@@ -128,7 +103,7 @@ def _variations(document: Document, written: Mapping[str, Any], baseline: Flat) 
     for key, values in written.items():
         for i, value in enumerate(values if isinstance(values, list) else []):
             at = ("one_at_a_time", key, i)
-            checked = _value(document, key, value, at)
+            checked = read_value(document, key, value, at)
             if checked is None:
                 continue
             if checked == baseline.get(key):
@@ -167,135 +142,9 @@ def _check_budget(
         document.problem(("trials",), f"{rule}, got {trials}")
 
 
-def _schema(document: Document, key: str, at: Key) -> tuple[type[Strict], str] | None:
-    """Schema and field behind a flat key; None, with the problem noted, where there is none."""
-    family, dot, option = key.partition(".")
-    specs = registry()
-    if not dot:
-        if key in Training.model_fields:
-            return Training, key
-        document.problem(at, f"unknown key; known are {', '.join(Training.model_fields)}", Training.model_fields, key)
-    elif family not in specs:
-        document.problem(at, f"unknown model {family!r}; known are {', '.join(specs)}", specs, family)
-    elif option not in specs[family].options.model_fields:
-        known = specs[family].options.model_fields
-        document.problem(at, f"{family} has no option {option!r}; it has {', '.join(known)}", known, option)
-    else:
-        return specs[family].options, option
-    return None
-
-
-def _value(document: Document, key: str, value: Any, at: Key) -> Scalar | None:
-    """A checked value of a flat key; None, with the problem noted, where it does not fit."""
-    found = _schema(document, key, at)
-    if found is None:
-        return None
-    checked = validate_leaf(document, *found, value, at)
-    if key == "model" and checked is not None:
-        try:
-            model_spec(checked)
-        except InputError as error:
-            document.problem(at, str(error))
-            return None
-    return cast(Scalar | None, checked)
-
-
 def _constants(document: Document, section: str, values: Mapping[str, Any]) -> Flat:
-    checked = {key: _value(document, key, value, (section, key)) for key, value in values.items()}
+    checked = {key: read_value(document, key, value, (section, key)) for key, value in values.items()}
     return {key: value for key, value in checked.items() if value is not None}
-
-
-def _leaves(document: Document, values: Mapping[str, Any], fixed: Flat) -> dict[str, Leaf]:
-    leaves = {}
-    for key, written in values.items():
-        leaf = _leaf(document, key, {"choice": written} if isinstance(written, list) else written)
-        if leaf:
-            leaves[key] = leaf
-    for key, leaf in leaves.items():
-        for parent, allowed in leaf.when.items():
-            at = ("space", key, "when", parent)
-            possible = leaves[parent].choices if parent in leaves else (fixed[parent],) if parent in fixed else None
-            if possible is None:
-                document.problem(at, "must name a key of `space`", leaves, parent)
-            elif possible and not set(allowed) <= set(possible):
-                wrong = sorted(map(str, set(allowed) - set(possible)))
-                document.problem(at, f"must be values that are drawn, {list(possible)}, got {wrong}")
-    return leaves
-
-
-def _leaf(document: Document, key: str, written: Any) -> Leaf | None:
-    at = ("space", key)
-    found = _schema(document, key, at)
-    if found is None:
-        return None
-    if not isinstance(written, Mapping):
-        rule = "must be a list of choices or a range {low, high}; constants go to `fixed`"
-        document.problem(at, f"{rule}, got {written!r}")
-        return None
-    entry = validate(document, Range, written, at)
-    if entry is None:
-        return None
-    when = _conditions(document, key, entry.when)
-    if entry.choice is not None:
-        if entry.model_fields_set - {"choice", "when"}:
-            document.problem(at, "must be a list of choices or a range; keep one")
-        return _choices(document, key, entry.choice, when)
-    schema, name = found
-    kind = schema.model_fields[name].annotation
-    if kind not in (int, float):
-        document.problem(at, "must be a list of choices: this key is no number")
-        return None
-    return _number(document, key, entry, when, kind is int)
-
-
-def _conditions(document: Document, key: str, written: Mapping[str, Any]) -> dict[str, tuple[Scalar, ...]]:
-    when = {}
-    for parent, value in written.items():
-        values = value if isinstance(value, list) else [value]
-        if not values or not all(isinstance(v, Scalar) for v in values):
-            at = ("space", key, "when", parent)
-            document.problem(at, f"must be a value or a list of values, got {value!r}")
-        else:
-            when[parent] = tuple(values)
-    family, dot, _ = key.partition(".")
-    if dot and family != "timm":  # variants of timm are named in `when: {model: ...}`
-        when.setdefault("model", (family,))
-    return when
-
-
-def _choices(document: Document, key: str, written: list[Any], when: Mapping[str, tuple[Scalar, ...]]) -> Leaf | None:
-    at = ("space", key)
-    n = len(document.problems)
-    if not written:
-        document.problem(at, "choices must not be empty")
-    if any(isinstance(c, list | dict) for c in written):
-        document.problem(at, f"choices must be single values, got {written}")
-        return None
-    choices = [_value(document, key, c, (*at, i)) for i, c in enumerate(written)]
-    if len(set(choices)) < len(choices) and len(document.problems) == n:
-        document.problem(at, f"choices must differ, got {written}")
-    return Leaf(key, choices=tuple(c for c in choices if c is not None), when=when)
-
-
-def _number(document: Document, key: str, entry: Range, when: Any, integer: bool) -> Leaf | None:
-    at = ("space", key)
-    low, high = entry.low, entry.high
-    if low is None or high is None:
-        document.problem(at, "must have `low` and `high`, or be a list of choices")
-        return None
-    for bound in ("low", "high"):
-        _value(document, key, getattr(entry, bound), (*at, bound))
-    if low >= high:
-        document.problem(at, f"low < high must hold, got low={low:g}, high={high:g}")
-    if entry.log and low <= 0:
-        document.problem(at, f"log needs low > 0, got low={low:g}")
-    if entry.log and entry.step is not None:
-        document.problem(at, "log and step exclude each other; keep one")
-    if entry.step is not None and entry.step <= 0:
-        document.problem(at, f"step > 0 must hold, got step={entry.step:g}")
-    if entry.step is not None and integer and entry.step != round(entry.step):
-        document.problem(at, f"step must be a whole number here, got step={entry.step:g}")
-    return Leaf(key, low=low, high=high, log=entry.log, step=entry.step, integer=integer, when=when)
 
 
 def _check_data(
@@ -332,18 +181,3 @@ def _check_baseline(document: Document, baseline: Flat, space: Mapping[str, Leaf
     for key, leaf in space.items():
         if leaf.active(baseline) and key not in baseline:
             document.problem(("baseline",), f"{key!r} of the space is missing")
-
-
-def _in_order(document: Document, space: Mapping[str, Leaf]) -> tuple[Leaf, ...]:
-    """Leaves behind those their `when` names. A circle is noted as a problem."""
-    ordered: dict[str, Leaf] = {}
-    waiting = dict(space)
-    while waiting:
-        ready = [key for key, leaf in waiting.items() if not any(p in waiting for p in leaf.when)]
-        if not ready:
-            for key in waiting:
-                document.problem(("space", key, "when"), f"conditions run in a circle: {', '.join(waiting)}")
-            break
-        for key in ready:
-            ordered[key] = waiting.pop(key)
-    return tuple(ordered.values())

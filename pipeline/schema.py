@@ -6,7 +6,8 @@ from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
 from pipeline.config import Training
-from pipeline.experiment import BOUNDED, ExperimentFile, Range
+from pipeline.experiment import BOUNDED, ExperimentFile
+from pipeline.leaves import Range
 from pipeline.models import registry
 from pipeline.space import PRUNERS, SAMPLERS, Bound
 

@@ -17,7 +17,7 @@ LAYERS = [  # a module imports from its own layer or from an earlier one
     {"errors", "seeds", "files", "lineage"},
     {"config", "datasets", "archives", "pictures", "setup", "params"},
     {"data", "duplicates", "metrics", "estimates"},
-    {"models", "space", "batches"},
+    {"models", "space", "leaves", "batches"},
     {"training", "experiment", "decisions"},
     {"jobs", "studies", "board", "schema"},
     {"workers", "cluster", "tracking", "trials", "search", "layout"},
