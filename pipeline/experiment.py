@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -10,7 +9,7 @@ from pydantic import Field
 
 from pipeline.config import Document, Flat, Integer, Scalar, Strict, Training, own_options, read_yaml, validate
 from pipeline.leaves import in_order, read_leaves, read_value
-from pipeline.space import PRUNERS, SAMPLERS, Bound, Experiment, Grid, Leaf, Sampler, grid
+from pipeline.space import PRUNERS, SAMPLERS, Bound, Experiment, Grid, Leaf, Sampler, n_combinations
 
 BOUNDED = ("val_loss", "val_accuracy", "val_macro_f1", "val_sensitivity", "val_specificity")
 Kind = TypeVar("Kind", bound=Strict)
@@ -130,14 +129,13 @@ def _check_budget(
         document.problem(("trials",), rule)
     if not isinstance(sampler, Grid):
         return
-    endless = [leaf for leaf in space if leaf.values() is None]
+    endless = [leaf for leaf in space if leaf.n_values is None]
     for leaf in endless:
         document.problem(("space", leaf.key), "a grid needs a list of choices, or a step without log")
     if endless or document.problems:
         return
-    n = sum(1 for _ in islice(grid(fixed, space), trials + 1))
-    if n_given + n > trials:
-        size = math.prod(len(leaf.values() or ()) for leaf in space)
+    if n_given + n_combinations(fixed, space) > trials:
+        size = math.prod(leaf.n_values or 0 for leaf in space)
         rule = f"the grid does not fit: {n_given} and up to {size} combinations; raise trials or drop values"
         document.problem(("trials",), f"{rule}, got {trials}")
 

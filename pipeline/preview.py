@@ -14,7 +14,7 @@ from pipeline.decisions import draw
 from pipeline.errors import ConfigError, InputError, first_line
 from pipeline.experiment import read_experiment
 from pipeline.models import Shapes, build_model, count_parameters
-from pipeline.space import Experiment, Leaf, Random, grid
+from pipeline.space import Experiment, Leaf, Random, grid, n_combinations
 from pipeline.training import Trainer, device
 
 MAX_CORNERS = 4096
@@ -39,10 +39,9 @@ def run(file: Path, development: Path) -> None:
 
 def size(experiment: Experiment) -> str:
     """Number of different draws, in words."""
-    endless = [leaf.key for leaf in experiment.space if leaf.values() is None]
+    endless = [leaf.key for leaf in experiment.space if leaf.n_values is None]
     rest = tuple(leaf for leaf in experiment.space if leaf.key not in endless)
-    n = sum(1 for _ in islice(grid(experiment.fixed, rest), 1_000_000))
-    combinations = f"{n:,} combinations" if n < 1_000_000 else "over a million combinations"
+    combinations = f"{n_combinations(experiment.fixed, rest):,} combinations"
     return f"{combinations} x continuous {', '.join(endless)}" if endless else combinations
 
 

@@ -125,20 +125,35 @@ class Leaf:
     def active(self, drawn: Flat) -> bool:
         return all(drawn.get(key) in values for key, values in self.when.items())
 
-    def values(self) -> tuple[Scalar, ...] | None:
-        """All of them in order; None for a range without steps."""
+    @property
+    def n_values(self) -> int | None:
+        """None for a range without steps. They are counted, not listed: there may be a billion."""
         if self.choices:
-            return self.choices
-        step = self.step or (1 if self.integer else None)
-        if step is None or self.log:
+            return len(self.choices)
+        if self.log:
             return None
-        n = math.floor((self.high - self.low) / step + 1e-9) + 1
-        return tuple(int(self.low + i * step) if self.integer else self.low + i * step for i in range(n))
+        if self.integer:
+            return int((self.high - self.low) // (self.step or 1)) + 1
+        return math.floor((self.high - self.low) / self.step + 1e-9) + 1 if self.step else None
+
+    def value(self, i: int) -> Scalar:
+        """Value number `i`, 0 <= i < n_values."""
+        if self.choices:
+            return self.choices[i]
+        value = self.low + i * (self.step or 1)
+        return int(value) if self.integer else value
+
+    def holds(self, value: Scalar) -> bool:
+        """Whether it is one of the `n_values`."""
+        if self.choices or self.n_values is None or isinstance(value, str):
+            return value in self.choices
+        i = (value - self.low) / (self.step or 1)
+        return -0.5 < i < self.n_values - 0.5 and self.value(round(i)) == value
 
     def at(self, u: float) -> Scalar:
         """The value at the share `u` of the range, 0 <= u < 1, on its logarithm where `log` says so."""
-        if (values := self.values()) is not None:
-            return values[int(u * len(values))]
+        if (n := self.n_values) is not None:
+            return self.value(int(u * n))
         half = 0.5 if self.integer else 0.0  # so that the ends of a range of whole numbers are as likely as the others
         low, high = self.low - half, self.high + half
         value = math.exp(math.log(low) + u * (math.log(high) - math.log(low))) if self.log else low + u * (high - low)
@@ -187,7 +202,9 @@ class Experiment:
     @property
     def n_slots(self) -> int:
         """Trials that the search fills: `trials`, or fewer where a grid ends before."""
-        return min(self.trials, self.first_draw + len(self.combinations)) if self.combinations else self.trials
+        if not isinstance(self.sampler, Grid):
+            return self.trials
+        return min(self.trials, self.first_draw + n_combinations(self.fixed, self.space))
 
     @property
     def first_draw(self) -> int:
@@ -205,15 +222,34 @@ class Experiment:
 
 
 def grid(fixed: Flat, space: tuple[Leaf, ...]) -> Iterator[Flat]:
-    """The drawn leaves of every combination, the last leaf varying fastest; every leaf must have `values()`."""
+    """The drawn leaves of every combination, the last leaf varying fastest; every leaf must have `n_values`."""
 
     def extend(drawn: Flat, leaves: tuple[Leaf, ...]) -> Iterator[Flat]:
         if not leaves:
             yield drawn
             return
-        leaf, *rest = leaves
-        values = leaf.values() or ()
-        for new in [{leaf.key: value} for value in values] if leaf.active({**fixed, **drawn}) else [{}]:
-            yield from extend({**drawn, **new}, tuple(rest))
+        leaf, rest = leaves[0], leaves[1:]
+        if not leaf.active({**fixed, **drawn}):
+            yield from extend(drawn, rest)
+            return
+        for i in range(leaf.n_values or 0):
+            yield from extend({**drawn, leaf.key: leaf.value(i)}, rest)
 
     return extend({}, space)
+
+
+def n_combinations(fixed: Flat, space: tuple[Leaf, ...]) -> int:
+    """Number of combinations of `grid`. Only values that a condition names are told apart, so a long range is quick."""
+
+    def count(drawn: Flat, leaves: tuple[Leaf, ...]) -> int:
+        if not leaves:
+            return 1
+        leaf, rest = leaves[0], leaves[1:]
+        if not leaf.active({**fixed, **drawn}):
+            return count(drawn, rest)
+        named = {value for later in rest for value in later.when.get(leaf.key, ()) if leaf.holds(value)}
+        n_others = (leaf.n_values or 0) - len(named)
+        n = sum(count({**drawn, leaf.key: value}, rest) for value in named)
+        return n + (n_others * count(drawn, rest) if n_others else 0)
+
+    return count({}, space)

@@ -122,6 +122,12 @@ def test_an_even_sequence_leaves_smaller_gaps_than_chance(tmp_path: Path) -> Non
     assert largest_gap("qmc") < 0.25 < largest_gap("random")
 
 
+def test_an_even_sequence_reaches_over_a_range_of_a_billion(tmp_path: Path) -> None:
+    settings = experiment(tmp_path, "{name: qmc}", **{"batch_size: [32, 64]": "batch_size: {low: 1, high: 1000000000}"})
+    drawn = [int(draw(settings, slot, ()).params["batch_size"]) for slot in range(1, 17)]
+    assert sorted(value * 16 // 10**9 for value in drawn) == list(range(16))  # one in each sixteenth
+
+
 @pytest.mark.parametrize(
     ("leaf", "us", "values"),
     [

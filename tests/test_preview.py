@@ -1,5 +1,6 @@
 """What `pipeline space` shows, and that it finds a draw that cannot be built before anything is trained."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from conftest import EXPERIMENT
 from pipeline import preview
 from pipeline.errors import ConfigError
 from pipeline.experiment import read_experiment
+from pipeline.models import Shapes
 
 
 def write(tmp_path: Path, *pairs: str) -> Path:
@@ -45,3 +47,17 @@ def test_corners_follow_conditions_over_several_steps(tmp_path: Path) -> None:
     deep = "{choice: [2], when: {cnn.batch_norm: true}}\n  cnn.batch_norm: {choice: [true], when: {batch_size: 32}}"
     experiment = read_experiment(write(tmp_path, "cnn.width: [4, 8]", f"cnn.depth: {deep}"))
     assert any(config.get("cnn.depth") == 2 for config in preview.corners(experiment))
+
+
+def test_a_range_of_a_billion_is_counted_and_its_ends_are_built(tmp_path: Path) -> None:
+    width = "cnn.width: {choice: [4, 8], when: {batch_size: 1000000000}}"
+    file = write(tmp_path, "[32, 64]", "{low: 1, high: 1000000000}", "cnn.width: [4, 8]", width)
+    experiment = read_experiment(file)
+    start = time.process_time()
+    n = 57 * 10**9 + (10**9 - 1) + 2  # widths of mlp with every batch size, those of cnn with one
+    assert preview.size(experiment) == f"{n:,} combinations x continuous lr"
+    corners = list(preview.corners(experiment))
+    drawn = [(c["batch_size"], c.get("cnn.width")) for c in corners if c["model"] == "cnn"]
+    assert drawn == [(1, None), (10**9, 4), (10**9, 8)]
+    assert time.process_time() - start < 0.1
+    assert preview.check_corners(file, experiment, Shapes(1, 8, 8, 10)) == len(corners) == 1 + 2 * 2 + 3

@@ -1,12 +1,16 @@
 """Experiment files: what is valid is read as meant, what is not is named before anything starts."""
 
+import time
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from conftest import EXPERIMENT
+from pipeline.config import Scalar
 from pipeline.errors import ConfigError
 from pipeline.experiment import read_experiment
+from pipeline.space import Leaf, grid, n_combinations
 
 ROOT = Path(__file__).parent.parent
 
@@ -158,6 +162,63 @@ def test_a_grid_larger_than_the_budget_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r":5: trials: the grid does not fit: 1 and up to"):
         read(tmp_path, text=text)
     assert read(tmp_path, text=text.replace("trials: 5", "trials: 20")).n_slots == 1 + 2 * 2 * (1 + 2)
+
+
+BILLION = Leaf("x", low=1, high=1e9, integer=True)
+
+
+def test_a_range_of_a_billion_is_not_listed() -> None:
+    start = time.process_time()
+    assert BILLION.n_values == 10**9
+    assert [BILLION.at(u) for u in (0, 0.5, 1 - 2**-53)] == [1, 500_000_001, 10**9]
+    assert [drawn["x"] for drawn in islice(grid({}, (BILLION,)), 3)] == [1, 2, 3]
+    assert n_combinations({}, (BILLION, Leaf("y", choices=("a", "b")))) == 2 * 10**9
+    assert time.process_time() - start < 0.1
+
+
+def test_a_grid_over_a_range_of_a_billion_is_named(tmp_path: Path) -> None:
+    text = EXPERIMENT.replace("{name: tpe, startup_trials: 2}", "{name: grid}")
+    text = text.replace("{low: 1e-4, high: 1e-1, log: true}", "[0.1]").replace("{low: 8, high: 64}", "[8]")
+    text = text.replace("[32, 64]", "{low: 1, high: 1000000000}").replace("cnn.width: [4, 8]", "cnn.width: [4]")
+    start = time.process_time()
+    with pytest.raises(ConfigError) as error:
+        read(tmp_path, text=text)
+    assert [problem.split(": ", 1)[1] for problem in error.value.problems] == [
+        "trials: the grid does not fit: 1 and up to 2000000000 combinations; raise trials or drop values, got 5"
+    ]
+    assert read(tmp_path, text=text.replace("trials: 5", "trials: 3000000000")).n_slots == 1 + 2 * 10**9
+    assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize(
+    ("leaf", "held", "others"),
+    [
+        (Leaf("x", choices=("a", 2, False)), ("a", 2, False), ("b", 1, True, "2")),
+        (Leaf("x", low=1, high=9, step=3, integer=True), (1, 4, 7), (0, 2, 9, 10, 4.5, "4", float("nan"))),
+        (Leaf("x", low=0.0, high=0.3, step=0.1), (0.0, 0.1, 0.2), (-0.1, 0.15, 0.4, float("inf"))),
+        (Leaf("x", low=1.0, high=2e9 - 1, step=1e9, integer=True), (1, 10**9 + 1), (2 * 10**9 + 1,)),
+        (Leaf("x", low=0.1, high=1.0), (), (0.1, 0.5)),
+    ],
+)
+def test_a_leaf_knows_its_values(leaf: Leaf, held: tuple[Scalar, ...], others: tuple[Scalar, ...]) -> None:
+    assert all(leaf.holds(value) for value in held)
+    assert not any(leaf.holds(value) for value in others)
+
+
+def test_combinations_are_counted_under_conditions() -> None:
+    def space(high: float) -> tuple[Leaf, ...]:
+        return (
+            Leaf("a", low=1, high=high, integer=True),
+            Leaf("b", choices=(1, 2, 3), when={"a": (5, 7, 0)}),  # a is never 0
+            Leaf("c", choices=(True, False), when={"b": (2, 3), "f": ("on",)}),
+            Leaf("d", choices=(True, False), when={"f": ("off",)}),
+        )
+
+    # without b: all but 5 and 7; with it: b = 1, and twice c for b = 2 and 3
+    assert n_combinations({"f": "on"}, space(1e9)) == 10**9 - 2 + 2 * (1 + 2 * 2)
+    drawn = list(grid({"f": "on"}, space(9)))
+    assert n_combinations({"f": "on"}, space(9)) == len(drawn) == 9 - 2 + 2 * (1 + 2 * 2)
+    assert {tuple(d) for d in drawn} == {("a",), ("a", "b"), ("a", "b", "c")}
 
 
 def test_variations_stand_between_the_baseline_and_the_draws(tmp_path: Path) -> None:
