@@ -1,10 +1,9 @@
 """What a space holds, before anything is trained: its size, its corners built, a few draws with their cost."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -63,12 +62,13 @@ def check_corners(file: Path, experiment: Experiment, shapes: Shapes) -> int:
     for config in corners(experiment):
         n += 1
         model = str(config["model"])
-        options = {key.partition(".")[2]: value for key, value in own_options(config).items() if "." in key}
+        own = {key: value for key, value in config.items() if "." in key}
+        options = {key.partition(".")[2]: value for key, value in own.items()}
         try:
             with torch.device("meta"):
                 build_model(model, options, shapes).eval()(torch.empty(2, shapes.channels, shapes.height, shapes.width))
         except (InputError, RuntimeError, AssertionError) as error:
-            told = ", ".join(f"{key}={value}" for key, value in {"model": model, **_options(config)}.items())
+            told = ", ".join(f"{key}={value}" for key, value in {"model": model, **own}.items())
             problems[f"{file}: {told}: {first_line(error)}"] = None
     if problems:
         raise ConfigError(f"{file}: {len(problems)} of {n} corners of the space cannot be built", list(problems))
@@ -87,10 +87,6 @@ def corners(experiment: Experiment) -> Iterator[Flat]:
     leaves = tuple(_ends(leaf) for leaf in experiment.space if leaf.key in needed)
     for drawn in islice(grid(experiment.fixed, leaves), MAX_CORNERS):
         yield own_options({**experiment.fixed, **drawn})
-
-
-def _options(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if "." in key}
 
 
 def _ends(leaf: Leaf) -> Leaf:
