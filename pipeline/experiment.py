@@ -9,7 +9,7 @@ from pydantic import Field
 
 from pipeline.config import Document, Flat, Integer, Scalar, Strict, Training, own_options, read_yaml, validate
 from pipeline.leaves import in_order, read_leaves, read_value
-from pipeline.space import PRUNERS, SAMPLERS, Bound, Experiment, Grid, Leaf, Sampler, n_combinations
+from pipeline.space import PRUNERS, SAMPLERS, Bound, Experiment, Grid, Leaf, n_combinations
 
 BOUNDED = ("val_loss", "val_accuracy", "val_macro_f1", "val_sensitivity", "val_specificity")
 Kind = TypeVar("Kind", bound=Strict)
@@ -41,19 +41,21 @@ def read_experiment(path: Path, data: Mapping[str, Any] | None = None) -> Experi
     document = read_yaml(path)
     file = validate(document, ExperimentFile, document.values)
     sections = {name: _section(document, name) for name in ("fixed", "baseline", "one_at_a_time", "space")}
-    sampler = _by_name(document, "sampler", "tpe", SAMPLERS)
-    pruner = _by_name(document, "pruner", "median", PRUNERS)
+    sampler = _by_name(document, "sampler", SAMPLERS)
+    pruner = _by_name(document, "pruner", PRUNERS)
     constraints = _bounds(document, _section(document, "constraints"))
     fixed = _constants(document, "fixed", sections["fixed"])
     baseline = own_options({**fixed, **_constants(document, "baseline", sections["baseline"])})
     variations = _variations(document, sections["one_at_a_time"], baseline)
     leaves = read_leaves(document, sections["space"], fixed)
-    for key in fixed.keys() & leaves.keys():
+    for key in [key for key in fixed if key in leaves]:
         document.problem(("space", key), "the key is also in `fixed`; keep one")
     _check_baseline(document, baseline, leaves, sections["fixed"])
     space = in_order(document, leaves)
-    if file and sampler:
-        _check_budget(document, file.trials, sampler, fixed, variations, space)
+    if file:
+        _check_trials(document, file.trials, len(variations))
+    if file and isinstance(sampler, Grid):
+        _check_grid(document, file.trials, 1 + len(variations), fixed, space)
     if data:
         _check_data(document, data, baseline, leaves, variations)
     document.check()
@@ -73,10 +75,10 @@ def _section(document: Document, name: str) -> dict[str, Any]:
     return dict(written) if isinstance(written, Mapping) else {}
 
 
-def _by_name(document: Document, section: str, default: str, kinds: Mapping[str, type[Kind]]) -> Kind | None:
+def _by_name(document: Document, section: str, kinds: Mapping[str, type[Kind]]) -> Kind | None:
     """Sampler or pruner with its options."""
     written = _section(document, section)
-    name = str(written.setdefault("name", default))
+    name = str(written.setdefault("name", ExperimentFile.model_fields[section].default["name"]))
     if name not in kinds:
         document.problem((section, "name"), f"unknown {section} {name!r}; known are {', '.join(kinds)}", kinds, name)
         return None
@@ -115,20 +117,14 @@ def _variations(document: Document, written: Mapping[str, Any], baseline: Flat) 
     return tuple(found)
 
 
-def _check_budget(
-    document: Document,
-    trials: int,
-    sampler: Sampler,
-    fixed: Flat,
-    variations: tuple[tuple[str, Scalar], ...],
-    space: tuple[Leaf, ...],
-) -> None:
-    n_given = 1 + len(variations)
-    if trials < n_given:
-        rule = f"must be at least {n_given}, the baseline and {len(variations)} of one_at_a_time, got {trials}"
+def _check_trials(document: Document, trials: int, n_variations: int) -> None:
+    if trials < 1 + n_variations:
+        rule = f"must be at least {1 + n_variations}, the baseline and {n_variations} of one_at_a_time, got {trials}"
         document.problem(("trials",), rule)
-    if not isinstance(sampler, Grid):
-        return
+
+
+def _check_grid(document: Document, trials: int, n_given: int, fixed: Flat, space: tuple[Leaf, ...]) -> None:
+    """n_given: trials that are not drawn. Its size is compared only where the file is right so far."""
     endless = [leaf for leaf in space if leaf.n_values is None]
     for leaf in endless:
         document.problem(("space", leaf.key), "a grid needs a list of choices, or a step without log")

@@ -13,6 +13,8 @@ from pipeline.errors import InputError
 from pipeline.models import model_spec, registry
 from pipeline.space import Leaf
 
+When = dict[str, tuple[Scalar, ...]]  # key -> values under which a leaf is drawn
+
 
 class Range(Strict):
     """One entry of `space`: a range of numbers or a list of choices."""
@@ -102,7 +104,7 @@ def _leaf(document: Document, key: str, written: Any) -> Leaf | None:
     return _number(document, key, entry, when, kind is int)
 
 
-def _conditions(document: Document, key: str, written: Mapping[str, Any]) -> dict[str, tuple[Scalar, ...]]:
+def _conditions(document: Document, key: str, written: Mapping[str, Any]) -> When:
     when = {}
     for parent, value in written.items():
         values = value if isinstance(value, list) else [value]
@@ -112,12 +114,12 @@ def _conditions(document: Document, key: str, written: Mapping[str, Any]) -> dic
         else:
             when[parent] = tuple(values)
     family, dot, _ = key.partition(".")
-    if dot and family != "timm":  # variants of timm are named in `when: {model: ...}`
+    if dot and registry()[family].variants is None:  # otherwise the file names them in `when: {model: ...}`
         when.setdefault("model", (family,))
     return when
 
 
-def _choices(document: Document, key: str, written: list[Any], when: Mapping[str, tuple[Scalar, ...]]) -> Leaf | None:
+def _choices(document: Document, key: str, written: list[Any], when: When) -> Leaf | None:
     at = ("space", key)
     n = len(document.problems)
     if not written:
@@ -131,7 +133,7 @@ def _choices(document: Document, key: str, written: list[Any], when: Mapping[str
     return Leaf(key, choices=tuple(c for c in choices if c is not None), when=when)
 
 
-def _number(document: Document, key: str, entry: Range, when: Any, integer: bool) -> Leaf | None:
+def _number(document: Document, key: str, entry: Range, when: When, integer: bool) -> Leaf | None:
     at = ("space", key)
     low, high = entry.low, entry.high
     if low is None or high is None:

@@ -10,7 +10,7 @@ from conftest import EXPERIMENT
 from pipeline.config import Scalar
 from pipeline.errors import ConfigError
 from pipeline.experiment import read_experiment
-from pipeline.space import Leaf, grid, n_combinations
+from pipeline.space import Leaf, Tpe, grid, n_combinations
 
 ROOT = Path(__file__).parent.parent
 
@@ -136,6 +136,21 @@ def test_all_problems_come_in_one_pass(tmp_path: Path) -> None:
     again = text[: text.index("cnn.width: [2]")].count("\n") + 1
     assert any(f"again on line {again}" in problem for problem in error.value.problems)
     assert lines >= {str(text[: text.index(key)].count("\n") + 1) for key in wrong}
+
+
+def test_sections_are_checked_beside_a_wrong_one(tmp_path: Path) -> None:
+    text = EXPERIMENT.replace("{name: tpe,", "{name: tp,").replace("fixed: {", "fixed: {mlp.width: 8, lr: 0.1, ")
+    text = text.replace("space:", "one_at_a_time: {momentum: [0.1, 0.2, 0.3, 0.4, 0.5]}\nspace:")
+    with pytest.raises(ConfigError) as error:
+        read(tmp_path, text=text)
+    named = [problem.split(": ")[1] for problem in error.value.problems]
+    in_fixed = ["space.mlp.width", "space.lr"]  # in its order
+    assert named == ["sampler.name", *in_fixed, "trials"]
+
+
+def test_a_sampler_may_be_written_without_its_name(tmp_path: Path) -> None:
+    sampler = read(tmp_path, "{name: tpe, startup_trials: 2}", "{startup_trials: 7}").sampler
+    assert sampler == Tpe(startup_trials=7)
 
 
 def test_a_batch_larger_than_the_data_is_named(tmp_path: Path) -> None:
