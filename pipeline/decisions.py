@@ -146,7 +146,8 @@ def _study(
         if trial.state != TrialState.FAIL and trial.user_attrs["role"] == "search":
             found[trial.user_attrs["slot"]] = _light(trial, n_epochs)
     gap = _shared(TrialState.FAIL)  # the baseline, a variation or a failed trial: no draw to learn from
-    study.add_trials([found.get(k, gap) for k in range(slot)])
+    for k in range(slot):  # as study.add_trial does, which checks each trial again
+        study._storage.create_new_trial(study._study_id, found.get(k, gap))
     return study
 
 

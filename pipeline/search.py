@@ -8,7 +8,7 @@ interrupted search ends with the trials of an uninterrupted one.
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
@@ -208,7 +208,7 @@ class Coordinator:
     def _tell(self, running: _Running, result: Result | None) -> tuple[str, FrozenTrial]:
         """State and what Optuna made of it."""
         trial, epochs = running.trial, running.record.epochs
-        trial.set_user_attr("curves", [asdict(epoch) for epoch in epochs])
+        trial.set_user_attr("curves", [vars(epoch) for epoch in epochs])
         if result is None:
             return "interrupted", self.study.tell(trial, state=TrialState.FAIL)
         if isinstance(result, Failed):

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -195,7 +195,7 @@ class Tracker:
         metrics = []
         n_before = record.n_written or 0
         for epoch, ended_ms in zip(record.epochs[n_before:n], at_ms[n_before + 1 :], strict=True):
-            values = asdict(epoch)
+            values = dict(vars(epoch))
             step = values.pop("epoch")
             metrics += [Metric(key, float(v), ended_ms, step) for key, v in values.items() if v is not None]
         while len(metrics) > METRICS_PER_CALL:
