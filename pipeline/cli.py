@@ -87,6 +87,12 @@ def space(params: Any, experiment: str) -> None:
     preview.run(Path("experiments") / f"{experiment}.yaml", development)
 
 
+def publish(params: Any, experiment: str) -> None:
+    from pipeline import publish
+
+    publish.run(DATA / "search" / experiment, DATA / "evaluate" / experiment, _setup(params))
+
+
 def schema(params: Any) -> None:
     from pipeline.schema import experiment_schema
 
@@ -103,6 +109,7 @@ STAGES: dict[str, tuple[Callable[..., None], str]] = {
     "report": (report, "experiments"),
     "summary": (summary, ""),
     "space": (space, "experiments"),
+    "publish": (publish, "experiments"),
     "schema": (schema, ""),
 }
 

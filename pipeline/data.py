@@ -31,10 +31,11 @@ class Samples:
         rows = self.table["part"].to_numpy() == name
         return self.images[rows], self.table["label"].to_numpy(np.int64)[rows]
 
-    def part_digest(self, name: str) -> str:
-        """sha256 over the published files of one part, in row order."""
-        files = self.table.loc[self.table["part"] == name, "sha256"]
-        return hashlib.sha256("\n".join(files).encode()).hexdigest()
+    def source(self, part: str) -> dict[str, str]:
+        """What one part is; digest: sha256 over its published files, in row order."""
+        files = self.table.loc[self.table["part"] == part, "sha256"]
+        digest = hashlib.sha256("\n".join(files).encode()).hexdigest()
+        return {"dataset": self.info["name"], "part": part, "digest": digest, "url": self.info["source_url"]}
 
 
 def label_conflicts(table: pd.DataFrame) -> "pd.Series[bool]":

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -105,15 +106,20 @@ def hardware() -> dict[str, str | int | None]:
     return {"cpu": cpu, "cores": cores, "memory_gib": round(memory / 2**30), "gpu": gpu}
 
 
-def tags(root: Path, stage: str) -> dict[str, str | bool | int | None]:
-    """What made a run, for tracking: commit, stage, versions, hardware. MLflow itself misses dirty trees."""
-    git = git_state(root)
+def origin(root: Path) -> dict[str, dict[str, Any]]:
+    """What a result is made by here and now."""
+    return {"git": git_state(root), "versions": versions(), "hardware": hardware()}
+
+
+def tags(stage: str, made_by: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """`origin` for tracking. MLflow itself misses dirty trees."""
+    git = made_by["git"]
     return {
         "git_commit": git["commit"],
         "git_dirty": git["dirty"],
         "mlflow.source.git.commit": git["commit"],
         "mlflow.source.name": f"dvc repro {stage}",
         "dvc_stage": stage,
-        **{f"version.{package}": version for package, version in versions().items()},
-        **{f"hardware.{part}": value for part, value in hardware().items()},
+        **{f"version.{package}": version for package, version in made_by["versions"].items()},
+        **{f"hardware.{part}": value for part, value in made_by["hardware"].items()},
     }

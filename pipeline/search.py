@@ -78,7 +78,7 @@ class Coordinator:
         except PipelineError as error:
             self.tracker.end("failed", str(error))
             raise
-        self.tracker.log_study({"score": best["score"]}, 0)
+        self.tracker.log_study({"score": best["score"]}, 0, best["ended_ms"])
         self.tracker.end("complete")
 
     def _open_slots(self) -> list[int]:
@@ -128,7 +128,7 @@ class Coordinator:
             for slot in slots:
                 self._stop_if_hopeless()
                 running.append(self._ask(slot))
-                config, seed = running[-1].config, slot_seed(settings, slot)
+                config, seed = running[-1].config, slot_seed(settings.seed, slot)
                 yield Job(config, self.development, seed, settings.objective, checkpoint=self._checkpoint(slot))
 
         def on_epoch(i: int, epoch: Epoch) -> bool:
@@ -172,7 +172,7 @@ class Coordinator:
             )
         )  # fmt: skip
         trial = Trial(self.study, self.study.get_trials(deepcopy=False)[-1]._trial_id)
-        record = self.tracker.start(run_name(trial.number), role, config, slot_seed(settings, slot), started_ms)
+        record = self.tracker.start(run_name(trial.number), role, config, slot_seed(settings.seed, slot), started_ms)
         self.board.epoch(trial.number, 0, _n_epochs(config), None)
         return _Running(trial, slot, role, config, record, judge)
 
@@ -202,8 +202,8 @@ class Coordinator:
         self._told.append((trial.number, reason))
         self.board.closed(trial.number, state, of_trial.get("score"), reason)
         if state == "complete":
-            self._candidates = [best_trial([*self._candidates, row(frozen)])]
-            self.tracker.log_study({"best_score": self._candidates[0]["score"]}, step=trial.number)
+            self._candidates = [best_trial([*self._candidates, closed := row(frozen)])]
+            self.tracker.log_study({"best_score": self._candidates[0]["score"]}, trial.number, closed["ended_ms"])
 
     def _tell(self, running: _Running, result: Result | None) -> tuple[str, FrozenTrial]:
         """State and what Optuna made of it."""

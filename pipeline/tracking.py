@@ -36,7 +36,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from torch import nn
 
 from pipeline.config import Flat
-from pipeline.data import Samples
 from pipeline.errors import PipelineError, first_line
 from pipeline.files import locked
 from pipeline.training import Epoch
@@ -92,7 +91,7 @@ class StudyRun:
     dataset: str  # names the experiment of MLflow
     name: str
     tags: Mapping[str, Any] = field(default_factory=dict)  # also of every child
-    parts: tuple[tuple[Samples, str], ...] = ()  # data and name of the part, for its inputs
+    sources: tuple[Mapping[str, str], ...] = ()  # its inputs, as Samples.source gives them
 
 
 class Tracker:
@@ -110,6 +109,7 @@ class Tracker:
         self.experiment_id, self.run_id = "", ""  # empty while the server is away
         self._client: MlflowClient | None = None
         self._of_study: list[Metric] = []
+        self._figures: Path | None = None
         self._n_of_study = 0  # of them written
         self._end: tuple[str, str] = "interrupted", ""
         self._closing = threading.Event()
@@ -147,8 +147,13 @@ class Tracker:
         self._records.append(record)
         return record
 
-    def log_study(self, metrics: Mapping[str, float], step: int) -> None:
-        self._of_study.extend([Metric(key, value, _now_ms(), step) for key, value in metrics.items()])
+    def log_study(self, metrics: Mapping[str, float], step: int, at_ms: int) -> None:
+        """at_ms: when it came true, in milliseconds since 1970; the same logged twice is there once."""
+        self._of_study.extend([Metric(key, value, at_ms, step) for key, value in metrics.items()])
+
+    def log_figures(self, folder: Path) -> None:
+        """Puts the files of the folder under `figures` of the study."""
+        self._figures = folder
 
     def run_ids(self) -> dict[str, str]:
         """Name -> id of the runs that MLflow has."""
@@ -182,6 +187,9 @@ class Tracker:
             self._n_of_study += len(waiting)
         for record in [record for record in self._records if not record.closed]:
             self._write_record(client, record)
+        if self._figures:
+            client.log_artifacts(self.run_id, str(self._figures), "figures")
+            self._figures = None
 
     def _write_record(self, client: MlflowClient, record: Record) -> None:
         if not record.run_id:
@@ -241,7 +249,7 @@ class Tracker:
         else:
             run = client.create_run(self.experiment_id, tags={**self._tags, "role": "study"}, run_name=self._study.name)
             self.run_id = run.info.run_id
-        client.log_inputs(self.run_id, [_input(*part) for part in self._study.parts])
+        client.log_inputs(self.run_id, [_input(source) for source in self._study.sources])
         self._compare(client)
         monitor_class: Any = SystemMetricsMonitor  # untyped
         monitor = monitor_class(self.run_id, resume_logging=True, tracking_uri=uri)
@@ -279,6 +287,8 @@ def register_champion(
     """
     client = MlflowClient(uri or f"sqlite:///{root.resolve() / 'mlflow.db'}")
     mlflow.set_tracking_uri(client.tracking_uri)
+    if client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'"):
+        return
     with torch.inference_mode():
         signature = infer_signature(example, model(torch.from_numpy(example)).numpy())
     try:
@@ -292,10 +302,10 @@ def register_champion(
         _log.warning("the model of %s is not registered: %s", name, first_line(error))
 
 
-def _input(samples: Samples, part: str) -> DatasetInput:
+def _input(source: Mapping[str, str]) -> DatasetInput:
     """One part of the data with its own digest, of which MLflow takes 36 characters."""
-    entity = DatasetEntity(samples.info["name"], samples.part_digest(part)[:36], "local", samples.info["source_url"])
-    return DatasetInput(entity, [InputTag("mlflow.data.context", part)])
+    entity = DatasetEntity(source["dataset"], source["digest"][:36], "local", source["url"])
+    return DatasetInput(entity, [InputTag("mlflow.data.context", source["part"])])
 
 
 def _now_ms() -> int:

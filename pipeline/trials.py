@@ -26,7 +26,7 @@ def records(study: optuna.Study, experiment: Experiment) -> list[Record]:
     found = []
     for trial in study.get_trials(deepcopy=False):
         attrs = trial.user_attrs
-        seed = slot_seed(experiment, attrs["slot"])
+        seed = slot_seed(experiment.seed, attrs["slot"])
         record = Record(run_name(trial.number), attrs["role"], attrs["config"], seed, attrs["started_ms"])
         record.epochs = [Epoch(**epoch) for epoch in attrs.get("curves", [])]
         state = "interrupted" if interrupted(trial) else STATE[trial.state]
@@ -40,8 +40,9 @@ def interrupted(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.FAIL and "reason" not in trial.user_attrs
 
 
-def slot_seed(experiment: Experiment, slot: int) -> int:
-    return derive_seed(experiment.seed, "trial", slot)
+def slot_seed(seed: int, slot: int) -> int:
+    """seed: of the experiment."""
+    return derive_seed(seed, "trial", slot)
 
 
 def summary(trial: FrozenTrial) -> dict[str, float]:
@@ -70,10 +71,16 @@ def finished_trials(study: optuna.Study, experiment: Experiment) -> list[dict[st
 
 
 def row(trial: FrozenTrial) -> dict[str, Any]:
-    """violation: of the constraints, 0 where all are kept."""
+    """violation: of the constraints, 0 where all are kept; started_ms, ended_ms: since 1970."""
     values = {"score": None, "violation": sum(max(0.0, v) for v in trial.constraints.values()), **summary(trial)}
     attributes = {key: trial.user_attrs[key] for key in ("role", "config", "curves")}
-    return {"number": trial.number, "state": STATE[trial.state], **values, **attributes}
+    assert trial.datetime_complete
+    times = {
+        "started_ms": trial.user_attrs["started_ms"],
+        "ended_ms": round(1000 * trial.datetime_complete.timestamp()),
+    }
+    reference = {"slot": trial.user_attrs["slot"], "reason": trial.user_attrs.get("reason", "")}
+    return {"number": trial.number, "state": STATE[trial.state], **values, **attributes, **times, **reference}
 
 
 def best_trial(trials: list[dict[str, Any]]) -> dict[str, Any]:

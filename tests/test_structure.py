@@ -20,14 +20,14 @@ LAYERS = [  # a module imports from its own layer or from an earlier one
     {"models", "space", "leaves", "batches"},
     {"training", "experiment", "decisions"},
     {"jobs", "studies", "board", "schema"},
-    {"workers", "cluster", "tracking", "trials", "search", "layout"},
-    {"preview", "results", "performance", "tables", "figures", "pages"},
+    {"workers", "cluster", "tracking", "trials", "search", "layout", "study_figures"},
+    {"champion", "publish", "preview", "results", "performance", "tables", "figures", "pages"},
     {"stages", "benchmark"},
     {"cli", "__main__"},
 ]
 OWNERS = {
     "mlflow": {"tracking", "benchmark"},
-    "optuna": {"decisions", "studies", "search", "trials", "benchmark"},
+    "optuna": {"decisions", "studies", "study_figures", "search", "trials", "benchmark"},
     "ray": {"cluster"},
     "rich": {"board"},
     "timm": {"models"},
@@ -35,7 +35,7 @@ OWNERS = {
     "PIL": {"pictures", "duplicates", "figures", "benchmark"},
     "httpx": {"stages"},
     "jinja2": {"pages"},
-    "matplotlib": {"figures", "stages"},
+    "matplotlib": {"figures", "study_figures", "stages"},
     "seaborn": {"figures"},
 }
 

@@ -48,7 +48,7 @@ def test_records_become_runs(tmp_path: Path) -> None:
         record(tracker, "trial-0000").finish("complete", {"score": 0.3})
         record(tracker, "trial-0001", 1).finish("pruned", {"score": 0.1})
         record(tracker, "trial-0002", 0).finish("failed", {}, "out of memory")
-        tracker.log_study({"best_score": 0.3}, 1)
+        tracker.log_study({"best_score": 0.3}, 1, 1_000)
         tracker.end("complete")
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     found = {run.info.run_name: run for run in children(uri)}

@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import nn
 from tqdm import tqdm
 
 from pipeline import lineage
+from pipeline.champion import register_winner
 from pipeline.config import Flat, read_yaml
 from pipeline.data import DEVELOPMENT, Samples, read_samples
 from pipeline.errors import PipelineError
@@ -24,7 +23,7 @@ from pipeline.jobs import Failed, Finished, Job
 from pipeline.metrics import choose_threshold
 from pipeline.seeds import derive_seed
 from pipeline.setup import Search, Setup
-from pipeline.tracking import Record, StudyRun, Tracker, register_champion
+from pipeline.tracking import Record, StudyRun, Tracker
 from pipeline.training import Epoch, load_trained, predict
 from pipeline.workers import open_executor
 
@@ -41,8 +40,12 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
     if setup.search.workers == "auto":  # as the search was trained
         found = {key: study[key] for key in ("workers", "threads")}
         setup = replace(setup, search=setup.search.model_copy(update=found))
-    named = [(development, part) for part in DEVELOPMENT] + [(test, "test")]
-    trained, run_ids = _retrain(study, configs, split / "development", setup, n_seeds, named)
+    sources = [*(development.source(part) for part in DEVELOPMENT), test.source("test")]
+    origin = lineage.origin(setup.root)
+    tags = {**lineage.tags(f"evaluate@{study['experiment']}", origin), "experiment": study["experiment"]}
+    of_study = StudyRun(study["dataset"], study["study"], tags, tuple(sources))
+    trained = _plan(study, configs, split / "development", setup.root, n_seeds)
+    run_ids = _retrain(trained, of_study, setup)
     shutil.rmtree(out, ignore_errors=True)  # nothing of an earlier evaluation stays beside this one
     report: dict[str, Any] = {name: {"config": config, "runs": []} for name, config in configs.items()}
     tables, curves = [], []
@@ -58,10 +61,11 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
         threshold = _threshold(table, development.info, min_sensitivity)
         report[name]["parameters"] = record["n_parameters"]
         numbers = {"threshold": threshold, **record["result"], "run_id": run_ids.get(done.name)}
+        numbers["started_ms"] = record["started_ms"]
         report[name]["runs"].append({"seed": seed, **numbers})
         tables.append(table.assign(model=name, seed=seed))
         curves += [{"model": name, "seed": seed, **epoch} for epoch in record["epochs"]]
-    _register(study, setup, report["winner"]["runs"], out / "model" / "winner", np.asarray(development.images[:2]))
+    register_winner(study["experiment"], report["winner"]["runs"], out / "model" / "winner", setup)
     _write_predictions(out / "predictions.csv", pd.concat(tables), development.info["classes"])
     with writing(out / "curves.csv") as part:
         pd.DataFrame(curves).to_csv(part, index=False, lineterminator="\n")
@@ -74,8 +78,8 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
             "models": report,
             "min_sensitivity": min_sensitivity,
             "seconds": sum(r["seconds"] for r in runs),
-            "hardware": lineage.hardware(),
-            "versions": lineage.versions(),
+            **origin,
+            "sources": sources,
         },
     )
 
@@ -95,29 +99,29 @@ class _Retraining:
         return all((self.folder / name).exists() for name in ("run.json", "weights.safetensors"))
 
 
-def _retrain(
-    study: dict[str, Any],
-    configs: dict[str, Flat],
-    development: Path,
-    setup: Setup,
-    n_seeds: int,
-    parts: list[tuple[Samples, str]],
-) -> tuple[list[_Retraining], dict[str, str]]:
-    """Trains every model under every seed, as far as that is not done. With the MLflow run of each by its name."""
+def _plan(
+    study: dict[str, Any], configs: dict[str, Flat], development: Path, root: Path, n_seeds: int
+) -> list[_Retraining]:
+    """Every model under every seed."""
     retrainings = []
     for model, config in configs.items():
         for k in range(n_seeds):
             seed = derive_seed(study["seed"], "evaluate", k)  # fresh: the search's seeds have another purpose
             key = lineage.digest([model, config, seed, study["objective"], study["hashes"]])[:16]
-            folder = setup.root / ".state" / "evaluate" / key
-            weights, checkpoint = folder / "weights.safetensors", folder / "checkpoint"
-            job = Job(config, development, seed, study["objective"], weights, checkpoint)
+            folder = root / ".state" / "evaluate" / key
+            job = Job(
+                config, development, seed, study["objective"], folder / "weights.safetensors", folder / "checkpoint"
+            )
             retrainings.append(_Retraining(model, seed, f"{model}-seed-{k}", job, folder))
-    tags = {**lineage.tags(setup.root, f"evaluate@{study['experiment']}"), "experiment": study["experiment"]}
-    of_study = StudyRun(study["dataset"], study["study"], tags, tuple(parts))
-    done, waiting = ([r for r in retrainings if r.done is done] for done in (True, False))
+    return retrainings
+
+
+def _retrain(planned: list[_Retraining], of_study: StudyRun, setup: Setup) -> dict[str, str]:
+    """Trains what is not done yet. Returns the MLflow run of each by its name."""
+    done, waiting = ([r for r in planned if r.done is done] for done in (True, False))
+    lock = setup.root / ".state" / "evaluate" / f"{of_study.name}.lock"
     with (
-        locked(setup.root / ".state" / "evaluate" / f"{study['study']}.lock", f"the evaluation of {study['study']}"),
+        locked(lock, f"the evaluation of {of_study.name}"),
         Tracker(setup.root, setup.search.tracking_uri, of_study, map(_record, done)) as tracker,
     ):
         tracker.end("complete")  # the study is, whatever becomes of its evaluation
@@ -127,7 +131,7 @@ def _retrain(
     if failed:
         reasons = "; ".join(f"{name}: {why.reason}" for name, why in failed.items())
         raise PipelineError(f"a retraining failed: {reasons}; mend the cause and start again")
-    return retrainings, tracker.run_ids()
+    return tracker.run_ids()
 
 
 def _record(done: _Retraining) -> Record:
@@ -182,38 +186,6 @@ def _train(tracker: Tracker, waiting: list[_Retraining], settings: Search) -> di
             if not record.state:
                 record.finish("interrupted", {})
     return failed
-
-
-class _Served(nn.Module):
-    """From pixels to probabilities, so that who calls the registered model need not know how images are prepared."""
-
-    mean: torch.Tensor
-    std: torch.Tensor
-
-    def __init__(self, model: nn.Module, description: dict[str, Any]) -> None:
-        super().__init__()
-        self.model = model
-        for name in ("mean", "std"):
-            self.register_buffer(name, torch.tensor(description[name]).view(1, -1, 1, 1))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """images: (B, C, H, W) float32 of 0 to 255. Returns (B, K)."""
-        probabilities: torch.Tensor = self.model((images - self.mean) / self.std).softmax(1)
-        return probabilities
-
-
-def _register(
-    study: dict[str, Any], setup: Setup, runs: list[dict[str, Any]], folder: Path, images: np.ndarray
-) -> None:
-    """The retrained winner of highest score on val becomes the champion of its experiment in MLflow's registry."""
-    best = max(runs, key=lambda run: run["val_score"])
-    if not best["run_id"]:
-        return
-    description = read_json(folder / "model.json")
-    model = load_trained(description, folder / f"seed-{best['seed']}.safetensors").cpu()
-    example = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
-    served = _Served(model, description).eval()
-    register_champion(setup.root, setup.search.tracking_uri, study["experiment"], best["run_id"], served, example)
 
 
 def _predictions(probabilities: np.ndarray, samples: Samples) -> pd.DataFrame:

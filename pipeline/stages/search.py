@@ -17,6 +17,7 @@ from pipeline.layout import choose_layout
 from pipeline.search import Coordinator
 from pipeline.setup import Setup
 from pipeline.studies import open_study
+from pipeline.study_figures import draw_study
 from pipeline.tracking import StudyRun, Tracker
 from pipeline.training import device
 from pipeline.trials import best_trial, finished_trials, records, run_name
@@ -36,7 +37,8 @@ def run(
     experiment = read_experiment(file, info)
     if settings.workers == "auto" and settings.executor == "local":
         settings = choose_layout(settings, experiment, development, root / ".state" / "search" / "layouts.json")
-    versions = lineage.versions()
+    origin = lineage.origin(root)
+    versions = origin["versions"]
     made_by = {
         "data": info["digest"],
         "code": lineage.code_digest("pipeline.jobs", "pipeline.decisions"),
@@ -47,15 +49,18 @@ def run(
     }
     state = root / ".state" / "search"
     with open_study(state, experiment, made_by, fresh=fresh, adopt=adopt) as study:
+        if "origin" not in study.optuna.user_attrs:  # of its first trial; later it says the same, whatever the commit
+            study.optuna.set_user_attr("origin", origin)
+        origin = study.optuna.user_attrs["origin"]
         tags = {
-            **lineage.tags(root, f"search@{experiment.name}"),
             "experiment": experiment.name,
             "objective": experiment.objective,
             "data_digest": made_by["data"],
             "code_digest": made_by["code"],
         }
-        parts = tuple((samples, part) for part in DEVELOPMENT)
-        of_study = StudyRun(experiment.dataset, study.name, tags, parts)
+        sources = [samples.source(part) for part in DEVELOPMENT]
+        of_stage = lineage.tags(f"search@{experiment.name}", origin)
+        of_study = StudyRun(experiment.dataset, study.name, {**tags, **of_stage}, tuple(sources))
         earlier = records(study.optuna, experiment)
         with (
             Tracker(root, settings.tracking_uri, of_study, earlier) as tracker,
@@ -63,6 +68,8 @@ def run(
         ):
             reproducible = settings.reproducible
             Coordinator(study, experiment, development, executor, tracker, reproducible=reproducible).run()
+            draw_study(study.optuna, experiment.objective, out / "figures")
+            tracker.log_figures(out / "figures")
         trials = finished_trials(study.optuna, experiment)
     best = best_trial(trials)
     baseline = [t for t in trials if t["role"] == "baseline"][-1]  # of two, the one trained again
@@ -78,15 +85,19 @@ def run(
             "pruner": experiment.pruner.model_dump(),
             "space": [vars(leaf) for leaf in experiment.space],
             "hashes": {"space": lineage.digest(experiment.identity()), **made_by},
-            "versions": versions,
-            "hardware": lineage.hardware(),
+            **origin,
+            "tags": tags,
+            "sources": sources,
             "workers": settings.workers,
             "threads": settings.threads,
-            "git": lineage.git_state(root),
             "constraints": {key: bound.model_dump(exclude_none=True) for key, bound in experiment.constraints.items()},
             "n_trials": {s: sum(t["state"] == s for t in trials) for s in ("complete", "pruned", "failed")},
             "best": {key: best[key] for key in ("number", "score", "violation")},
             "baseline": {key: baseline[key] for key in ("number", "score")},
+            "trials": [
+                {key: t[key] for key in ("number", "slot", "started_ms", "ended_ms", "violation", "reason")}
+                for t in trials
+            ],
             "seconds": sum(t["seconds"] for t in trials),
             "mlflow": {"experiment_id": tracker.experiment_id, "run_id": tracker.run_id},
         },
