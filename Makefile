@@ -21,11 +21,11 @@ repro: install ## everything in params.yaml
 	dvc repro
 	@echo "Report: reports/index.html"
 
-test: install ## four minutes
-	python -m pytest
+test: install ## the quick suite, two files side by side
+	python -m pytest -n 2 --dist loadfile
 
 test-all: install ## with the slow ones: a Ray cluster that loses a node, a search that is killed fifty times
-	python -m pytest -m "not gpu and not network"
+	python -m pytest -n 2 --dist loadfile -m "not gpu and not network"
 
 check: install
 	ruff check .

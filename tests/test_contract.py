@@ -94,6 +94,10 @@ def test_the_number_of_workers_changes_no_trial(tmp_path: Path, digits_folder: P
 
 def test_without_batches_every_slot_is_filled_too(tmp_path: Path, digits_folder: Path, executor: Executor) -> None:
     file = write(tmp_path / "rolling", "tpe", "median")
+    file.write_text(file.read_text().replace("trials: 7", "trials: 3"))
+    first = search(tmp_path / "rolling", file, digits_folder, executor, reproducible=False)
+    file.write_text(file.read_text().replace("trials: 3", "trials: 7"))
     trials = search(tmp_path / "rolling", file, digits_folder, executor, reproducible=False)
+    assert trials[:3] == first
     assert len(trials) == 7
-    assert trials[0]["role"] == "baseline"
+    assert [trial["role"] for trial in trials] == ["baseline"] + ["search"] * 6

@@ -1,6 +1,7 @@
 """The coordinator on the real digits: repeatable, resumable, and at one with MLflow."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -128,6 +129,21 @@ def test_killed_anywhere_and_resumed_ends_with_the_same_trials(
         f.write(b'{"half')  # a kill in mid-write
     run(file, digits_folder, tmp_path)
     pd.testing.assert_frame_equal(scores(tmp_path / "out"), scores(unkilled / "out"))
+    assert_tracked(tmp_path / "out", tmp_path)
+
+
+def test_adopted_trials_are_tracked_and_not_trained_again(unkilled: Path, digits_folder: Path, tmp_path: Path) -> None:
+    """Here into a study of another number of threads."""
+    for name in ("quick.yaml", ".state"):
+        source = unkilled / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    other = read_json(unkilled / "out" / "study.json")["study"]
+    setup = Setup(tmp_path, Search(workers=2, threads=2))
+    search.run(tmp_path / "quick.yaml", digits_folder / "development", tmp_path / "out", setup, adopt=other)
+    assert read_json(tmp_path / "out" / "study.json")["study"] != other
+    pd.testing.assert_frame_equal(scores(tmp_path / "out"), scores(unkilled / "out"))
+    seconds = [pd.read_csv(root / "out" / "trials.csv")["seconds"].tolist() for root in (tmp_path, unkilled)]
+    assert seconds[0] == seconds[1]
     assert_tracked(tmp_path / "out", tmp_path)
 
 

@@ -1,0 +1,81 @@
+"""Retraining: one whose worker dies goes on from its last epoch; what an interruption left is not trained twice."""
+
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+from mlflow import MlflowClient
+
+from pipeline.files import read_json
+from pipeline.setup import Search, Setup
+from pipeline.stages import evaluate, search
+
+SPACE = """
+question: What does a retraining survive?
+dataset: digits
+trials: 1
+fixed: {model: mlp, n_epochs: 300, batch_size: 64}
+baseline: {lr: 0.01}
+space: {lr: {low: 0.001, high: 0.1}}
+"""
+
+
+def kill_a_worker(root: Path) -> None:
+    """Once a retraining has come past its first epochs."""
+    deadline = time.monotonic() + 120
+    while not list(root.glob(".state/evaluate/*/checkpoint")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    next(c for c in psutil.Process().children() if c.cpu_times().user > 1).kill()
+
+
+def runs(root: Path) -> pd.DataFrame:
+    client = MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("digits")
+    assert experiment
+    found = client.search_runs([experiment.experiment_id], "tags.role = 'evaluate'")
+    return pd.DataFrame([{"name": run.info.run_name, "status": run.info.status} for run in found])
+
+
+@pytest.fixture(scope="module")
+def searched(digits_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("searched")
+    (root / "still.yaml").write_text(SPACE)
+    search.run(root / "still.yaml", digits_folder / "development", root / "search", Setup(root))
+    return root
+
+
+def test_a_retraining_whose_worker_dies_is_trained_on(searched: Path, digits_folder: Path, tmp_path: Path) -> None:
+    tables = {}
+    for name in ("calm", "stormy"):
+        root = tmp_path / name
+        storm = threading.Thread(target=kill_a_worker, args=(root,))
+        if name == "stormy":
+            storm.start()
+        evaluate.run(searched / "search", digits_folder, root / "out", Setup(root), n_seeds=1, min_sensitivity=0.9)
+        if name == "stormy":
+            storm.join()
+        tables[name] = pd.read_csv(root / "out" / "predictions.csv")
+    pd.testing.assert_frame_equal(tables["stormy"], tables["calm"])
+    assert runs(tmp_path / "calm")["status"].tolist() == ["FINISHED"] * 2
+    stormy = runs(tmp_path / "stormy")
+    assert sorted(stormy["status"]) == ["FAILED", "FINISHED", "FINISHED"]
+    assert stormy.groupby("name")["status"].agg(lambda found: "FINISHED" in set(found)).all()
+    trained = [path.read_bytes() for path in sorted((tmp_path / "stormy/.state/evaluate").glob("*/run.json"))]
+    evaluate.run(searched / "search", digits_folder, tmp_path / "again", Setup(tmp_path / "stormy"), 1, 0.9)
+    assert [path.read_bytes() for path in sorted((tmp_path / "stormy/.state/evaluate").glob("*/run.json"))] == trained
+    scores = [read_json(tmp_path / name / "metrics.json")["models"] for name in ("stormy/out", "again")]
+    assert scores[0] == scores[1]
+
+
+def test_two_workers_score_as_one(searched: Path, digits_folder: Path, tmp_path: Path) -> None:
+    tables = []
+    for workers in (1, 2):
+        root = tmp_path / str(workers)
+        setup = Setup(root, Search(workers=workers))
+        evaluate.run(searched / "search", digits_folder, root / "out", setup, n_seeds=1, min_sensitivity=0.9)
+        tables.append((root / "out" / "predictions.csv").read_bytes())
+    assert tables[0] == tables[1]
