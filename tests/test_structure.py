@@ -22,12 +22,12 @@ LAYERS = [  # a module imports from its own layer or from an earlier one
     {"jobs", "studies", "board", "schema"},
     {"workers", "cluster", "tracking", "trials", "search", "layout", "study_figures"},
     {"champion", "publish", "preview", "results", "performance", "tables", "figures", "pages"},
-    {"stages", "benchmark"},
+    {"stages", "search_benchmark", "benchmark"},
     {"cli", "__main__"},
 ]
 OWNERS = {
-    "mlflow": {"tracking", "benchmark"},
-    "optuna": {"decisions", "studies", "study_figures", "search", "trials", "benchmark"},
+    "mlflow": {"tracking", "search_benchmark"},
+    "optuna": {"decisions", "studies", "study_figures", "search", "trials", "search_benchmark"},
     "ray": {"cluster"},
     "rich": {"board"},
     "timm": {"models"},
