@@ -43,7 +43,8 @@ class RayExecutor:
         cpus = {} if address or workers == "auto" else {"num_cpus": workers * threads}
         on_stop = signal.getsignal(signal.SIGTERM)
         try:
-            ray.init(address, log_to_driver=False, include_dashboard=False, **cpus)
+            # None would take any cluster that runs here
+            ray.init(address or "local", log_to_driver=False, include_dashboard=False, **cpus)
         except (ConnectionError, RuntimeError, ValueError) as error:
             reason = f"no Ray cluster can be used at {address or 'this machine'}: {first_line(error)}"
             raise InputError(f"{reason}; correct search.ray_address") from error

@@ -8,12 +8,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import ray
 from ray.cluster_utils import Cluster
 
 from conftest import EXPERIMENT
 from pipeline.cluster import RayExecutor
 from pipeline.config import Flat
-from pipeline.jobs import Failed, Job, Stopped
+from pipeline.errors import InputError
+from pipeline.jobs import Failed, Finished, Job, Stopped
 from pipeline.setup import Search, Setup
 from pipeline.stages import search
 from pipeline.training import Epoch
@@ -91,3 +93,24 @@ def test_what_a_training_may_not_do_is_named(digits_folder: Path, cluster: Clust
         large = dict(executor.run([endless], lambda i, epoch: True))[0]
     assert isinstance(large, Failed)
     assert "more than the 0.01 of search.limit_gb" in large.reason
+
+
+def test_without_an_address_another_cluster_is_left_alone(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, digits_folder: Path
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    job = Job(MLP, digits_folder / "development", 1, "macro_f1")
+    with RayExecutor(Search()) as executor:
+        assert ray.get_runtime_context().gcs_address != cluster.address
+        assert isinstance(dict(executor.run([job], lambda i, epoch: True))[0], Finished)
+
+
+def test_auto_takes_all_there_is_room_for(cluster: Cluster) -> None:
+    cluster.add_node(num_cpus=4)
+    with RayExecutor(Search(workers="auto", threads=2, ray_address=cluster.address)) as executor:
+        assert executor.n_workers == 2
+
+
+def test_an_address_without_a_cluster_is_named() -> None:
+    with pytest.raises(InputError, match=r"no Ray cluster can be used at 127\.0\.0\.1:9.*correct search.ray_address"):
+        RayExecutor(Search(ray_address="127.0.0.1:9"))

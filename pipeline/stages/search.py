@@ -43,7 +43,7 @@ def run(
         "data": info["digest"],
         "code": lineage.code_digest("pipeline.jobs", "pipeline.decisions"),
         **{package: versions[package] for package in ("torch", "timm", "optuna")},
-        "device": device(),
+        "device": device() if settings.executor == "local" else "cuda" if settings.gpus else "cpu",
         "threads": str(settings.threads),  # they decide the order of sums
         "decided": "in batches" if settings.reproducible else "as workers come free",
     }
