@@ -32,7 +32,7 @@ check: install
 	ruff format --check .
 	mypy
 
-bench: install ## images per second of the training loop, beside a DataLoader and beside the bound
+bench: install ## training speed, cost of a search, workers that one coordinator feeds; a quarter of an hour
 	python -m pipeline.benchmark
 
 ui: install ## MLflow on http://127.0.0.1:5000

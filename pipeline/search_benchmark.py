@@ -52,9 +52,8 @@ TARGET_COST_MS = 30 + N_EPOCHS * 1  # per trial, per epoch
 TARGET_TWO_WORKERS = 1.7
 TARGET_RAY = 0.95
 
-
 TRAINING: Flat = {"model": "cnn", "cnn.width": 16, "lr": 0.01, "batch_size": 64, "n_epochs": 2}
-N_IMAGES = 8192
+N_IMAGES = 6144
 N_TRAININGS = 8
 
 

@@ -1,7 +1,10 @@
 """What README says is there, is there, and what it shows works."""
 
 import re
+import subprocess
 from pathlib import Path
+
+from ruamel.yaml import YAML
 
 from pipeline.experiment import read_experiment
 from pipeline.params import read_params
@@ -50,3 +53,22 @@ def test_every_file_named_exists() -> None:
 
 def test_every_data_set_has_its_source_and_terms() -> None:
     assert all(f"| `{name}` |" in README for name in read_params(ROOT / "params.yaml").datasets)
+
+
+def test_the_recipes_for_a_cluster_are_read_as_they_stand(tmp_path: Path) -> None:
+    text = (ROOT / "experiments/CLUSTER.md").read_text(encoding="utf-8")
+    yaml = YAML(typ="safe", pure=True)
+    search, job = (yaml.load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL))
+    params = yaml.load(ROOT / "params.yaml")
+    params["search"] |= search["search"]
+    with (tmp_path / "params.yaml").open("w") as f:
+        yaml.dump(params, f)
+    assert read_params(tmp_path / "params.yaml").search.executor == "ray"
+    cluster = job["spec"]["rayClusterSpec"]
+    pinned = re.search(r"^ray==(.*)$", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    assert pinned
+    assert cluster["rayVersion"] == pinned[1]
+    assert f"rayproject/ray:{pinned[1]}-py3" in text
+    script = re.search(r"```bash\n(.*?)```", text, re.DOTALL)
+    assert script
+    subprocess.run(["bash", "-n"], input=script[1], text=True, check=True)
