@@ -31,13 +31,12 @@ from scipy.stats import qmc
 
 from pipeline.config import Flat
 from pipeline.seeds import derive_seed
-from pipeline.space import (
+from pipeline.space import Experiment, Leaf
+from pipeline.strategies import (
     CmaEs,
-    Experiment,
     Gp,
     Grid,
     Hyperband,
-    Leaf,
     Median,
     NoPruner,
     Patience,

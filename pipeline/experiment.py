@@ -9,7 +9,8 @@ from pydantic import Field
 
 from pipeline.config import Document, Flat, Integer, Scalar, Strict, Training, own_options, read_yaml, validate
 from pipeline.leaves import in_order, read_leaves, read_value
-from pipeline.space import PRUNERS, SAMPLERS, Bound, Experiment, Grid, Leaf, n_combinations
+from pipeline.space import Bound, Experiment, Leaf, n_combinations
+from pipeline.strategies import PRUNERS, SAMPLERS, Grid
 
 BOUNDED = ("val_loss", "val_accuracy", "val_macro_f1", "val_sensitivity", "val_specificity")
 Kind = TypeVar("Kind", bound=Strict)

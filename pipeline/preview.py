@@ -13,7 +13,8 @@ from pipeline.decisions import draw
 from pipeline.errors import ConfigError, InputError, first_line
 from pipeline.experiment import read_experiment
 from pipeline.models import Shapes, build_model, count_parameters
-from pipeline.space import Experiment, Leaf, Random, grid, n_combinations
+from pipeline.space import Experiment, Leaf, grid, n_combinations
+from pipeline.strategies import Random
 from pipeline.training import Trainer, device
 
 MAX_CORNERS = 4096

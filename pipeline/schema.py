@@ -9,7 +9,8 @@ from pipeline.config import Training
 from pipeline.experiment import BOUNDED, ExperimentFile
 from pipeline.leaves import Range
 from pipeline.models import registry
-from pipeline.space import PRUNERS, SAMPLERS, Bound
+from pipeline.space import Bound
+from pipeline.strategies import PRUNERS, SAMPLERS
 
 # pydantic's own names for bounds that stand behind a validator
 STANDARD = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}

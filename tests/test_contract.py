@@ -10,7 +10,7 @@ from conftest import EXPERIMENT
 from pipeline.experiment import read_experiment
 from pipeline.search import Coordinator
 from pipeline.setup import Search
-from pipeline.space import PRUNERS, SAMPLERS
+from pipeline.strategies import PRUNERS, SAMPLERS
 from pipeline.studies import open_study
 from pipeline.tracking import StudyRun, Tracker
 from pipeline.trials import finished_trials, records

@@ -11,7 +11,8 @@ from conftest import EXPERIMENT
 from pipeline.config import Flat
 from pipeline.decisions import Draw, Judge, draw
 from pipeline.experiment import read_experiment
-from pipeline.space import PRUNERS, SAMPLERS, Experiment, Leaf
+from pipeline.space import Experiment, Leaf
+from pipeline.strategies import PRUNERS, SAMPLERS
 
 
 def experiment(

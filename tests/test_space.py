@@ -10,7 +10,8 @@ from conftest import EXPERIMENT
 from pipeline.config import Scalar
 from pipeline.errors import ConfigError
 from pipeline.experiment import read_experiment
-from pipeline.space import Leaf, Tpe, grid, n_combinations
+from pipeline.space import Leaf, grid, n_combinations
+from pipeline.strategies import Tpe
 
 ROOT = Path(__file__).parent.parent
 

@@ -16,7 +16,7 @@ DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 LAYERS = [  # a module imports from its own layer or from an earlier one
     {"errors", "seeds", "files", "lineage"},
     {"config", "datasets", "archives", "pictures", "setup", "params"},
-    {"data", "duplicates", "metrics", "estimates"},
+    {"data", "duplicates", "metrics", "estimates", "strategies"},
     {"models", "space", "leaves", "batches"},
     {"training", "experiment", "decisions"},
     {"jobs", "studies", "board", "schema"},
