@@ -1,6 +1,9 @@
 """Every sampler with every pruner on every executor: the same trials, whoever trains them and however often."""
 
+import random
+import time
 from collections.abc import Iterator
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +82,34 @@ def test_equal_seeds_give_equal_trials_on_every_executor(
     assert trials[0]["state"] == "complete"
     assert pruner != "none" or all(trial["state"] == "complete" for trial in trials)
     assert trials == seen.setdefault((sampler, pruner), trials)
+
+
+def search_alone(root: Path, file: Path, digits: Path) -> None:
+    with open_executor(Search(workers=2)) as executor:
+        search(root, file, digits, executor)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pruner", PRUNERS)
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_kill_at_a_random_place_changes_no_trial(
+    tmp_path: Path, digits_folder: Path, seen: dict[tuple[str, str], list[dict[str, Any]]], sampler: str, pruner: str
+) -> None:
+    with open_executor(Search(workers=2)) as executor:
+        if (sampler, pruner) not in seen:
+            calm = tmp_path / "calm"
+            seen[sampler, pruner] = search(calm, write(calm, sampler, pruner), digits_folder, executor)
+        root, n_lines = tmp_path / "killed", random.Random(f"{sampler} {pruner}").randint(5, 60)
+        given = root, write(root, sampler, pruner), digits_folder
+        process = get_context("spawn").Process(target=search_alone, args=given)
+        process.start()
+        journals: list[Path] = []
+        while process.is_alive() and not (journals and journals[0].read_bytes().count(b"\n") >= n_lines):
+            journals = list(root.glob("state/*/journal.log"))
+            time.sleep(0.005)
+        process.kill()
+        process.join()
+        assert search(*given, executor) == seen[sampler, pruner]
 
 
 @pytest.mark.slow
