@@ -135,13 +135,13 @@ def _run(options: argparse.Namespace) -> int:
     from pipeline.errors import InputError, PipelineError
     from pipeline.params import read_params
 
+    given = {"fresh": options.fresh, "adopt": options.adopt} if options.stage == "search" else {}
     try:
         params = read_params(Path("params.yaml"))
         stage, items = STAGES[options.stage]
         if items and options.item not in getattr(params, items):
             known = ", ".join(getattr(params, items))
             raise InputError(f"{options.item!r} is not in `{items}` of params.yaml; there are {known}")
-        given = {"fresh": options.fresh, "adopt": options.adopt} if options.stage == "search" else {}
         stage(params, *([options.item] if items else []), **given)
     except (PipelineError, OSError) as error:
         if options.debug:
@@ -149,6 +149,7 @@ def _run(options: argparse.Namespace) -> int:
         print(f"pipeline {options.stage}: {error}", file=sys.stderr)
         return error.exit_code if isinstance(error, PipelineError) else 1
     except KeyboardInterrupt:
-        print(f"pipeline {options.stage}: interrupted; run the same command again to go on", file=sys.stderr)
+        again = "run the same command again" + (" without --fresh" if given.get("fresh") else "")
+        print(f"pipeline {options.stage}: interrupted; {again} to go on", file=sys.stderr)
         return 130
     return 0

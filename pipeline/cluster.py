@@ -15,10 +15,21 @@ from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
 from pipeline.data import Samples, read_samples
 from pipeline.errors import InputError, first_line
-from pipeline.jobs import Failed, Job, Message, Result, Stopped, beyond_memory, beyond_time, prepare_process, train
+from pipeline.jobs import (
+    STARTED,
+    Answer,
+    Failed,
+    Job,
+    Message,
+    Result,
+    Stopped,
+    beyond_memory,
+    beyond_time,
+    prepare_process,
+    train,
+)
 from pipeline.setup import Search
 from pipeline.training import Epoch
-from pipeline.workers import STARTED, Answer
 
 
 class RayExecutor:
@@ -51,11 +62,15 @@ class RayExecutor:
         signal.signal(signal.SIGTERM, on_stop)  # which Ray replaces
 
     def _room(self) -> int:
-        """Trainings that the nodes have room for; those that join later find it in their turn at the next start."""
-        found = ray.cluster_resources()
-        of_cpus = found.get("CPU", 0) // self.settings.threads
-        of_gpus = found.get("GPU", 0) // self.settings.gpus if self.settings.gpus else of_cpus
-        return max(1, int(min(of_cpus, of_gpus)))
+        """Trainings that the nodes have room for now. Raises InputError if there is none."""
+        threads, gpus, room = self.settings.threads, self.settings.gpus, 0
+        for node in ray.nodes():
+            has = node["Resources"] if node["Alive"] else {}
+            of_gpus = has.get("GPU", 0) / gpus if gpus else float("inf")
+            room += int(min(has.get("CPU", 0) / threads, of_gpus))
+        if not room:
+            raise InputError(f"no node has room for a training of {threads} threads and {gpus:g} GPUs; lower them")
+        return room
 
     def __enter__(self) -> "RayExecutor":
         return self
@@ -108,7 +123,7 @@ class RayExecutor:
 
 def _stream(job: Job, samples: Samples, settings: Search) -> Generator[Message | str, None, None]:
     """Runs on the node."""
-    prepare_process(settings.threads)
+    prepare_process(settings.threads, gpu=None if settings.gpus else "")  # which Ray leaves visible otherwise
     yield STARTED
     training = train(job, samples)
     message = next(training)

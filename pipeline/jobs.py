@@ -3,8 +3,10 @@
 import hashlib
 import io
 import os
+import threading
+import time
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,8 @@ class Failed:
 
 Result = Finished | Stopped | Failed
 Message = Epoch | Result
+Answer = Callable[[int, Epoch], bool]  # (index of the job, epoch) -> whether to go on
+STARTED = "started"  # what a worker says first of a job: from then on, time and death are the training's own
 
 
 def prepare_process(threads: int, gpu: str | None = None) -> None:
@@ -74,6 +78,18 @@ def prepare_process(threads: int, gpu: str | None = None) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # read when CUDA starts, which is later
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def die_with_parent() -> None:
+    """Ends this process once its parent is gone, so that a killed search leaves no orphan training on."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def beyond_time(elapsed_s: float, limit_s: float | None) -> Failed | None:
@@ -137,8 +153,12 @@ class _Progress:
         values = {"best": self.best, "best_epoch": self.best_epoch, "weights": self.weights}
         epochs = [asdict(epoch) for epoch in self.epochs]
         torch.save({**self._identity(), **values, "epochs": epochs, "trainer": self.trainer.state()}, content)
-        with writing(self.job.checkpoint) as part:
-            part.write_bytes(hashlib.sha256(content.getvalue()).digest() + content.getvalue())
+        try:
+            with writing(self.job.checkpoint) as part:
+                part.write_bytes(hashlib.sha256(content.getvalue()).digest() + content.getvalue())
+        except OSError as error:  # told alike for all trials: it is no fault of theirs, and stops the search
+            why = f"checkpoints cannot be written in {self.job.checkpoint.parent}: {error.strerror}"
+            raise PipelineError(why) from error
 
     def _load(self) -> None:
         """Takes what a death left; a damaged file or one of another training is not used."""

@@ -12,10 +12,11 @@ from statistics import median
 from typing import Any
 
 from pipeline.config import Flat, own_options
-from pipeline.data import Samples, read_samples
+from pipeline.data import read_samples
 from pipeline.decisions import draw
+from pipeline.errors import PipelineError, first_line
 from pipeline.files import locked, read_json, write_json
-from pipeline.jobs import prepare_process
+from pipeline.jobs import die_with_parent, prepare_process
 from pipeline.lineage import digest, hardware
 from pipeline.setup import Search
 from pipeline.space import Experiment
@@ -29,9 +30,7 @@ def choose_layout(settings: Search, experiment: Experiment, development: Path, r
     configuration per hour. Prints what it measured; a layout in the file `remembered` is taken as it is.
     """
     samples, machine = read_samples(development), hardware()
-    config = experiment.baseline
-    if experiment.n_slots > experiment.first_draw:
-        config = own_options({**experiment.fixed, **draw(experiment, experiment.first_draw, ()).params})
+    config = own_options({**experiment.fixed, **draw(experiment, experiment.first_draw, ()).params})
     most = experiment.parallel if settings.reproducible else int(machine["cores"] or 1)
     key = digest([config, samples.info["digest"], machine, most])[:16]
     with locked(remembered.with_suffix(".lock"), "the measuring of layouts", wait=True):
@@ -52,11 +51,16 @@ def layouts(n_cores: int, most_workers: int, n_gpus: int) -> list[tuple[int, int
 
 
 def _fastest(config: Flat, development: Path, candidates: list[tuple[int, int]]) -> dict[str, int]:
-    speeds = {}
+    """One that fails, for lack of memory perhaps, is out; if all do, the trials will say why."""
+    speeds = dict.fromkeys(candidates, 0.0)
     for workers, threads in candidates:
-        speeds[workers, threads] = _epochs_per_hour(config, development, workers, threads)
-        print(f"{workers} workers x {threads} threads: {speeds[workers, threads]:,.0f} epochs per hour")
-    workers, threads = max(speeds, key=lambda layout: speeds[layout])
+        try:
+            speeds[workers, threads] = _epochs_per_hour(config, development, workers, threads)
+            told = f"{speeds[workers, threads]:,.0f} epochs per hour"
+        except (PipelineError, RuntimeError) as error:  # a process that was killed is a RuntimeError too
+            told = first_line(error)
+        print(f"{workers} workers x {threads} threads: {told}")
+    workers, threads = max(reversed(candidates), key=lambda layout: speeds[layout])
     return {"workers": workers, "threads": threads}
 
 
@@ -77,12 +81,16 @@ _together: Barrier
 def _prepare(barrier: Barrier, places: Any, threads: int) -> None:
     global _together
     _together = barrier
+    die_with_parent()
     prepare_process(threads, places.get())
 
 
 def _epoch_s(config: Flat, development: Path) -> float:
     """Seconds of an epoch while the others train too."""
-    samples: Samples = read_samples(development)
-    trainer = Trainer(config, samples, 1, device())
-    _together.wait(timeout=120)
+    try:
+        trainer = Trainer(config, read_samples(development), 1, device())
+    except Exception:
+        _together.abort()  # nobody waits for this one
+        raise
+    _together.wait()
     return median(trainer.estimate_epoch_s(n_steps=8) for _ in range(ROUNDS))

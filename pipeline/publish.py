@@ -13,12 +13,13 @@ from typing import Any
 from pipeline import lineage
 from pipeline.champion import register_winner
 from pipeline.config import Flat
-from pipeline.errors import InputError
+from pipeline.errors import InputError, PipelineError
 from pipeline.files import locked, read_json
 from pipeline.setup import Setup
+from pipeline.studies import study_lock
 from pipeline.tracking import Record, StudyRun, Tracker
 from pipeline.training import Epoch
-from pipeline.trials import best_trial, run_name, slot_seed
+from pipeline.trials import best_trial, retraining_name, run_name, slot_seed
 
 
 def run(search: Path, evaluated: Path, setup: Setup) -> None:
@@ -26,10 +27,11 @@ def run(search: Path, evaluated: Path, setup: Setup) -> None:
     if not (search / "study.json").exists():
         raise InputError(f"there is no {search / 'study.json'}; run: dvc pull {search} (or dvc repro)")
     study = read_json(search / "study.json")
-    lock = setup.root / ".state" / "search" / study["study"] / "lock"
-    with locked(lock, f"study {study['study']}"):
+    name = study["study"]
+    with locked(study_lock(setup.searches, name), f"study {name}"):
         _publish_search(study, search, setup)
-        if (evaluated / "metrics.json").exists():
+    if (evaluated / "metrics.json").exists():
+        with locked(setup.evaluations / f"{name}.lock", f"the evaluation of {name}"):
             _publish_evaluation(study, evaluated, setup)
 
 
@@ -60,6 +62,7 @@ def _publish_search(study: dict[str, Any], folder: Path, setup: Setup) -> None:
         tracker.log_study({"score": best["score"]}, 0, best["ended_ms"])
         tracker.log_figures(folder / "figures")
         tracker.end("complete")
+    _require(tracker)
 
 
 def _publish_evaluation(study: dict[str, Any], folder: Path, setup: Setup) -> None:
@@ -67,7 +70,7 @@ def _publish_evaluation(study: dict[str, Any], folder: Path, setup: Setup) -> No
     records = {}
     for model, found in evaluation["models"].items():
         for k, run in enumerate(found["runs"]):
-            record = Record(f"{model}-seed-{k}", "evaluate", found["config"], run["seed"], run["started_ms"])
+            record = Record(retraining_name(model, k), "evaluate", found["config"], run["seed"], run["started_ms"])
             of_run = model, str(run["seed"])
             record.epochs = [_epoch(row) for row in curves if (row["model"], row["seed"]) == of_run]
             record.finish("complete", {"score": run["val_score"], "seconds": run["seconds"]})
@@ -76,8 +79,14 @@ def _publish_evaluation(study: dict[str, Any], folder: Path, setup: Setup) -> No
     of_study = StudyRun(study["dataset"], study["study"], tags, tuple(evaluation["sources"]))
     with Tracker(setup.root, setup.search.tracking_uri, of_study, records.values()) as tracker:
         tracker.end("complete")
+    _require(tracker)
     runs = [{**run, "run_id": records["winner", run["seed"]].run_id} for run in evaluation["models"]["winner"]["runs"]]
     register_winner(study["experiment"], runs, folder / "model" / "winner", setup)
+
+
+def _require(tracker: Tracker) -> None:
+    if not tracker.is_written:
+        raise PipelineError("MLflow cannot be reached; publish again when it is back, what it has already stays")
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -9,6 +9,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
@@ -64,9 +66,12 @@ class Coordinator:
         self.reproducible = reproducible
         n_slots = experiment.n_slots
         self.board = Board(experiment.name, n_slots, n_slots - len(self._open_slots()))
-        self._candidates = finished_trials(study.optuna, experiment)  # for the best; later only that one
+        done = finished_trials(study.optuna, experiment)
+        self._candidates = [trial for trial in done if trial["state"] == "complete"]  # for the best; later only that
         self._drawn: dict[int, Draw] = {}  # slots that the sampler has filled and may not learn from yet
-        self._told: list[tuple[int, str]] = []  # number and reason of the trials that this process has closed
+        closed = [t for t in study.optuna.get_trials(deepcopy=False, states=tuple(STATE)) if not interrupted(t)]
+        closed.sort(key=lambda trial: trial.datetime_complete or datetime.min)
+        self._told = [told for trial in closed if (told := self._failure(trial)) is not None]
 
     def run(self) -> None:
         """Raises PipelineError if trials keep failing for one cause, or if none was completed."""
@@ -74,6 +79,8 @@ class Coordinator:
             with self.board:
                 while open_slots := self._open_slots():
                     self._train(self._next(open_slots))
+            if not self._candidates:
+                self._give_up(len(self._told), "no trial was completed")
             best = best_trial(self._candidates)
         except PipelineError as error:
             self.tracker.end("failed", str(error))
@@ -110,15 +117,27 @@ class Coordinator:
                 self._drawn[slot] = Draw(slot, trial.params, trial.distributions)
         return [slot for slot in open_slots if slot in batch]
 
+    def _failure(self, trial: FrozenTrial) -> tuple[int, str] | None:
+        """Number and reason of a closed trial, "" if it did not fail; None for one that is open again or whose process
+        died, which has a rule of its own."""
+        if trial.user_attrs.get("died") or trial.number in self.study.user_attrs.get("reopened", []):
+            return None
+        return trial.number, trial.user_attrs.get("reason", "")
+
     def _stop_if_hopeless(self) -> None:
-        """Looks at the trials of this process; those that failed for the common cause are open again afterwards."""
-        last = self._told[-MAX_EQUAL_FAILURES:]
-        reasons = {reason for _, reason in last}
-        if len(last) == MAX_EQUAL_FAILURES and len(reasons) == 1 and "" not in reasons:
-            reopened = [*self.study.user_attrs.get("reopened", []), *(number for number, _ in last)]
-            self.study.set_user_attr("reopened", reopened)
-            cause = f"{MAX_EQUAL_FAILURES} trials in a row failed with: {reasons.pop()}"
-            raise PipelineError(f"{cause}; mend the cause and run the same command again, which trains them again")
+        """After trials in a row that failed for one cause."""
+        reasons = [reason for _, reason in reversed(self._told)]
+        n = len(list(takewhile(lambda reason: reason and reason == reasons[0], reasons)))
+        if n >= MAX_EQUAL_FAILURES:
+            self._give_up(n, f"{n} trials in a row failed")
+
+    def _give_up(self, n: int, what: str) -> None:
+        """Opens the slots of the last `n` closed trials again and raises PipelineError with the reason of the last."""
+        failed = [told for told in self._told[-n:] if told[1]]
+        reopened = [*self.study.user_attrs.get("reopened", []), *(number for number, _ in failed)]
+        self.study.set_user_attr("reopened", reopened)
+        why = f" with: {failed[-1][1]}" if failed else ""
+        raise PipelineError(f"{what}{why}; mend the cause and search again, which trains them again")
 
     def _train(self, slots: list[int]) -> None:
         """Trains the slots, as many at a time as there are workers."""
@@ -199,7 +218,8 @@ class Coordinator:
             self._drawn.pop(running.slot, None)
         of_trial, reason = summary(frozen), frozen.user_attrs.get("reason", "")
         running.record.finish(state, of_trial, reason)
-        self._told.append((trial.number, reason))
+        if result and (told := self._failure(frozen)) is not None:
+            self._told.append(told)
         self.board.closed(trial.number, state, of_trial.get("score"), reason)
         if state == "complete":
             self._candidates = [best_trial([*self._candidates, closed := row(frozen)])]

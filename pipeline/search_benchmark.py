@@ -6,15 +6,9 @@ the executors are, they are real. Rounds alternate, so that a busy machine slows
 
 import contextlib
 import io
-import multiprocessing
-import os
-import shutil
-import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -27,14 +21,14 @@ from pipeline.config import Flat
 from pipeline.data import Samples, write_samples
 from pipeline.errors import InputError
 from pipeline.experiment import read_experiment
-from pipeline.jobs import Finished, Job, Result, Stopped
+from pipeline.jobs import Answer, Finished, Job, Result, Stopped
 from pipeline.search import Coordinator
 from pipeline.setup import Search
 from pipeline.space import Experiment
 from pipeline.studies import open_study
 from pipeline.tracking import StudyRun, Tracker
 from pipeline.training import Epoch
-from pipeline.workers import Answer, Executor, open_executor
+from pipeline.workers import Executor, open_executor
 
 N_EPOCHS = 10
 EXPERIMENT = f"""
@@ -57,53 +51,32 @@ N_IMAGES = 6144
 N_TRAININGS = 8
 
 
-@dataclass(frozen=True)
-class Case:
-    """One row of the scaling table: `workers` that ask for work, as many as the experiment's `parallel`."""
-
-    workers: int
-    sampler: str
-    reproducible: bool = True
-    fill_s: float = 8.0  # in which all workers should be given their first trial; those that were not stay idle
-    feed_s: float = 6.0  # after that, in which messages are counted
-
-
 SAMPLERS = ("random", "tpe")
-CASES = [Case(n, sampler) for sampler in SAMPLERS for n in (1, 10, 100, 1000)]
-CASES += [Case(1000, sampler, reproducible=False) for sampler in SAMPLERS]
+SIZES = ((1, 200), (10, 200), (100, 400), (1000, 2000))  # workers side by side, trials of N_EPOCHS each
 
 
 class InstantWorkers:
     """Workers whose trainings take no time: they say their epochs in turn."""
 
-    def __init__(self, n_workers: int, fill_s: float | None = None) -> None:
-        """fill_s: begin in mid-search, each worker at another epoch, with as many as can be given work until then."""
-        self.n_workers, self.fill_s = n_workers, fill_s
-        self.n_asked = self.n_told = self.n_ended = 0
-        self.filled = threading.Event()
+    def __init__(self, n_workers: int) -> None:
+        self.n_workers, self.n_told = n_workers, 0
 
     def run(self, jobs: Iterable[Job], on_epoch: Answer) -> Iterator[tuple[int, Result]]:
-        waiting, until = enumerate(jobs), time.perf_counter() + (self.fill_s or np.inf)
-        busy: deque[tuple[int, Job, int, int]] = deque()  # index, job, first epoch, next epoch
+        waiting = enumerate(jobs)
+        busy: deque[tuple[int, Job, int]] = deque()  # index, job, next epoch
         while True:
             while len(busy) < self.n_workers and (next_job := next(waiting, None)):
-                first = 1 + (len(busy) % N_EPOCHS if self.fill_s and not self.filled.is_set() else 0)
-                busy.append((*next_job, first, first))
-                self.n_asked += 1
-                if not self.filled.is_set() and time.perf_counter() > until:
-                    self.n_workers = len(busy)
-            self.filled.set()
+                busy.append((*next_job, 1))
             if not busy:
                 return
-            i, job, first, epoch = busy.popleft()
+            i, job, epoch = busy.popleft()
             score = float(job.config["lr"])
             goes_on = on_epoch(i, Epoch(epoch, 1.0, 0.5, 0.5, 1.0, score * epoch, 0.5, None, None, 0.1, 0.0))
             self.n_told += 1
             if goes_on and epoch < N_EPOCHS:
-                busy.append((i, job, first, epoch + 1))
+                busy.append((i, job, epoch + 1))
             else:
-                self.n_ended += 1
-                yield i, Finished(1 + epoch - first, score, {}, 0) if goes_on else Stopped()
+                yield i, Finished(epoch, score, {}, 0) if goes_on else Stopped()
 
 
 def rows(rounds: int) -> Iterator[dict[str, Any]]:
@@ -119,56 +92,31 @@ def rows(rounds: int) -> Iterator[dict[str, Any]]:
             print(f"Ray is not measured: {error}")
 
 
-def scaling(cases: Iterable[Case] = CASES) -> list[dict[str, Any]]:
-    """The ceiling of one coordinator, MLflow in SQLite included.
+def scaling(sizes: Iterable[tuple[int, int]] = SIZES) -> list[dict[str, Any]]:
+    """The ceiling of one coordinator: trials, and messages (one per epoch) per second of a whole search.
 
-    busy: workers that were given a trial within `fill_s`, at `asked_per_s`. trials, messages: ended, and answered (one
-    per epoch), within `feed_s`, trials that are asked for meanwhile included. tracked: share of the asked ones that
-    MLflow has by then. feeds: workers whose epochs take 1 s or 10 s.
+    written_s: what MLflow in SQLite, written behind, takes in the end. feeds: workers whose epochs take 1 s or 10 s.
     """
-    table = []
-    context = multiprocessing.get_context("spawn")
-    with TemporaryDirectory() as parent:
-        _make_database(Path(parent))
-        for k, case in enumerate(cases):
-            folder = Path(parent, str(k))
-            folder.mkdir()
-            shutil.copy(Path(parent, "mlflow.db"), folder)
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_search_for_a_while, args=(theirs, folder, case), daemon=True)
-            process.start()
-            theirs.close()
-            found: dict[str, float] = ours.recv()
-            process.join()
-            per_s = found["messages_per_s"]
-            table.append({**asdict(case), **found, "feeds_1s": int(per_s), "feeds_10s": int(10 * per_s)})
-    return table
+    return [_ceiling(sampler, *size) for sampler in SAMPLERS for size in sizes]
 
 
-def _search_for_a_while(report: Connection, root: Path, case: Case) -> None:
-    """Ends the process: a thousand open trials would take long to close."""
-    trials = f"trials: {3000 + 3 * case.workers}\nparallel: {case.workers}"
-    text = EXPERIMENT.replace("trials: 40", trials).replace("name: tpe", f"name: {case.sampler}")
-    executor = InstantWorkers(case.workers, case.fill_s)
-    experiment = _experiment(root, text)
-    with (
-        contextlib.redirect_stderr(io.StringIO()),  # the board
-        open_study(root / "state", experiment, {}) as study,
-        Tracker(root, None, StudyRun("none", "cost")) as tracker,
-    ):
-        run = Coordinator(study, experiment, root, executor, tracker, reproducible=case.reproducible).run
-        search = threading.Thread(target=run, daemon=True)
-        start = time.perf_counter()
-        search.start()
-        executor.filled.wait()
-        fed, n_busy, n_ended, n_told = time.perf_counter(), executor.n_asked, executor.n_ended, executor.n_told
-        search.join(case.feed_s)
-        seconds = time.perf_counter() - fed
-        found = {"busy": n_busy, "asked_per_s": n_busy / (fed - start)}
-        found |= {"trials_per_s": (executor.n_ended - n_ended) / seconds}
-        found |= {"messages_per_s": (executor.n_told - n_told) / seconds}
-        report.send(found | {"tracked": len(tracker.run_ids()) / executor.n_asked})
-        os._exit(0)
+def _ceiling(sampler: str, workers: int, trials: int) -> dict[str, Any]:
+    text = EXPERIMENT.replace("trials: 40", f"trials: {trials}\nparallel: {workers}")
+    executor = InstantWorkers(workers)
+    with TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):  # the board
+        root = Path(folder)
+        experiment = _experiment(root, text.replace("name: tpe", f"name: {sampler}"))
+        _make_database(root)
+        with open_study(root / "state", experiment, {}) as study:
+            with Tracker(root, None, StudyRun("none", "cost")) as tracker:
+                start = time.perf_counter()
+                Coordinator(study, experiment, root, executor, tracker).run()
+                seconds = time.perf_counter() - start
+            written_s = time.perf_counter() - start - seconds
+    per_s = executor.n_told / seconds
+    rates = {"trials_per_s": trials / seconds, "messages_per_s": per_s, "written_s": written_s}
+    return {"sampler": sampler, "workers": workers, "trials": trials, **rates,
+            "feeds_1s": int(per_s), "feeds_10s": int(10 * per_s)}  # fmt: skip
 
 
 def write_pictures(folder: Path, n: int) -> Path:

@@ -34,3 +34,13 @@ class Search(Strict):
 class Setup:
     root: Path  # where mlflow.db, mlartifacts/ and .state/ stand
     search: Search = field(default_factory=Search)
+
+    @property
+    def searches(self) -> Path:
+        """State of the studies."""
+        return self.root / ".state" / "search"
+
+    @property
+    def evaluations(self) -> Path:
+        """State of the retrainings."""
+        return self.root / ".state" / "evaluate"

@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,19 +48,23 @@ def open_study(
     name = base if generation == 1 else f"{base}.{generation}"
     folder = state / name
     is_new = not (folder / "journal.log").exists()
-    if adopt and not is_new:
-        raise InputError(f"{name} has trials of its own already; adopt into a new study with --fresh --adopt {adopt}")
     if adopt:
         _check_adoptable(state, adopt, experiment)
-    with locked(folder / "lock", f"study {name}"):
+    with ExitStack() as held:
+        held.enter_context(locked(study_lock(state, name), f"study {name}"))
+        if adopt:
+            held.enter_context(locked(study_lock(state, adopt), f"study {adopt}"))
         if is_new:
             _tell_why(state, experiment, made_by, name)
-        with _opened(folder) as study:
-            write_json(folder / "made_by.json", _made_by(experiment, made_by))
-            if adopt:
-                with locked(state / adopt / "lock", f"study {adopt}"), _opened(state / adopt) as other:
-                    _adopt(other, study)
-            yield study
+        study = held.enter_context(_opened(folder))
+        write_json(folder / "made_by.json", _made_by(experiment, made_by))
+        if adopt:
+            _adopt(held.enter_context(_opened(state / adopt)), study)
+        yield study
+
+
+def study_lock(state: Path, name: str) -> Path:
+    return state / name / "lock"
 
 
 class Journal(BaseJournalBackend):
@@ -71,13 +75,17 @@ class Journal(BaseJournalBackend):
     """
 
     def __init__(self, path: Path) -> None:
-        """Cuts off what a kill in mid-write left behind the last whole line."""
+        """Cuts off the file at the first line that is none: what a kill or a power cut left was never synced."""
         self._file = path.open("a+b")
         self._file.seek(0)
-        content = self._file.read()
-        whole = content.rfind(b"\n") + 1
+        self._logs, whole = [], 0
+        for line in self._file:
+            try:
+                self._logs.append(json.loads(line if line.endswith(b"\n") else b""))
+            except ValueError:
+                break
+            whole += len(line)
         self._file.truncate(whole)
-        self._logs = [json.loads(line) for line in content[:whole].splitlines()]
 
     def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
         return self._logs[log_number_from:]
@@ -130,13 +138,20 @@ def _check_adoptable(state: Path, other: str, experiment: Experiment) -> None:
 
 
 def _adopt(other: Study, study: Study) -> None:
+    """Takes what an earlier, interrupted call has not taken yet."""
+    have = study.optuna.get_trials(deepcopy=False)
+    taken = {t.user_attrs["adopted"][1] for t in have if t.user_attrs.get("adopted", [""])[0] == other.name}
+    if have and not taken:
+        again = f"adopt into a new study with --fresh --adopt {other.name}"
+        raise InputError(f"{study.name} has trials of its own already; {again}")
     found = other.optuna.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-    for trial in found:
-        study.optuna.add_trial(
-            create_trial(
-                state=trial.state, value=trial.value, params=trial.params, distributions=trial.distributions,
-                user_attrs={**trial.user_attrs, "adopted_from": other.name}, system_attrs=trial.system_attrs,
-                intermediate_values=trial.intermediate_values,
-            )
+    missing = [trial for trial in found if trial.number not in taken]
+    for trial in missing:
+        copy = create_trial(
+            state=trial.state, value=trial.value, params=trial.params, distributions=trial.distributions,
+            user_attrs={**trial.user_attrs, "adopted": [other.name, trial.number]}, system_attrs=trial.system_attrs,
+            intermediate_values=trial.intermediate_values,
         )  # fmt: skip
-    print(f"{study.name} takes {len(found)} trials of {other.name}")
+        copy.datetime_start, copy.datetime_complete = trial.datetime_start, trial.datetime_complete
+        study.optuna.add_trial(copy)
+    print(f"{study.name} takes {len(missing)} trials of {other.name}")

@@ -33,19 +33,22 @@ def draw_study(study: optuna.Study, objective: str, folder: Path) -> None:
         "history": lambda: plots.plot_optimization_history(study, target_name=objective),
         "curves": lambda: plots.plot_intermediate_values(study),
     }
-    tried: dict[str, set[Any]] = {}
+    tried: dict[str, list[Any]] = {}
     for trial in complete:
         for key, value in trial.params.items():
-            tried.setdefault(key, set()).add(value)
-    varied = [key for key, values in tried.items() if len(values) > 1]
-    if len(complete) >= MIN_TRIALS and varied:
+            tried.setdefault(key, []).append(value)
+    varied = [key for key, values in tried.items() if len(set(values)) > 1]
+    common = [key for key in varied if len(tried[key]) == len(complete)]
+    if len(complete) >= MIN_TRIALS and len({trial.value for trial in complete}) > 1:
+        forest = FanovaImportanceEvaluator(seed=0)
         figures |= {
-            "importances": lambda: plots.plot_param_importances(
-                drawn, evaluator=FanovaImportanceEvaluator(seed=0), target_name=objective
-            ),
+            "importances": lambda: plots.plot_param_importances(drawn, forest, common, target_name=objective),
             "parallel": lambda: plots.plot_parallel_coordinate(drawn, varied, target_name=objective),
             "slices": lambda: plots.plot_slice(drawn, varied, target_name=objective),
         }
+        figures = {name: draw for name, draw in figures.items() if varied or name in ("history", "curves")}
+        if not common:
+            figures.pop("importances", None)
     folder.mkdir(parents=True, exist_ok=True)
     for name, draw in figures.items():
         with warnings.catch_warnings():

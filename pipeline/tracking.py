@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # all four are read when mlflow is imported
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # a server that is away is asked again later
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # what failed is looked up and sent again later
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
@@ -47,7 +47,6 @@ STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "inter
 WRITE_EVERY_S = 1.0
 RETRY_AFTER_S = 30.0
 AWAY = (MlflowException, SQLAlchemyError, OSError)
-METRICS_PER_CALL = 800  # MLflow takes 1000 values per call, parameters and tags among them
 
 _log = logging.getLogger(__name__)
 
@@ -107,6 +106,7 @@ class Tracker:
         self._tags = given | {"study": study.name, "dataset": study.dataset}
         self._records = list(earlier)
         self.experiment_id, self.run_id = "", ""  # empty while the server is away
+        self.is_written = False  # all of it, once the context was left
         self._client: MlflowClient | None = None
         self._of_study: list[Metric] = []
         self._figures: Path | None = None
@@ -137,6 +137,7 @@ class Tracker:
             assert self._client
             state, reason = self._end
             self._close(self.run_id, state, reason, _now_ms())
+            self.is_written = True
         except AWAY as failure:
             self._away(failure)
         self._resources.close()
@@ -206,9 +207,6 @@ class Tracker:
             values = dict(vars(epoch))
             step = values.pop("epoch")
             metrics += [Metric(key, float(v), ended_ms, step) for key, v in values.items() if v is not None]
-        while len(metrics) > METRICS_PER_CALL:
-            client.log_batch(record.run_id, metrics[:METRICS_PER_CALL])
-            del metrics[:METRICS_PER_CALL]
         # also where a kill came between the run and its parameters; twice the same is once
         params = [Param(key, str(value)) for key, value in record.params.items()] if record.n_written is None else []
         if state:
@@ -233,7 +231,7 @@ class Tracker:
         self._client.set_terminated(run_id, STATUS[state], at_ms)
 
     def _connect(self) -> MlflowClient:
-        uri = self._uri or f"sqlite:///{self._root / 'mlflow.db'}"
+        uri = _uri(self._root, self._uri)
         # processes that create the database together would damage it
         with locked(self._root / ".state" / "mlflow.lock", "the tracking database", wait=True):
             client = MlflowClient(uri)
@@ -243,9 +241,12 @@ class Tracker:
         of_study = f"tags.study = '{self._study.name}' and tags.role = 'study'"
         runs = client.search_runs([self.experiment_id], of_study, max_results=1)
         if runs:
-            self.run_id = runs[0].info.run_id
+            self.run_id, found_tags = runs[0].info.run_id, runs[0].data.tags
             client.update_run(self.run_id, status="RUNNING")
-            client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in self._tags.items()])
+            if "reason" in found_tags:  # of an earlier end
+                client.delete_tag(self.run_id, "reason")
+            if found_tags.get("dvc_stage") == self._tags.get("dvc_stage"):  # an evaluation leaves those of the search
+                client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in self._tags.items()])
         else:
             run = client.create_run(self.experiment_id, tags={**self._tags, "role": "study"}, run_name=self._study.name)
             self.run_id = run.info.run_id
@@ -267,7 +268,7 @@ class Tracker:
             runs = client.search_runs([self.experiment_id], children, page_token=token)
             for run in runs:
                 record = known.get((run.info.run_name, run.info.start_time))
-                if record:
+                if record and record.run_id in ("", run.info.run_id):  # a second one is of a call that seemed to fail
                     record.run_id = run.info.run_id
                     is_closed = record.state is not None and run.info.status == STATUS[record.state]
                     record.closed = is_closed and run.data.tags.get("state") == record.state
@@ -280,26 +281,33 @@ class Tracker:
 def register_champion(
     root: Path, uri: str | None, name: str, run_id: str, model: nn.Module, example: np.ndarray
 ) -> None:
-    """Puts a model into MLflow's registry as a version of `name`, and points its alias `champion` there.
+    """Points the alias `champion` of `name` in MLflow's registry at the model of the run, registered if it is not yet.
 
     example: (B, ...) input of at least two rows, from which the signature is taken. A server that is away is told of,
     not waited for: the weights stand in data/evaluate/ in any case.
     """
-    client = MlflowClient(uri or f"sqlite:///{root.resolve() / 'mlflow.db'}")
+    client = MlflowClient(_uri(root, uri))
     mlflow.set_tracking_uri(client.tracking_uri)
-    if client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'"):
-        return
     with torch.inference_mode():
         signature = infer_signature(example, model(torch.from_numpy(example)).numpy())
     try:
-        with mlflow.start_run(run_id=run_id):
-            info = mlflow.pytorch.log_model(
-                model, name="model", input_example=example, signature=signature, registered_model_name=name,
-                pip_requirements=["torch"],
-            )  # fmt: skip
-        client.set_registered_model_alias(name, "champion", str(info.registered_model_version))
+        known = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+        if known:
+            version = known[0].version
+        else:
+            with mlflow.start_run(run_id=run_id):
+                info = mlflow.pytorch.log_model(
+                    model, name="model", input_example=example, signature=signature, registered_model_name=name,
+                    pip_requirements=["torch"],
+                )  # fmt: skip
+            version = info.registered_model_version
+        client.set_registered_model_alias(name, "champion", str(version))
     except AWAY as error:
         _log.warning("the model of %s is not registered: %s", name, first_line(error))
+
+
+def _uri(root: Path, uri: str | None) -> str:
+    return uri or f"sqlite:///{root.resolve() / 'mlflow.db'}"
 
 
 def _input(source: Mapping[str, str]) -> DatasetInput:

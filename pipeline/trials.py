@@ -40,6 +40,11 @@ def interrupted(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.FAIL and "reason" not in trial.user_attrs
 
 
+def retraining_name(model: str, k: int) -> str:
+    """Of the k-th retraining of `winner` or `baseline` in MLflow."""
+    return f"{model}-seed-{k}"
+
+
 def slot_seed(seed: int, slot: int) -> int:
     """seed: of the experiment."""
     return derive_seed(seed, "trial", slot)
@@ -84,9 +89,9 @@ def row(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def best_trial(trials: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of the complete ones that of highest score, the earlier of equals; none that violates a constraint if another
-    keeps them all, or violates them less. Raises PipelineError if there is none."""
+    """Of the complete ones that of highest score, of equals that of the first slot; none that violates a constraint if
+    another keeps them all, or violates them less. Raises PipelineError if there is none."""
     complete = [trial for trial in trials if trial["state"] == "complete"]
     if not complete:
         raise PipelineError("no trial was completed; the reasons stand in the table of trials and in MLflow")
-    return max(complete, key=lambda trial: (-trial["violation"], trial["score"], -trial["number"]))
+    return max(complete, key=lambda trial: (-trial["violation"], trial["score"], -trial["slot"]))

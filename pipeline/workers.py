@@ -6,11 +6,9 @@ An executor runs jobs, asks after each epoch whether to go on, and gives the res
 
 import contextlib
 import multiprocessing
-import os
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -21,15 +19,27 @@ import psutil
 
 from pipeline.data import Samples, read_samples
 from pipeline.errors import InputError, PipelineError
-from pipeline.jobs import Failed, Job, Message, Result, beyond_memory, beyond_time, prepare_process, train
+from pipeline.jobs import (
+    STARTED,
+    Answer,
+    Failed,
+    Job,
+    Message,
+    Result,
+    beyond_memory,
+    beyond_time,
+    die_with_parent,
+    prepare_process,
+    train,
+)
 from pipeline.setup import Search
 from pipeline.training import Epoch, visible_gpus
-
-Answer = Callable[[int, Epoch], bool]
 
 
 class Executor(Protocol):
     """Runs jobs side by side."""
+
+    n_workers: int
 
     def run(self, jobs: Iterable[Job], on_epoch: Answer) -> Iterator[tuple[int, Result]]:
         """Gives (index of job, result) as they finish; a job is taken when a worker is free for it.
@@ -55,7 +65,6 @@ def open_executor(settings: Search) -> Iterator[Executor]:
         yield cluster
 
 
-STARTED = "started"  # what a worker says first of a job: from then on, time and death are the training's own
 MAX_STARTS = 3
 
 
@@ -195,7 +204,7 @@ class LocalExecutor:
 def _work(connection: Connection, threads: int, gpu: str | None) -> None:
     """Life of a worker: jobs in, messages out, until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to handle
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    die_with_parent()
     prepare_process(threads, gpu)
     data: dict[Path, Samples] = {}
     with contextlib.suppress(EOFError, OSError):  # the coordinator is gone
@@ -214,11 +223,3 @@ def _work(connection: Connection, threads: int, gpu: str | None) -> None:
             while isinstance(message, Epoch):
                 message = training.send(connection.recv())
                 connection.send(message)
-
-
-def _die_with_parent() -> None:
-    """Ends this process once its parent is gone, so that a killed search leaves no orphan training on."""
-    parent = os.getppid()
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)

@@ -124,11 +124,12 @@ def test_killed_anywhere_and_resumed_ends_with_the_same_trials(
         journal = list(tmp_path.glob(".state/search/*/journal.log"))
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    assert process.wait() == -signal.SIGKILL
     with journal[0].open("ab") as f:
         f.write(b'{"half')  # a kill in mid-write
     run(file, digits_folder, tmp_path)
     pd.testing.assert_frame_equal(scores(tmp_path / "out"), scores(unkilled / "out"))
+    assert (tmp_path / "out" / "best.yaml").read_text() == (unkilled / "out" / "best.yaml").read_text()
     assert_tracked(tmp_path / "out", tmp_path)
 
 
@@ -177,12 +178,17 @@ space: {lr: {low: 0.001, high: 0.1}}
     file.write_text(text)
     with pytest.raises(PipelineError, match="5 trials in a row failed with: cnn: block 4 of 8 leaves no pixel"):
         run(file, digits_folder, tmp_path, workers=1)
-    with pytest.raises(PipelineError, match="mend the cause and run the same command again"):
+    with pytest.raises(PipelineError, match="mend the cause and search again"):
         run(file, digits_folder, tmp_path, workers=1)  # trains them again
     found = runs(tmp_path)
     assert len(found["baseline"] + found["search"]) == 10
     assert {r.info.status for r in found["baseline"] + found["search"]} == {"FAILED"}
     assert all("leaves no pixel" in r.data.tags["reason"] for r in found["search"])
+    for trials in (2, 9):  # fewer than it takes to stop; the same slots again, and more
+        file.write_text(text.replace("trials: 9", f"trials: {trials}"))
+        with pytest.raises(PipelineError, match="failed with: cnn: block 4 of 8"):
+            run(file, digits_folder, tmp_path, workers=1)
+    assert len(runs(tmp_path)["baseline"]) == 4
 
 
 def test_a_data_set_other_than_in_params_is_refused(experiment_file: Path, digits_folder: Path, tmp_path: Path) -> None:

@@ -1,16 +1,18 @@
 """A study resumes as long as nothing that makes its trials changes, and says what changed when something did."""
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import create_trial
 
 from conftest import EXPERIMENT
 from pipeline.errors import BusyError, InputError
 from pipeline.experiment import read_experiment
 from pipeline.space import Experiment
-from pipeline.studies import open_study
+from pipeline.studies import Journal, open_study
 
 MADE_BY = {"data": "d1", "code": "c1"}
 
@@ -85,13 +87,31 @@ def test_adopting_takes_the_finished_trials(tmp_path: Path, capsys: pytest.Captu
         study.optuna.ask()
         other = study.name
     changed = {**MADE_BY, "code": "c2"}
-    with open_study(tmp_path / "state", settings, changed, adopt=other) as study:
-        assert [(t.value, t.user_attrs) for t in study.optuna.trials] == [(0.5, {"slot": 0, "adopted_from": other})]
-    assert f"takes 1 trials of {other}" in capsys.readouterr().out
+    for n_new in (1, 0):  # and again, as after an interruption
+        with open_study(tmp_path / "state", settings, changed, adopt=other) as study:
+            adopted = [(t.value, t.user_attrs) for t in study.optuna.trials]
+        assert adopted == [(0.5, {"slot": 0, "adopted": [other, 0]})]
+        assert f"takes {n_new} trials of {other}" in capsys.readouterr().out
+    with open_study(tmp_path / "state", settings, {**MADE_BY, "code": "c3"}) as study:
+        study.optuna.add_trial(create_trial(value=0.5, user_attrs={"slot": 0}))
     with pytest.raises(InputError, match="has trials of its own already"):
-        name(tmp_path, settings, changed, adopt=other)
+        name(tmp_path, settings, {**MADE_BY, "code": "c3"}, adopt=other)
     with pytest.raises(InputError, match=f"there is no study 'quick@0'.*: .*{other}"):
-        name(tmp_path, settings, {**MADE_BY, "code": "c3"}, adopt="quick@0")
+        name(tmp_path, settings, {**MADE_BY, "code": "c4"}, adopt="quick@0")
     with pytest.raises(InputError, match="differs in seed"):
         name(tmp_path, experiment(tmp_path, "seed: 3", "seed: 4"), adopt=other)
-    assert len(list((tmp_path / "state").iterdir())) == 2
+    assert len(list((tmp_path / "state").iterdir())) == 3
+
+
+@pytest.mark.parametrize("left", [b'{"half', b"\0\0\0\n", b'\xff"\n{"op_code": 1}\n'])
+def test_what_a_kill_or_a_power_cut_left_in_the_journal_is_cut_off(tmp_path: Path, left: bytes) -> None:
+    journal = tmp_path / "journal.log"
+    with closing(Journal(journal)) as first:
+        first.append_logs([{"op_code": 0, "worker_id": "1"}])
+        assert list(first.read_logs(0)) == [{"op_code": 0, "worker_id": "1"}]
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + left)
+    with closing(Journal(journal)) as second:
+        assert list(second.read_logs(0)) == [{"op_code": 0, "worker_id": "1"}]
+        second.append_logs([{"op_code": 1, "worker_id": "2"}])
+    assert list(JournalFileBackend(str(journal)).read_logs(1)) == [{"op_code": 1, "worker_id": "2"}]

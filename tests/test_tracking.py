@@ -110,10 +110,10 @@ def test_a_database_that_cannot_be_used_is_named_at_once(tmp_path: Path) -> None
 
 def test_logging_takes_no_time_of_the_caller(tmp_path: Path) -> None:
     with Tracker(tmp_path, None, StudyRun("digits", "quick@1")) as tracker:
-        start = time.perf_counter()
+        start = time.thread_time()
         for k in range(50):
             record(tracker, f"trial-{k:04d}", 10).finish("complete", {})
-        assert time.perf_counter() - start < 0.5
+        assert time.thread_time() - start < 0.2
         tracker.end("complete")
     assert len(children(f"sqlite:///{tmp_path / 'mlflow.db'}")) == 50
 

@@ -25,6 +25,7 @@ from pipeline.seeds import derive_seed
 from pipeline.setup import Search, Setup
 from pipeline.tracking import Record, StudyRun, Tracker
 from pipeline.training import Epoch, load_trained, predict
+from pipeline.trials import retraining_name
 from pipeline.workers import open_executor
 
 
@@ -44,7 +45,7 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
     origin = lineage.origin(setup.root)
     tags = {**lineage.tags(f"evaluate@{study['experiment']}", origin), "experiment": study["experiment"]}
     of_study = StudyRun(study["dataset"], study["study"], tags, tuple(sources))
-    trained = _plan(study, configs, split / "development", setup.root, n_seeds)
+    trained = _plan(study, configs, split / "development", setup.evaluations, n_seeds)
     run_ids = _retrain(trained, of_study, setup)
     shutil.rmtree(out, ignore_errors=True)  # nothing of an earlier evaluation stays beside this one
     report: dict[str, Any] = {name: {"config": config, "runs": []} for name, config in configs.items()}
@@ -65,7 +66,6 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
         report[name]["runs"].append({"seed": seed, **numbers})
         tables.append(table.assign(model=name, seed=seed))
         curves += [{"model": name, "seed": seed, **epoch} for epoch in record["epochs"]]
-    register_winner(study["experiment"], report["winner"]["runs"], out / "model" / "winner", setup)
     _write_predictions(out / "predictions.csv", pd.concat(tables), development.info["classes"])
     with writing(out / "curves.csv") as part:
         pd.DataFrame(curves).to_csv(part, index=False, lineterminator="\n")
@@ -82,6 +82,7 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
             "sources": sources,
         },
     )
+    register_winner(study["experiment"], report["winner"]["runs"], out / "model" / "winner", setup)
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class _Retraining:
 
 
 def _plan(
-    study: dict[str, Any], configs: dict[str, Flat], development: Path, root: Path, n_seeds: int
+    study: dict[str, Any], configs: dict[str, Flat], development: Path, evaluations: Path, n_seeds: int
 ) -> list[_Retraining]:
     """Every model under every seed."""
     retrainings = []
@@ -108,18 +109,18 @@ def _plan(
         for k in range(n_seeds):
             seed = derive_seed(study["seed"], "evaluate", k)  # fresh: the search's seeds have another purpose
             key = lineage.digest([model, config, seed, study["objective"], study["hashes"]])[:16]
-            folder = root / ".state" / "evaluate" / key
+            folder = evaluations / key
             job = Job(
                 config, development, seed, study["objective"], folder / "weights.safetensors", folder / "checkpoint"
             )
-            retrainings.append(_Retraining(model, seed, f"{model}-seed-{k}", job, folder))
+            retrainings.append(_Retraining(model, seed, retraining_name(model, k), job, folder))
     return retrainings
 
 
 def _retrain(planned: list[_Retraining], of_study: StudyRun, setup: Setup) -> dict[str, str]:
     """Trains what is not done yet. Returns the MLflow run of each by its name."""
     done, waiting = ([r for r in planned if r.done is done] for done in (True, False))
-    lock = setup.root / ".state" / "evaluate" / f"{of_study.name}.lock"
+    lock = setup.evaluations / f"{of_study.name}.lock"
     with (
         locked(lock, f"the evaluation of {of_study.name}"),
         Tracker(setup.root, setup.search.tracking_uri, of_study, map(_record, done)) as tracker,

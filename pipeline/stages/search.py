@@ -16,6 +16,7 @@ from pipeline.files import write_json, writing
 from pipeline.layout import choose_layout
 from pipeline.search import Coordinator
 from pipeline.setup import Setup
+from pipeline.space import Experiment
 from pipeline.studies import open_study
 from pipeline.study_figures import draw_study
 from pipeline.tracking import StudyRun, Tracker
@@ -36,7 +37,7 @@ def run(
     info = samples.info
     experiment = read_experiment(file, info)
     if settings.workers == "auto" and settings.executor == "local":
-        settings = choose_layout(settings, experiment, development, root / ".state" / "search" / "layouts.json")
+        settings = choose_layout(settings, experiment, development, setup.searches / "layouts.json")
     origin = lineage.origin(root)
     versions = origin["versions"]
     made_by = {
@@ -47,8 +48,7 @@ def run(
         "threads": str(settings.threads),  # they decide the order of sums
         "decided": "in batches" if settings.reproducible else "as workers come free",
     }
-    state = root / ".state" / "search"
-    with open_study(state, experiment, made_by, fresh=fresh, adopt=adopt) as study:
+    with open_study(setup.searches, experiment, made_by, fresh=fresh, adopt=adopt) as study:
         if "origin" not in study.optuna.user_attrs:  # of its first trial; later it says the same, whatever the commit
             study.optuna.set_user_attr("origin", origin)
         origin = study.optuna.user_attrs["origin"]
@@ -68,40 +68,43 @@ def run(
         ):
             reproducible = settings.reproducible
             Coordinator(study, experiment, development, executor, tracker, reproducible=reproducible).run()
+            trials = finished_trials(study.optuna, experiment)
             draw_study(study.optuna, experiment.objective, out / "figures")
             tracker.log_figures(out / "figures")
-        trials = finished_trials(study.optuna, experiment)
+            settings = settings.model_copy(update={"workers": executor.n_workers})
+    _write_tables(out, trials, tracker.run_ids())
+    write_yaml(out / "best.yaml", {"winner": best_trial(trials)["config"], "baseline": experiment.baseline})
+    made = {
+        "study": study.name,
+        "hashes": {"space": lineage.digest(experiment.identity()), **made_by},
+        **origin,
+        "tags": tags,
+        "sources": sources,
+        "workers": settings.workers,
+        "threads": settings.threads,
+        "mlflow": {"experiment_id": tracker.experiment_id, "run_id": tracker.run_id},
+    }
+    write_json(out / "study.json", {**_told(experiment, trials), **made})
+
+
+def _told(experiment: Experiment, trials: list[dict[str, Any]]) -> dict[str, Any]:
+    """What was asked, and in short what came of it."""
     best = best_trial(trials)
     baseline = [t for t in trials if t["role"] == "baseline"][-1]  # of two, the one trained again
-    _write_tables(out, trials, tracker.run_ids())
-    write_yaml(out / "best.yaml", {"winner": best["config"], "baseline": experiment.baseline})
-    write_json(
-        out / "study.json",
-        {
-            "study": study.name,
-            **{key: getattr(experiment, key) for key in ("question", "dataset", "objective", "seed")},
-            "experiment": experiment.name,
-            "sampler": experiment.sampler.model_dump(),
-            "pruner": experiment.pruner.model_dump(),
-            "space": [vars(leaf) for leaf in experiment.space],
-            "hashes": {"space": lineage.digest(experiment.identity()), **made_by},
-            **origin,
-            "tags": tags,
-            "sources": sources,
-            "workers": settings.workers,
-            "threads": settings.threads,
-            "constraints": {key: bound.model_dump(exclude_none=True) for key, bound in experiment.constraints.items()},
-            "n_trials": {s: sum(t["state"] == s for t in trials) for s in ("complete", "pruned", "failed")},
-            "best": {key: best[key] for key in ("number", "score", "violation")},
-            "baseline": {key: baseline[key] for key in ("number", "score")},
-            "trials": [
-                {key: t[key] for key in ("number", "slot", "started_ms", "ended_ms", "violation", "reason")}
-                for t in trials
-            ],
-            "seconds": sum(t["seconds"] for t in trials),
-            "mlflow": {"experiment_id": tracker.experiment_id, "run_id": tracker.run_id},
-        },
-    )
+    references = ("number", "slot", "started_ms", "ended_ms", "violation", "reason")
+    return {
+        "experiment": experiment.name,
+        **{key: getattr(experiment, key) for key in ("question", "dataset", "objective", "seed")},
+        "sampler": experiment.sampler.model_dump(),
+        "pruner": experiment.pruner.model_dump(),
+        "space": [vars(leaf) for leaf in experiment.space],
+        "constraints": {key: bound.model_dump(exclude_none=True) for key, bound in experiment.constraints.items()},
+        "n_trials": {s: sum(t["state"] == s for t in trials) for s in ("complete", "pruned", "failed")},
+        "best": {key: best[key] for key in ("number", "score", "violation")},
+        "baseline": {key: baseline[key] for key in ("number", "score")},
+        "trials": [{key: t[key] for key in references} for t in trials],
+        "seconds": sum(t["seconds"] for t in trials),
+    }
 
 
 def _write_tables(out: Path, trials: list[dict[str, Any]], run_ids: dict[str, str]) -> None:
