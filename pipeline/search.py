@@ -80,7 +80,7 @@ class Coordinator:
                 while open_slots := self._open_slots():
                     self._train(self._next(open_slots))
             if not self._candidates:
-                self._give_up(len(self._told), "no trial was completed")
+                self._give_up(len(self._told), "no trial was completed; the last one failed")
             best = best_trial(self._candidates)
         except PipelineError as error:
             self.tracker.end("failed", str(error))
