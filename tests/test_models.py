@@ -20,13 +20,14 @@ from pipeline.models import (
     register,
     registry,
 )
+from pipeline.models.se_resnet import Block, SqueezeExcite
 
 MODELS = ["timm:test_resnet" if name == "timm" else name for name in registry()]
 SHAPES = [Shapes(1, 28, 28, 10), Shapes(3, 32, 32, 4), Shapes(1, 24, 40, 2)]
 
 
 def test_the_registry_holds_what_the_readme_promises() -> None:
-    assert set(registry()) >= {"mlp", "cnn", "lenet", "timm"}
+    assert set(registry()) >= {"mlp", "cnn", "lenet", "se_resnet", "timm"}
 
 
 @pytest.mark.parametrize("shapes", SHAPES, ids=str)
@@ -77,6 +78,13 @@ def test_damaged_or_foreign_weights_are_refused(tmp_path: Path) -> None:
         ("cnn", {"depth": 4, "width": 32, "hidden": 128}, Shapes(1, 32, 32, 10), 520_330),
         # batch norm takes the place of the bias: 9*4, 2*4; 4*4*4*2+2
         ("cnn", {"depth": 1, "width": 4, "batch_norm": True}, Shapes(1, 8, 8, 2), 36 + 8 + 130),
+        # stem 9*4+8; block 2*(9*4*4+8), gate 4*2+2+2*4+4, projection 4*4+8; the next without projection; 4*2+2
+        (
+            "se_resnet",
+            {"depth": 1, "width": 4, "blocks": 2, "reduction": 2},
+            Shapes(1, 8, 8, 2),
+            44 + (304 + 22 + 24) + (304 + 22) + 10,
+        ),
         ("mlp", {"depth": 2, "width": 32}, Shapes(1, 28, 28, 10), 784 * 32 + 32 + 32 * 32 + 32 + 330),
     ],
 )  # fmt: skip
@@ -102,6 +110,36 @@ def test_every_form_of_cnn_fits_odd_sizes(pooling: str, head: str, padding: str)
     assert network(torch.zeros(2, 2, 29, 37)).shape == (2, 3)
 
 
+def test_a_residual_block_adds_what_came_in() -> None:
+    torch.manual_seed(0)
+    same, halved = Block(4, 4, 1, 2), Block(4, 8, 2, 2)
+    images = torch.randn(2, 4, 5, 7)
+    for block in (same, halved):
+        last_norm = block.residual[4]
+        assert isinstance(last_norm, nn.BatchNorm2d)
+        nn.init.zeros_(last_norm.weight)  # the residual is 0 then, so the skip is all that is left
+    assert torch.equal(same(images), images.relu())
+    assert torch.equal(halved(images), halved.skip(images).relu())
+    assert halved(images).shape == (2, 8, 3, 4)
+
+
+def test_squeeze_and_excitation_scales_each_channel_by_a_gate_between_0_and_1() -> None:
+    torch.manual_seed(0)
+    gated = SqueezeExcite(6, 2)
+    images = torch.randn(3, 6, 4, 5)
+    gate = gated.gate(images)
+    assert gate.shape == (3, 6, 1, 1)
+    assert ((gate > 0) & (gate < 1)).all()
+    assert gate.unique().numel() == gate.numel()  # each image and channel has its own
+    torch.testing.assert_close(gated(images) / images, gate.expand_as(images))
+    nn.init.constant_(gated.excite.bias, 100.0)  # wide open
+    assert torch.equal(gated(images), images)
+
+
+def test_a_se_resnet_is_small_by_default() -> None:
+    assert 200_000 < count_parameters(build_model("se_resnet", {}, Shapes(1, 128, 128, 2))) < 1_000_000
+
+
 def test_a_model_too_deep_for_the_image_says_so() -> None:
     with pytest.raises(InputError, match="cnn: block 4 of 5 leaves no pixel"):
         build_model("cnn", {"depth": 5}, Shapes(1, 8, 8, 2))
@@ -110,7 +148,7 @@ def test_a_model_too_deep_for_the_image_says_so() -> None:
 
 
 def test_unknown_names_get_the_nearest() -> None:
-    with pytest.raises(InputError, match=r"known are cnn, lenet, mlp, timm .*; did you mean 'lenet'"):
+    with pytest.raises(InputError, match=r"known are cnn, lenet, mlp, se_resnet, timm .*; did you mean 'lenet'"):
         model_spec("lenett")
     with pytest.raises(InputError, match="did you mean 'timm:resnet18'"):
         build_model("timm:resnet_18", {}, SHAPES[0])

@@ -59,7 +59,7 @@ def register(name: str, options: type[Strict], variants: Variants | None = None)
 
 def registry() -> dict[str, ModelSpec]:
     """All families by name."""
-    from pipeline.models import cnn, lenet, mlp, timm_model  # noqa: F401 - each registers itself
+    from pipeline.models import cnn, lenet, mlp, se_resnet, timm_model  # noqa: F401 - each registers itself
 
     return _specs
 
