@@ -87,6 +87,13 @@ def space(params: Any, experiment: str) -> None:
     preview.run(Path("experiments") / f"{experiment}.yaml", development)
 
 
+def shapes(params: Any, experiment: str) -> None:
+    from pipeline import shapes
+
+    development = DATA / "split" / params.experiments[experiment] / "development"
+    shapes.run(Path("experiments") / f"{experiment}.yaml", development, DATA / "search" / experiment)
+
+
 def publish(params: Any, experiment: str) -> None:
     from pipeline import publish
 
@@ -109,6 +116,7 @@ STAGES: dict[str, tuple[Callable[..., None], str]] = {
     "report": (report, "experiments"),
     "summary": (summary, ""),
     "space": (space, "experiments"),
+    "shapes": (shapes, "experiments"),
     "publish": (publish, "experiments"),
     "schema": (schema, ""),
 }

@@ -21,7 +21,7 @@ LAYERS = [  # a module imports from its own layer or from an earlier one
     {"training", "experiment", "decisions"},
     {"jobs", "studies", "board", "schema"},
     {"workers", "cluster", "tracking", "trials", "search", "layout", "study_figures"},
-    {"champion", "publish", "preview", "results", "performance", "tables", "figures", "pages"},
+    {"champion", "publish", "preview", "shapes", "results", "performance", "tables", "figures", "pages"},
     {"stages", "search_benchmark", "benchmark"},
     {"cli", "__main__"},
 ]
