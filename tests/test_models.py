@@ -78,6 +78,13 @@ def test_damaged_or_foreign_weights_are_refused(tmp_path: Path) -> None:
         ("cnn", {"depth": 4, "width": 32, "hidden": 128}, Shapes(1, 32, 32, 10), 520_330),
         # batch norm takes the place of the bias: 9*4, 2*4; 4*4*4*2+2
         ("cnn", {"depth": 1, "width": 4, "batch_norm": True}, Shapes(1, 8, 8, 2), 36 + 8 + 130),
+        # a 1x1 convolution behind each block, two hidden layers: 9*4+4, 4*4+4, 4*9*8+8, 8*8+8; 2*2*8*6+6, 6*5+5, 5*3+3
+        (
+            "cnn",
+            {"width": 4, "convs_1x1": 1, "hidden": 6, "hidden2": 5},
+            Shapes(1, 8, 8, 3),
+            40 + 20 + 296 + 72 + 198 + 35 + 18,
+        ),
         # stem 9*4+8; block 2*(9*4*4+8), gate 4*2+2+2*4+4, projection 4*4+8; the next without projection; 4*2+2
         (
             "se_resnet",
@@ -110,6 +117,49 @@ def test_every_form_of_cnn_fits_odd_sizes(pooling: str, head: str, padding: str)
     assert network(torch.zeros(2, 2, 29, 37)).shape == (2, 3)
 
 
+def kinds(network: nn.Module) -> list[str]:
+    return [type(layer).__name__ for layer in network.children()]
+
+
+def test_order_of_norm_activation_and_pooling() -> None:
+    options = {"depth": 1, "convs": 2, "batch_norm": True, "convs_1x1": 1}
+    ends = ["Flatten", "Dropout", "Linear"]
+    conv, norm, relu, pool = "Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d"
+    for order, expected in {
+        "norm_relu_pool": [conv, norm, relu, conv, norm, relu, pool, conv, norm, relu],
+        "relu_norm_pool": [conv, relu, norm, conv, relu, norm, pool, conv, relu, norm],
+        "norm_pool_relu": [conv, norm, relu, conv, norm, pool, relu, conv, norm, relu],
+    }.items():
+        assert kinds(build_model("cnn", {**options, "order": order}, Shapes(1, 8, 8, 2))) == expected + ends
+    assert kinds(build_model("cnn", options, Shapes(1, 8, 8, 2)))[:3] == [conv, norm, relu]
+
+
+def test_pooling_before_the_activation_changes_averages_and_no_maxima() -> None:
+    images = torch.randn(3, 1, 8, 8)
+    for pooling, equal in {"max": True, "average": False}.items():
+        logits = []
+        for order in ("norm_relu_pool", "norm_pool_relu"):
+            torch.manual_seed(0)
+            logits.append(build_model("cnn", {"pooling": pooling, "order": order}, Shapes(1, 8, 8, 2))(images))
+        assert torch.equal(*logits) == equal
+
+
+def test_a_description_from_before_an_option_existed_is_rebuilt(tmp_path: Path) -> None:
+    shapes = Shapes(1, 8, 8, 2)
+    network = build_model("cnn", {"batch_norm": True}, shapes).eval()
+    save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    description = describe("cnn", {"batch_norm": True}, shapes)
+    for option in ("order", "convs_1x1", "hidden2"):
+        del description["options"][option]
+    images = torch.randn(3, 1, 8, 8)
+    assert torch.equal(rebuild(description, tmp_path / "weights.safetensors")(images), network(images))
+
+
+def test_a_second_hidden_layer_needs_a_first() -> None:
+    with pytest.raises(InputError, match="cnn: hidden2=5 needs a first hidden layer"):
+        build_model("cnn", {"hidden2": 5}, Shapes(1, 8, 8, 2))
+
+
 def test_a_residual_block_adds_what_came_in() -> None:
     torch.manual_seed(0)
     same, halved = Block(4, 4, 1, 2), Block(4, 8, 2, 2)
@@ -131,7 +181,7 @@ def test_squeeze_and_excitation_scales_each_channel_by_a_gate_between_0_and_1() 
     assert gate.shape == (3, 6, 1, 1)
     assert ((gate > 0) & (gate < 1)).all()
     assert gate.unique().numel() == gate.numel()  # each image and channel has its own
-    torch.testing.assert_close(gated(images) / images, gate.expand_as(images))
+    assert torch.allclose(gated(images) / images, gate.expand_as(images))
     nn.init.constant_(gated.excite.bias, 100.0)  # wide open
     assert torch.equal(gated(images), images)
 

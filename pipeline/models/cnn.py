@@ -1,7 +1,7 @@
 """Plain convolutional networks; the 2-conv networks of the practicals are points of this family.
 
-`depth` blocks of [`convs` convolutions, then pooling], channels growing by `growth` from block to block,
-then flattening (or a global average) and up to one hidden fully connected layer.
+`depth` blocks of [`convs` convolutions, pooling, `convs_1x1` convolutions of single pixels], channels growing by
+`growth` from block to block, then flattening (or a global average) and up to two hidden fully connected layers.
 """
 
 from typing import Annotated, Literal
@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import nn
 
 from pipeline.config import Integer, Number, Strict
+from pipeline.errors import InputError
 from pipeline.models import Shapes, conv_output_px, register, require_pixels
 
 
@@ -24,28 +25,37 @@ class CnnOptions(Strict):
         "max", description="2x2 pooling, or stride 2 in the last convolution of the block"
     )
     batch_norm: bool = Field(False, description="normalise after each convolution (its bias is then dropped)")
+    order: Literal["norm_relu_pool", "relu_norm_pool", "norm_pool_relu"] = Field(
+        "norm_relu_pool", description="what follows a convolution; pooling follows the last of a block"
+    )
+    convs_1x1: Annotated[Integer, Field(ge=0, le=3, description="1x1 convolutions behind the pooling of a block")] = 0
     head: Literal["flatten", "average"] = Field("flatten", description="what the classifier sees of the last block")
     hidden: Annotated[Integer, Field(ge=0, le=8192, description="units of a hidden layer; 0: none")] = 0
+    hidden2: Annotated[Integer, Field(ge=0, le=8192, description="units of a second hidden layer; 0: none")] = 0
     dropout: Annotated[Number, Field(ge=0, lt=1, description="share of features dropped before the output")] = 0.0
 
 
 @register("cnn", CnnOptions)
 def build(options: CnnOptions, shapes: Shapes) -> nn.Module:
+    if options.hidden2 and not options.hidden:
+        raise InputError(f"cnn: hidden2={options.hidden2} needs a first hidden layer; set hidden, or hidden2 to 0")
     layers: list[nn.Module] = []
     channels, height, width = shapes.channels, shapes.height, shapes.width
     padding = options.kernel // 2 if options.padding == "same" else 0
     for block in range(options.depth):
         out = round(options.width * options.growth**block)
         for i in range(options.convs):
-            stride = 2 if options.pooling == "stride" and i == options.convs - 1 else 1
+            last = i == options.convs - 1
+            stride = 2 if options.pooling == "stride" and last else 1
             layers.append(nn.Conv2d(channels, out, options.kernel, stride, padding, bias=not options.batch_norm))
-            layers += [nn.BatchNorm2d(out)] if options.batch_norm else []
-            layers.append(nn.ReLU())
+            layers += _behind(options, out, last)
             channels = out
             height, width = (conv_output_px(px, options.kernel, padding, stride) for px in (height, width))
         if options.pooling != "stride":
-            layers.append(nn.MaxPool2d(2) if options.pooling == "max" else nn.AvgPool2d(2))
             height, width = height // 2, width // 2
+        for _ in range(options.convs_1x1):
+            layers.append(nn.Conv2d(out, out, 1, bias=not options.batch_norm))
+            layers += _behind(options, out, pooled=False)
         require_pixels(min(height, width), "cnn", f"block {block + 1} of {options.depth}")
     n = channels
     if options.head == "average":
@@ -53,7 +63,18 @@ def build(options: CnnOptions, shapes: Shapes) -> nn.Module:
     else:
         n *= height * width
     layers.append(nn.Flatten())  # (B, channels, H, W) -> (B, n)
-    if options.hidden:
-        layers += [nn.Linear(n, options.hidden), nn.ReLU()]
-        n = options.hidden
+    for units in filter(None, (options.hidden, options.hidden2)):
+        layers += [nn.Linear(n, units), nn.ReLU()]
+        n = units
     return nn.Sequential(*layers, nn.Dropout(options.dropout), nn.Linear(n, shapes.n_classes))
+
+
+def _behind(options: CnnOptions, channels: int, pooled: bool) -> list[nn.Module]:
+    """What follows a convolution, in the order asked for."""
+    pooling = nn.MaxPool2d(2) if options.pooling == "max" else nn.AvgPool2d(2)
+    steps: dict[str, list[nn.Module]] = {
+        "norm": [nn.BatchNorm2d(channels)] if options.batch_norm else [],
+        "relu": [nn.ReLU()],
+        "pool": [pooling] if pooled and options.pooling != "stride" else [],
+    }
+    return [layer for step in options.order.split("_") for layer in steps[step]]
