@@ -17,7 +17,7 @@ from pipeline.config import Flat, Training, split_flat
 from pipeline.data import Samples
 from pipeline.errors import TrainingError
 from pipeline.metrics import confusion_matrix, scores
-from pipeline.models import Shapes, build_model, describe, rebuild
+from pipeline.models import Shapes, describe, lr_factors, rebuild, start_model
 from pipeline.seeds import derive_seed
 
 EVAL_BATCH = 512
@@ -51,7 +51,10 @@ class Trainer:
     """
 
     def __init__(self, config: Flat, development: Samples, seed: int, device: str = "cpu") -> None:
-        """Raises InputError if the model does not fit the images, ConfigError or ValidationError on a bad config."""
+        """Raises InputError if the model does not fit the images, or published weights the model.
+
+        Raises ConfigError or ValidationError on a bad config.
+        """
         leaves, options = split_flat(config)
         self.config = Training.model_validate(leaves)
         self.seed, self.device, self.digest = seed, torch.device(device), development.info["digest"]
@@ -71,7 +74,7 @@ class Trainer:
         }
         with torch.random.fork_rng():
             torch.manual_seed(derive_seed(seed, "weights"))
-            model = build_model(self.config.model, self.description["options"], shapes)
+            model = start_model(self.config.model, self.description["options"], shapes)
         self.model = _channels_last(model.to(self.device))
         train = development.table["part"].to_numpy() == "train"
         self.groups = np.unique(development.table["group"].to_numpy()[train], return_inverse=True)[1]  # (N,)
@@ -259,9 +262,14 @@ def _autocast(device: torch.device, precision: str) -> torch.autocast:
 
 
 def _optimizer(model: nn.Module, config: Training) -> torch.optim.Optimizer:
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    other = [p for p in model.parameters() if p.ndim <= 1]  # biases and norms: decay would only shift them
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": other, "weight_decay": 0.0}]
+    factors = lr_factors(model)
+    groups = []
+    for factor in sorted(set(factors.values()), key=lambda factor: (factor != 1, factor)):  # its own rate stands first
+        part, lr = [p for p, of_part in factors.items() if of_part == factor], config.lr * factor
+        decayed = [p for p in part if p.ndim > 1]
+        other = [p for p in part if p.ndim <= 1]  # biases and norms: decay would only shift them
+        groups += [{"params": decayed, "lr": lr, "weight_decay": config.weight_decay}]
+        groups += [{"params": other, "lr": lr, "weight_decay": 0.0}]
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, config.lr, config.momentum, nesterov=config.momentum > 0)
     if config.optimizer == "adam":
@@ -270,9 +278,10 @@ def _optimizer(model: nn.Module, config: Training) -> torch.optim.Optimizer:
 
 
 def _schedule(optimizer: torch.optim.Optimizer, config: Training, n_steps: int) -> LRScheduler:
-    """Learning rate per step."""
+    """Learning rate per step; all groups follow one curve, each at its own height."""
     if config.schedule == "one_cycle":
-        return OneCycleLR(optimizer, config.lr, n_steps, pct_start=0.25, cycle_momentum=False)
+        peaks = [group["lr"] for group in optimizer.param_groups]
+        return OneCycleLR(optimizer, peaks, n_steps, pct_start=0.25, cycle_momentum=False)
     if config.schedule == "cosine":
         return CosineAnnealingLR(optimizer, n_steps)
     return LambdaLR(optimizer, lambda step: 1.0)

@@ -27,7 +27,7 @@ SHAPES = [Shapes(1, 28, 28, 10), Shapes(3, 32, 32, 4), Shapes(1, 24, 40, 2)]
 
 
 def test_the_registry_holds_what_the_readme_promises() -> None:
-    assert set(registry()) >= {"mlp", "cnn", "lenet", "se_resnet", "timm"}
+    assert set(registry()) >= {"mlp", "cnn", "lenet", "se_resnet", "timm", "unet_encoder"}
 
 
 @pytest.mark.parametrize("shapes", SHAPES, ids=str)
@@ -91,6 +91,13 @@ def test_damaged_or_foreign_weights_are_refused(tmp_path: Path) -> None:
             {"depth": 1, "width": 4, "blocks": 2, "reduction": 2},
             Shapes(1, 8, 8, 2),
             44 + (304 + 22 + 24) + (304 + 22) + 10,
+        ),
+        # pairs of 3x3 convolutions with norms, 1-2-4-8-16-32: 9*1*2+9*2*2+8, 9*2*4+9*4*4+16, ...; 32*2+2
+        (
+            "unet_encoder",
+            {"width": 2},
+            Shapes(1, 16, 16, 2),
+            62 + (216 + 16) + (864 + 32) + (3_456 + 64) + (13_824 + 128) + 66,
         ),
         ("mlp", {"depth": 2, "width": 32}, Shapes(1, 28, 28, 10), 784 * 32 + 32 + 32 * 32 + 32 + 330),
     ],
@@ -195,10 +202,13 @@ def test_a_model_too_deep_for_the_image_says_so() -> None:
         build_model("cnn", {"depth": 5}, Shapes(1, 8, 8, 2))
     with pytest.raises(InputError, match="lenet: the second pooling leaves no pixel"):
         build_model("lenet", {}, Shapes(1, 8, 8, 2))
+    with pytest.raises(InputError, match="unet_encoder: pooling 4 leaves no pixel"):
+        build_model("unet_encoder", {}, Shapes(1, 32, 15, 2))
 
 
 def test_unknown_names_get_the_nearest() -> None:
-    with pytest.raises(InputError, match=r"known are cnn, lenet, mlp, se_resnet, timm .*; did you mean 'lenet'"):
+    known = "cnn, lenet, mlp, se_resnet, timm, unet_encoder"
+    with pytest.raises(InputError, match=rf"known are {known} .*; did you mean 'lenet'"):
         model_spec("lenett")
     with pytest.raises(InputError, match="did you mean 'timm:resnet18'"):
         build_model("timm:resnet_18", {}, SHAPES[0])

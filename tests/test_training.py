@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -10,6 +11,7 @@ from pipeline.batches import gather_batch, jitter_intensity, warp_batch
 from pipeline.config import Flat, Training
 from pipeline.data import Samples
 from pipeline.errors import TrainingError
+from pipeline.models import lr_factors
 from pipeline.training import Trainer, channel_statistics, class_weights, log_loss, predict
 
 MLP: Flat = {"model": "mlp", "mlp.width": 32, "lr": 0.01, "batch_size": 32, "n_epochs": 3}
@@ -209,3 +211,61 @@ def test_intensity_changes_are_affine_and_bounded() -> None:
         assert abs(shift) <= 0.3
         assert torch.allclose(before * scale + shift, after, atol=1e-5)
     assert (changed - batch).abs().flatten(1).amax(1).min() > 0
+
+
+UNET: Flat = {"model": "unet_encoder", "unet_encoder.width": 1, "lr": 0.01, "batch_size": 64, "n_epochs": 2}
+
+
+@pytest.fixture(scope="module")
+def scans() -> Samples:
+    """24 grey images of 16 px in two classes, 8 of them to validate on."""
+    rng = np.random.default_rng(1)
+    label = np.arange(24) % 2
+    images = (rng.integers(0, 100, (24, 16, 16, 1)) + 100 * label[:, None, None, None]).astype(np.uint8)
+    table = pd.DataFrame({"part": ["train"] * 16 + ["val"] * 8, "label": label, "group": [f"g{i}" for i in range(24)]})
+    return Samples(images, table, {"digest": "0", "classes": ["a", "b"], "positive": []})
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_the_bottleneck_learns_at_its_own_rate_under_every_schedule(
+    scans: Samples, schedule: str, optimizer: str
+) -> None:
+    config = {**UNET, "unet_encoder.bottleneck_lr": 0.1, "schedule": schedule, "optimizer": optimizer}
+    trainer = Trainer({**config, "weight_decay": 0.01, "batch_size": 4}, scans, seed=1)
+    groups = trainer.optimizer.param_groups
+    bottleneck = set(trainer.model.get_submodule("bottleneck").parameters())
+    rates: list[float] = []
+
+    def watch(*_: object) -> None:
+        slow = {group["lr"] for group in groups if bottleneck & set(group["params"])}
+        normal = {group["lr"] for group in groups if set(group["params"]) - bottleneck}
+        assert len(slow) == len(normal) == 1
+        assert slow.pop() == pytest.approx(0.1 * max(normal), rel=1e-9)
+        rates.append(normal.pop())
+
+    trainer.optimizer.register_step_pre_hook(watch)
+    epochs = list(trainer.epochs())
+    assert len(rates) == 2 * trainer.n_steps == 8
+    assert (len(set(rates)) == 1) == (schedule == "constant")
+    assert max(rates) == pytest.approx(0.01, rel=0.06)
+    assert epochs[-1].lr == groups[0]["lr"]  # what is told of an epoch is the rate of the configuration
+    assert not bottleneck & {p for group in groups[:2] for p in group["params"]}
+    assert [group["weight_decay"] for group in groups] == [0.01, 0.0] * 2
+    assert sum(len(group["params"]) for group in groups) == len(list(trainer.model.parameters()))
+
+
+def test_a_frozen_encoder_keeps_weights_and_statistics(scans: Samples) -> None:
+    trainer = Trainer({**UNET, "unet_encoder.freeze": "encoder", "weight_decay": 0.1}, scans, seed=1)
+    before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    list(trainer.epochs())
+    moved = {name.partition(".")[0] for name, now in trainer.model.state_dict().items() if not now.equal(before[name])}
+    assert moved == {"bottleneck", "classifier"}
+    factors = lr_factors(trainer.model)
+    assert {name.partition(".")[0] for name, p in trainer.model.named_parameters() if p in factors} == moved
+
+
+def test_networks_of_one_rate_keep_their_two_groups(scans: Samples) -> None:
+    trainer = Trainer({**UNET, "model": "cnn", "cnn.width": 2}, scans, seed=1)
+    assert [group["lr"] for group in trainer.optimizer.param_groups] == [0.01, 0.01]
+    assert lr_factors(trainer.model) == dict.fromkeys(trainer.model.parameters(), 1.0)

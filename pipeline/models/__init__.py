@@ -4,6 +4,7 @@ A model is named by its family (`cnn`) or by family and variant (`timm:resnet18`
 pydantic schema whose fields are written `<family>.<option>` in an experiment.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ class Shapes:
 
 
 Builder = Callable[..., nn.Module]  # (options, shapes), and the variant where the family has variants
+Loader = Callable[..., None]  # (model, options, shapes), and the variant where the family has variants
 Variants = Callable[[], Iterable[str]]
 
 
@@ -37,21 +39,29 @@ class ModelSpec:
     options: type[Strict]
     build: Builder
     variants: Variants | None
+    load: Loader | None
+
+    def variant(self, model: str) -> list[str]:
+        """What its functions take behind the shapes."""
+        return [model.partition(":")[2]] if self.variants else []
 
 
 _specs: dict[str, ModelSpec] = {}
 
 
-def register(name: str, options: type[Strict], variants: Variants | None = None) -> Callable[[Builder], Builder]:
+def register(
+    name: str, options: type[Strict], variants: Variants | None = None, load: Loader | None = None
+) -> Callable[[Builder], Builder]:
     """Registers `build(options, shapes)`, or `build(options, shapes, variant)` of a family with variants.
 
-    Raises ValueError if the family is taken.
+    load: called with the built model, then the same, where a training starts; it reads the published weights that
+    the options name. Raises ValueError if the family is taken.
     """
 
     def add(build: Builder) -> Builder:
         if name in _specs:
             raise ValueError(f"model {name!r} is registered twice")
-        _specs[name] = ModelSpec(name, options, build, variants)
+        _specs[name] = ModelSpec(name, options, build, variants, load)
         return build
 
     return add
@@ -59,7 +69,7 @@ def register(name: str, options: type[Strict], variants: Variants | None = None)
 
 def registry() -> dict[str, ModelSpec]:
     """All families by name."""
-    from pipeline.models import cnn, lenet, mlp, se_resnet, timm_model  # noqa: F401 - each registers itself
+    from pipeline.models import cnn, lenet, mlp, se_resnet, timm_model, unet_encoder  # noqa: F401 - they register
 
     return _specs
 
@@ -79,13 +89,23 @@ def model_spec(model: str) -> ModelSpec:
 
 
 def build_model(model: str, options: Mapping[str, Any], shapes: Shapes) -> nn.Module:
-    """A freshly initialised model: (B, C, H, W) float32 to (B, n_classes) logits.
+    """A freshly initialised model: (B, C, H, W) float32 to (B, n_classes) logits. Reads no file.
 
     Draws from torch's current generator. Raises InputError if the model does not fit the image.
     """
     spec = model_spec(model)
-    variant = [model.partition(":")[2]] if spec.variants else []
-    return spec.build(spec.options.model_validate(options), shapes, *variant)
+    return spec.build(spec.options.model_validate(options), shapes, *spec.variant(model))
+
+
+def start_model(model: str, options: Mapping[str, Any], shapes: Shapes) -> nn.Module:
+    """What a training starts from: as `build_model`, with the published weights that its options name.
+
+    Raises InputError if these are missing or do not fit, too.
+    """
+    spec, network = model_spec(model), build_model(model, options, shapes)
+    if spec.load:
+        spec.load(network, spec.options.model_validate(options), shapes, *spec.variant(model))
+    return network
 
 
 def describe(model: str, options: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
@@ -97,6 +117,7 @@ def describe(model: str, options: Mapping[str, Any], shapes: Shapes) -> dict[str
 def rebuild(description: Mapping[str, Any], weights: Path) -> nn.Module:
     """The model of `description` with the weights of a safetensors file, in evaluation mode.
 
+    The weights that its training started from are not read, and may be gone.
     Raises InputError if the file is damaged or belongs to another architecture.
     """
     model = build_model(description["model"], description["options"], Shapes(**description["shapes"]))
@@ -106,6 +127,23 @@ def rebuild(description: Mapping[str, Any], weights: Path) -> nn.Module:
         reason = str(error).splitlines()[0]
         raise InputError(f"{weights} holds no weights of this {description['model']}: {reason}") from error
     return model.eval()
+
+
+class Paced(nn.Sequential):
+    """Layers that learn at `lr_factor` times the learning rate."""
+
+    def __init__(self, layers: OrderedDict[str, nn.Module], lr_factor: float) -> None:
+        super().__init__(layers)
+        self.lr_factor = lr_factor
+
+
+def lr_factors(model: nn.Module) -> dict[nn.Parameter, float]:
+    """Learning rate of each trainable parameter / that of the configuration; frozen ones are left out."""
+    factors = {p: 1.0 for p in model.parameters() if p.requires_grad}
+    for part in model.modules():
+        if isinstance(part, Paced):
+            factors |= {p: part.lr_factor for p in part.parameters() if p.requires_grad}
+    return factors
 
 
 def count_parameters(model: nn.Module) -> int:
