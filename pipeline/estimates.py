@@ -3,6 +3,7 @@
 Throughout, n counts groups (patients, or duplicates kept together), never images, and x = rate * n need not be whole.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,6 +147,28 @@ def screening(operation: Operation, prevalence_per_100k: float, n_screened: floa
     )
 
 
+def group_weights(
+    labels: NDArray[Any], groups: NDArray[Any], draws: int, rng: np.random.Generator
+) -> Iterator[NDArray[np.int64]]:
+    """How often each group is in each of `draws` resamples that hold as many groups of each class as the sample.
+
+    labels: (N,) int, groups: (N,) any. Yields (groups, at most 250), groups in sorted order: a block of weights stays
+    at tens of MB for 10,000 groups. A group with several labels counts under its lowest.
+    """
+    names, group = np.unique(groups, return_inverse=True)
+    stratum = np.full(names.size, labels.max() + 1)
+    np.minimum.at(stratum, group, labels)
+    for start in range(0, draws, 250):
+        n = min(250, draws - start)
+        weights = np.empty((names.size, n), dtype=np.int64)
+        for label in np.unique(stratum):
+            members = np.flatnonzero(stratum == label)
+            picks = rng.integers(0, members.size, (n, members.size)) + np.arange(n)[:, None] * members.size
+            counts = np.bincount(picks.ravel(), minlength=n * members.size)
+            weights[members] = counts.reshape(n, members.size).T
+        yield weights
+
+
 def bootstrap_confusions(
     labels: NDArray[Any],
     predicted: NDArray[Any],
@@ -157,8 +180,7 @@ def bootstrap_confusions(
     """Confusion matrices of `draws` resamples of whole groups, as many of each class as the sample has.
 
     labels: (N,) int, groups: (N,) any, predicted: (S, N) int of S runs on the same images, which every draw resamples
-    alike, so that differences between runs stay paired. A group with several labels counts under its lowest.
-    Returns (draws, S, K, K).
+    alike, so that differences between runs stay paired. Returns (draws, S, K, K).
     """
     n_runs = len(predicted)
     names, group = np.unique(groups, return_inverse=True)
@@ -167,18 +189,7 @@ def bootstrap_confusions(
         (np.ones(cell.size, dtype=np.int64), (np.tile(group, n_runs), cell.ravel())),
         shape=(names.size, n_runs * n_classes**2),
     )
-    stratum = np.full(names.size, n_classes)
-    np.minimum.at(stratum, group, labels)
-    out = np.empty((draws, n_runs * n_classes**2), dtype=np.int64)
-    for start in range(0, draws, 250):  # a block of weights stays at tens of MB for 10,000 groups
-        n = min(250, draws - start)
-        weights = np.empty((names.size, n), dtype=np.int64)
-        for label in np.unique(stratum):
-            members = np.flatnonzero(stratum == label)
-            picks = rng.integers(0, members.size, (n, members.size)) + np.arange(n)[:, None] * members.size
-            counts = np.bincount(picks.ravel(), minlength=n * members.size)
-            weights[members] = counts.reshape(n, members.size).T
-        out[start : start + n] = (per_group.T @ weights).T
+    out = np.concatenate([(per_group.T @ weights).T for weights in group_weights(labels, groups, draws, rng)])
     return out.reshape(draws, n_runs, n_classes, n_classes)
 
 
@@ -220,24 +231,3 @@ def median_p(p_values: ArrayLike) -> float:
     p = np.sort(np.asarray(p_values, dtype=float))
     k = (p.size + 1) // 2
     return min(1.0, p.size / k * float(p[k - 1]))
-
-
-def area_under_roc(positive: NDArray[Any], score: NDArray[Any]) -> float:
-    """Chance that a positive scores above a negative, ties count half; positive: (N,) bool, score: (N,) float."""
-    n1, n0 = int(positive.sum()), int((~positive).sum())
-    ranks = stats.rankdata(score)
-    return float((ranks[positive].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
-
-
-def calibration(confidence: NDArray[Any], right: NDArray[Any], n_bins: int = 10) -> tuple[NDArray[np.float64], float]:
-    """Reliability of stated probabilities. confidence: (N,) in [0, 1], right: (N,) bool.
-
-    Returns (rows, ECE): one row (mean confidence, accuracy, share of images) per bin of equal width that holds images,
-    and the expected calibration error, the mean gap weighted by share.
-    """
-    index = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
-    n = np.bincount(index, minlength=n_bins)
-    held = n > 0
-    sums = [np.bincount(index, weights=np.asarray(v, dtype=float), minlength=n_bins)[held] for v in (confidence, right)]
-    rows = np.stack([sums[0] / n[held], sums[1] / n[held], n[held] / n.sum()], axis=1)
-    return rows, float(np.sum(rows[:, 2] * np.abs(rows[:, 0] - rows[:, 1])))

@@ -240,18 +240,23 @@ def score_points(
 
 
 @styled
-def reliability(rows: Mapping[str, Sequence[NDArray[Any]]]) -> Figure:
-    """rows: model -> per seed (bins, 3) of mean confidence, accuracy and share, as `estimates.calibration` gives."""
-    figure, axes = canvas(3.7, 1, 2)
-    for axis, (model, seeds) in zip(axes[0], rows.items(), strict=True):
-        color, table = MODEL_COLORS[model], np.concatenate(list(seeds))
-        axis.plot([0, 1], [0, 1], color="black", lw=1, ls=":", label="perfectly calibrated")
-        axis.scatter(
-            table[:, 0], table[:, 1], s=8 + 160 * table[:, 2], color=color, alpha=0.45, lw=0, clip_on=False,
-            label="bin of one seed, area: share of images",
+def reliability(curves: Mapping[str, NDArray[Any]]) -> Figure:
+    """curves: title -> (bins, 4) of mean confidence, accuracy and the ends of its interval."""
+    figure, axes = canvas(3.9, 1, 2)
+    least = min(float(rows[:, [0, 2]].min()) for rows in curves.values())
+    floor = math.floor(max(0.0, least - 0.02) * 20) / 20  # the corner where the bins of a good model crowd
+    for axis, (title, rows) in zip(axes[0], curves.items(), strict=True):
+        axis.plot([floor, 1], [floor, 1], color="black", lw=1, ls=":", label="perfectly calibrated")
+        axis.errorbar(
+            rows[:, 0], rows[:, 1], yerr=np.abs(rows[:, 1] - rows[:, 2:].T), color=BLUE, fmt="o", ms=5, lw=1.4,
+            capsize=2.5, clip_on=False, label="bin, 95 % interval",
         )  # fmt: skip
-        axis.set(title=model, xlabel="stated probability", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
+        axis.set(title=title, xlabel="stated probability", ylabel="share that is right")
+        axis.set(xlim=(floor, 1), ylim=(floor, 1))
         axis.set_aspect("equal")
+        for ticks in (axis.xaxis, axis.yaxis):
+            ticks.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
+            ticks.set_major_locator(MaxNLocator(5))
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9.5)
     return figure
 

@@ -10,6 +10,7 @@ from pipeline import estimates
 from pipeline.estimates import Estimate, Operation, Screening
 from pipeline.metrics import SCORES, class_scores, confusion_matrix, scores
 from pipeline.results import MODELS, Evaluation, Part
+from pipeline.roc import area_under_roc
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def decide(evaluation: Evaluation, model: str, prevalence_per_100k: float, n_scr
     specificity = (~called[:, ~part.positive]).mean(axis=1)
     n_diseased, n_healthy = (np.unique(part.groups[mask]).size for mask in (part.positive, ~part.positive))
     operation = Operation(float(sensitivity.mean()), float(specificity.mean()), n_diseased, n_healthy)
-    auc = np.array([estimates.area_under_roc(part.positive, row) for row in score])
+    auc = np.array([area_under_roc(part.positive, row) for row in score])
     estimate = estimates.screening(operation, prevalence_per_100k, n_screened)
     return Decision(thresholds.tolist(), sensitivity, specificity, auc, operation, estimate)
 

@@ -20,7 +20,7 @@ class Runs:
     """One model, retrained under S seeds, on the N images of one part."""
 
     predicted: NDArray[np.int64]  # (S, N)
-    confidence: NDArray[np.float64]  # (S, N), probability of the predicted class
+    probabilities: NDArray[np.float64]  # (S, N, K)
     positive_score: NDArray[np.float64]  # (S, N), summed over the positive classes; 0 without any
 
 
@@ -81,7 +81,7 @@ def read_evaluation(folder: Path) -> Evaluation:
         "predicted": table["predicted"].to_numpy(dtype=np.int64),
         "group": table["group"].cat.codes.to_numpy(dtype=np.int64),
         "sample": table["sample"].cat.codes.to_numpy(dtype=np.int64),
-        "confidence": probabilities.max(axis=1),
+        "probabilities": probabilities,
         "score": probabilities[:, is_positive].sum(axis=1),
     }
     parts = {}
@@ -94,13 +94,13 @@ def read_evaluation(folder: Path) -> Evaluation:
             if not index.size or index.size % n_runs:
                 reason = f"{model}, {part}: {index.size} rows for {n_runs} seeds"
                 raise DataError(f"{folder / 'predictions.csv'} is incomplete; run evaluate again", [reason])
-            stack = {name: values[index].reshape(n_runs, -1) for name, values in columns.items()}
+            stack = {name: v[index].reshape(n_runs, -1, *v.shape[1:]) for name, v in columns.items()}
             samples = shared.setdefault("sample", stack["sample"][0])
             if stack["sample"].shape[1] != samples.size or (stack["sample"] != samples).any():
                 reason = f"{model}, {part}: not the same images under every seed and model"
                 raise DataError(f"{folder / 'predictions.csv'} does not fit together; run evaluate again", [reason])
             shared |= {"label": stack["label"][0], "group": stack["group"][0]}
-            models[model] = Runs(stack["predicted"], stack["confidence"], stack["score"])
+            models[model] = Runs(stack["predicted"], stack["probabilities"], stack["score"])
         parts[part] = Part(shared["label"], shared["group"], is_positive[shared["label"]], models)
     return Evaluation(info, pd.read_csv(folder / "curves.csv"), parts, classes, positive)
 

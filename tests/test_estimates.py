@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import binom, binomtest
-from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.metrics import f1_score
 
 from pipeline import estimates
 from pipeline.estimates import Estimate, Operation
@@ -81,6 +81,18 @@ def test_intervals_equal_scipy_on_random_tables() -> None:
         assert_allclose(estimates.clopper_pearson(x, n), test.proportion_ci(method="exact"), rtol=1e-8, atol=1e-12)
 
 
+def test_clopper_pearson_ends_leave_the_agreed_tails() -> None:
+    """The defining property, by the binomial distribution itself instead of the beta one."""
+    rng = np.random.default_rng(1)
+    n = np.concatenate([[1, 1, 2], rng.integers(1, 3_000, 997)])
+    x = np.concatenate([[0, 1, 1], rng.binomial(n[3:], rng.choice([0, 0.01, 0.5, 0.99, 1], 997))])
+    low, high = np.array([estimates.clopper_pearson(*table) for table in zip(x, n, strict=True)]).T
+    assert_allclose(binom.sf(x - 1, n, low)[x > 0], 0.025, rtol=1e-6)
+    assert_allclose(binom.cdf(x, n, high)[x < n], 0.025, rtol=1e-6)
+    assert (low[x == 0] == 0).all()
+    assert (high[x == n] == 1).all()
+
+
 def test_intervals_of_a_mean_rate_lie_between_those_of_whole_counts() -> None:
     for interval in (estimates.wilson, estimates.clopper_pearson):
         below, between, above = interval(7, 20), interval(7.4, 20), interval(8, 20)
@@ -104,6 +116,14 @@ def test_mcnemar_equals_scipy() -> None:
         for c in range(12):
             expected = binomtest(b, b + c, 0.5).pvalue if b + c else 1.0
             assert estimates.mcnemar_exact(b, c) == pytest.approx(expected)
+
+
+def test_mcnemar_equals_scipy_on_random_tables() -> None:
+    rng = np.random.default_rng(0)
+    tables = [(0, 1), (1, 0), (0, 400), *rng.integers(0, 400, (500, 2)), *rng.integers(0, 12, (500, 2))]
+    for b, c in tables:
+        expected = binomtest(int(b), int(b + c), 0.5).pvalue if b + c else 1.0
+        assert_allclose(estimates.mcnemar_exact(int(b), int(c)), expected, rtol=1e-9)
 
 
 def test_discordant_groups_count_once() -> None:
@@ -156,6 +176,23 @@ def test_bootstrap_draws_equal_resampled_rows() -> None:
     assert_array_equal(draws, np.broadcast_to(confusion_matrix(labels, predicted, 2), (7, 2, 2, 2)))
 
 
+def test_bootstrap_intervals_equal_the_exact_ones_of_resampled_counts() -> None:
+    """Single-image groups of one class: the hits of a draw are binomial, so its quantiles are known."""
+    rng = np.random.default_rng(0)
+    edges = [(0, 1), (1, 1), (0, 40), (40, 40), (1, 2)]
+    tables = edges + [(int(rng.integers(0, n + 1)), int(n)) for n in rng.integers(1, 120, 1_000 - len(edges))]
+    draws, worst = 1_000, 5 * np.sqrt(0.025 * 0.975 / 1_000)  # five standard errors of a tail's share
+    for x, n in tables:
+        labels = np.zeros(n, dtype=int)
+        predicted = (np.arange(n) >= x).astype(int)[None]  # class 1 is wrong
+        counts = estimates.bootstrap_confusions(labels, predicted, np.arange(n), 2, draws, rng)[:, 0, 0, 0]
+        low, high = estimates.percentile_interval(counts)
+        assert binom.cdf(np.floor(low), n, x / n) > 0.025 - worst
+        assert binom.cdf(np.ceil(low) - 1, n, x / n) < 0.025 + worst
+        assert binom.cdf(np.ceil(high), n, x / n) > 0.975 - worst
+        assert binom.cdf(np.floor(high) - 1, n, x / n) < 0.975 + worst
+
+
 def test_bootstrap_interval_covers() -> None:
     rng = np.random.default_rng(1)
     labels = np.repeat([0, 1, 2], 60)
@@ -168,18 +205,3 @@ def test_bootstrap_interval_covers() -> None:
         low, high = estimates.percentile_interval(scores(draws)["macro_f1"][:, 0])
         covered += low <= truth <= high
     assert 0.90 <= covered / 200 <= 0.99
-
-
-def test_area_under_roc_equals_scikit_learn() -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        positive = np.concatenate([[True, False], rng.random(30) < 0.4])
-        score = np.round(rng.random(32), 1)
-        assert estimates.area_under_roc(positive, score) == pytest.approx(roc_auc_score(positive, score))
-
-
-def test_calibration_on_a_hand_worked_example() -> None:
-    confidence = np.array([0.95, 0.95, 1.0, 0.55])
-    rows, error = estimates.calibration(confidence, np.array([True, True, False, True]))
-    assert_allclose(rows, [[0.55, 1.0, 0.25], [0.9666667, 0.6666667, 0.75]], rtol=1e-6)
-    assert error == pytest.approx(0.25 * 0.45 + 0.75 * 0.3)

@@ -1,0 +1,87 @@
+"""Whether stated probabilities come true, and the one number that corrects them: the temperature, fitted on `val`."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+ROUNDING = 5e-7  # predictions.csv holds six decimals, so a probability of 0 is at most this
+COLDEST, HOTTEST = 0.05, 20.0
+
+
+def bin_of(confidence: NDArray[Any], n_bins: int) -> NDArray[np.int64]:
+    """Bins of equal mass, split at the quantiles of confidence (N,); equal values stay together, so some may be empty.
+
+    Bins of equal width would leave most of a good model's images in the last one.
+    """
+    # ranks as whole numbers: a quantile's rounding would push an image over the edge now and then
+    edges = np.sort(confidence)[np.arange(1, n_bins) * (confidence.size - 1) // n_bins]
+    return np.searchsorted(edges, confidence, side="left").astype(np.int64)
+
+
+def reliability(
+    confidence: NDArray[Any], right: NDArray[Any], n_bins: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """confidence: (N,) in [0, 1], right: (N,) bool. Returns, of bins with images, (confidence, accuracy), n."""
+    index = bin_of(confidence, n_bins)
+    n = np.bincount(index, minlength=n_bins)
+    held = n > 0
+    sums = [np.bincount(index, weights=values, minlength=n_bins)[held] for values in (confidence, right)]
+    return np.stack(sums, axis=1) / n[held, None], n[held]
+
+
+def calibration_error(confidence: NDArray[Any], right: NDArray[Any], n_bins: int) -> float:
+    """Expected calibration error: mean gap between confidence and accuracy of a bin, weighted by its images.
+
+    Source: Naeini, Cooper and Hauskrecht 2015; equal mass: Nguyen and O'Connor 2015.
+    """
+    rows, n = reliability(confidence, right, n_bins)
+    return float(np.average(np.abs(rows[:, 0] - rows[:, 1]), weights=n))
+
+
+def exact_error(
+    confidence: NDArray[Any], groups: NDArray[Any], n_bins: int, draws: int, rng: np.random.Generator
+) -> float:
+    """Mean calibration error of a model whose confidence is exactly right: what chance alone leaves in this sample.
+
+    Images of one group come out alike, so groups are the sample size.
+    """
+    names, group = np.unique(groups, return_inverse=True)
+    index = bin_of(confidence, n_bins)
+    surplus = (rng.random((draws, names.size))[:, group] < confidence) - confidence  # (draws, N)
+    gaps = np.stack([surplus[:, index == b].sum(axis=1) for b in range(n_bins)])
+    return float(np.abs(gaps).sum(axis=0).mean() / confidence.size)
+
+
+def tempered(probabilities: NDArray[Any], temperature: NDArray[Any] | float) -> NDArray[np.float64]:
+    """softmax(log p / T) over the last axis: the order of the classes stays. temperature broadcasts to (..., 1)."""
+    return np.asarray(special.softmax(_logits(probabilities) / temperature, axis=-1), dtype=np.float64)
+
+
+def log_loss(probabilities: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float64]:
+    """Mean of -log p of the true class. probabilities: (..., N, K), labels: (N,). Returns (...)."""
+    logits = _logits(probabilities)
+    return np.asarray(-logits[..., np.arange(labels.size), labels].mean(axis=-1))
+
+
+def fit_temperature(probabilities: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float64]:
+    """Temperatures of least log loss. probabilities: (S, N, K), labels: (N,). Returns (S,).
+
+    NaN where every image is right: then colder is always better, and nothing can be fitted. Source: Guo et al. 2017.
+    """
+    logits = _logits(probabilities)
+    truth = logits[:, np.arange(labels.size), labels].mean(axis=1)
+    low, high = (np.full(len(logits), np.log(1 / t)) for t in (HOTTEST, COLDEST))
+    for _ in range(40):  # the loss is convex in 1/T, so its slope changes sign once
+        middle = (low + high) / 2
+        scaled = np.exp(middle)[:, None, None] * logits
+        slope = (special.softmax(scaled, axis=-1) * logits).sum(axis=-1).mean(axis=1) - truth
+        low, high = np.where(slope < 0, middle, low), np.where(slope < 0, high, middle)
+    found: NDArray[np.float64] = np.exp(-(low + high) / 2)
+    found[(probabilities.argmax(axis=-1) == labels).all(axis=1)] = np.nan
+    return found
+
+
+def _logits(probabilities: NDArray[Any]) -> NDArray[np.float64]:
+    return np.log(np.maximum(probabilities, ROUNDING))

@@ -1,0 +1,88 @@
+"""Scores, comparison, confusion matrices and learning curves."""
+
+from typing import Any
+
+import numpy as np
+
+from pipeline import figures, performance
+from pipeline.data import PARTS
+from pipeline.figures import Picture, png
+from pipeline.metrics import SCORES, class_scores
+from pipeline.pages import count, p_value, percent, percent_estimate, points_estimate
+from pipeline.performance import Comparison, Scores
+from pipeline.results import MODELS, Evaluation
+from pipeline.sections import FEW_GROUPS, LABELS
+
+
+def content(evaluation: Evaluation, scores: Scores, comparison: Comparison) -> dict[str, Any]:
+    def points(values: np.ndarray[Any, Any]) -> str:
+        return ", ".join(f"{100 * v:.1f}" for v in values)
+
+    overall = [
+        [
+            LABELS[name], model, percent_estimate(scores.means[name][model]),
+            "–" if (sd := performance.spread(scores.seeds[name][model])) is None else f"{100 * sd:.2f}",
+            points(scores.seeds[name][model]),
+        ]
+        for name in SCORES for model in MODELS
+    ]  # fmt: skip
+    classes = [
+        [name, *(percent_estimate(scores.classes[key][c]) for key in ("precision", "recall", "f1")), f"{n:,}"]
+        for c, (name, n) in enumerate(zip(evaluation.classes, scores.class_groups, strict=True))
+    ]
+    test = evaluation.parts["test"]
+    matrix = performance.confusions(test, "winner", len(evaluation.classes)).mean(axis=0)
+    runs = [
+        [model, run["seed"], run["best_epoch"], "–" if run["threshold"] is None else f"{run['threshold']:.4f}",
+         percent(run["val_score"]), *(percent(float(scores.seeds[name][model][i])) for name in SCORES),
+         f"{run['seconds']:.0f}"]
+        for model in MODELS for i, run in enumerate(evaluation.runs(model))
+    ]  # fmt: skip
+    return {
+        "overall": overall,
+        "differences": [[LABELS[name], points_estimate(scores.difference[name])] for name in SCORES],
+        "classes": classes,
+        "perfect": scores.perfect,
+        "few": [f"{evaluation.classes[c]} ({n})" for c, n in enumerate(scores.class_groups) if n < FEW_GROUPS],
+        "matrix": [[name, *(count(v) for v in row)] for name, row in zip(evaluation.classes, matrix, strict=True)],
+        "classes_named": evaluation.classes,
+        "runs": runs,
+        "pairs": [
+            [f"{first} / {second}", b, c, p_value(p), p_value(adjusted)]
+            for first, second, b, c, p, adjusted in comparison.pairs
+        ],
+        "p": p_value(comparison.p),
+    }
+
+
+def draw(evaluation: Evaluation, scores: Scores) -> dict[str, Picture]:
+    k, classes = len(evaluation.classes), evaluation.classes
+    kept = {model: [run["best_epoch"] for run in evaluation.runs(model)] for model in MODELS}
+    pictures = [
+        Picture(
+            "learning", png(figures.learning_curves(evaluation.curves, kept)),
+            "Loss and macro F1 over epochs, train against val, winner above baseline, one thin line per seed.",
+            "Learning curves of every seed (thin) and their mean (thick). Ticks on the axis: the epoch kept per seed.",
+        ),
+        Picture(
+            "scores", png(figures.score_points({LABELS[n]: v for n, v in scores.seeds.items()},
+                                               {LABELS[n]: v for n, v in scores.means.items()})),
+            "Accuracy, macro precision, macro recall and macro F1 of winner and baseline with intervals and all seeds.",
+            "Diamonds: mean over seeds; bars: 95 % bootstrap over groups; dots: every seed.",
+        ),
+    ]  # fmt: skip
+    matrices = {part: performance.confusions(evaluation.parts[part], "winner", k).mean(axis=0) for part in PARTS}
+    beside = k <= 3 and max(map(len, classes)) <= 8  # what fits into a third of the width
+    together = {"confusion": matrices} if beside else {f"confusion_{p}": {p: m} for p, m in matrices.items()}
+    for name, shown in together.items():
+        recall = ", ".join(
+            f"{part}: {percent(float(class_scores(m)['recall'].mean()))} macro recall" for part, m in shown.items()
+        )
+        pictures.append(
+            Picture(
+                name, png(figures.confusion(shown, classes)),
+                f"Confusion matrix of the winner, rows truth, columns predicted; {recall}.",
+                f"Winner, {', '.join(shown)}: images (mean over seeds) and share of the row; blank: none.",
+            )
+        )  # fmt: skip
+    return {p.name: p for p in pictures}

@@ -1,0 +1,59 @@
+"""What the winner's decision would mean in a screening."""
+
+from typing import Any
+
+import numpy as np
+
+from pipeline import estimates, figures, performance
+from pipeline.figures import Picture, png
+from pipeline.pages import percent
+from pipeline.params import Screening
+from pipeline.performance import Decision
+from pipeline.results import Evaluation
+
+
+def content(decisions: dict[str, Decision], settings: Screening) -> dict[str, Any]:
+    winner = decisions["winner"]
+    prevalences = {settings.prevalence_source: settings.prevalence_per_100k, **settings.other_prevalences}
+    rows = []
+    for label, prevalence in prevalences.items():
+        s = estimates.screening(winner.operation, prevalence, settings.n_screened)
+        rows.append({"label": label, "prevalence": prevalence, "screening": s})
+    n_healthy = winner.estimate.n_healthy
+    return {
+        "decisions": decisions,
+        "n_screened": settings.n_screened,
+        "prevalence": settings.prevalence_per_100k,
+        "source": settings.prevalence_source,
+        "rows": rows,
+        "sure": 1 - estimates.sure_bound(winner.operation.n_healthy),
+        "sure_persons": n_healthy * (1 - estimates.sure_bound(winner.operation.n_healthy)),
+        "claims": [(n, estimates.negatives_to_claim(n, n_healthy)) for n in (100, 22)],
+        "seeds": [
+            [model, f"{d.thresholds[i]:.4f}", percent(d.sensitivity[i]), percent(d.specificity[i]), f"{d.auc[i]:.4f}"]
+            for model, d in decisions.items()
+            for i in range(len(d.thresholds))
+        ],
+    }
+
+
+def draw(evaluation: Evaluation, winner: Decision, settings: Screening) -> dict[str, Picture]:
+    curves = performance.operating_curves(evaluation.parts["test"], "winner")
+    frozen = list(zip(winner.sensitivity.tolist(), winner.specificity.tolist(), strict=True))
+    marked = {settings.prevalence_source: settings.prevalence_per_100k, **settings.other_prevalences}
+    grid = np.geomspace(min(1.0, *marked.values()), max(20_000.0, *marked.values()), 120)
+    ppv = [estimates.screening(winner.operation, float(p)).ppv for p in grid]
+    pictures = [
+        Picture(
+            "operating", png(figures.operating_curve(curves, frozen, winner.estimate.n_healthy, settings.n_screened)),
+            "Expected false positives against sensitivity for every threshold, one line per seed, frozen ones marked.",
+            "What another threshold would trade. Only the diamonds were fixed beforehand; the lines are exploration."
+            + (" At 0: none in this sample, which is not none." if (winner.specificity == 1).any() else ""),
+        ),
+        Picture(
+            "ppv", png(figures.ppv_over_prevalence(grid, ppv, marked.values(), settings.prevalence_per_100k)),
+            "Positive predictive value with its interval over the prevalence per 100,000, both logarithmic.",
+            "How far the PPV hangs on the prevalence. Vertical lines: the prevalences of the table.",
+        ),
+    ]  # fmt: skip
+    return {p.name: p for p in pictures}
