@@ -84,4 +84,5 @@ def fit_temperature(probabilities: NDArray[Any], labels: NDArray[Any]) -> NDArra
 
 
 def _logits(probabilities: NDArray[Any]) -> NDArray[np.float64]:
-    return np.log(np.maximum(probabilities, ROUNDING))
+    logits: NDArray[np.float64] = np.log(np.maximum(probabilities, ROUNDING))
+    return logits

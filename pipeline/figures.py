@@ -242,7 +242,7 @@ def score_points(
 @styled
 def reliability(curves: Mapping[str, NDArray[Any]]) -> Figure:
     """curves: title -> (bins, 4) of mean confidence, accuracy and the ends of its interval."""
-    figure, axes = canvas(3.9, 1, 2)
+    figure, axes = canvas(3.55, 1, 2)
     least = min(float(rows[:, [0, 2]].min()) for rows in curves.values())
     floor = math.floor(max(0.0, least - 0.02) * 20) / 20  # the corner where the bins of a good model crowd
     for axis, (title, rows) in zip(axes[0], curves.items(), strict=True):
@@ -251,7 +251,7 @@ def reliability(curves: Mapping[str, NDArray[Any]]) -> Figure:
             rows[:, 0], rows[:, 1], yerr=np.abs(rows[:, 1] - rows[:, 2:].T), color=BLUE, fmt="o", ms=5, lw=1.4,
             capsize=2.5, clip_on=False, label="bin, 95 % interval",
         )  # fmt: skip
-        axis.set(title=title, xlabel="stated probability", ylabel="share that is right")
+        axis.set(title=title, xlabel="stated probability", ylabel="" if axis is axes[0, 1] else "share that is right")
         axis.set(xlim=(floor, 1), ylim=(floor, 1))
         axis.set_aspect("equal")
         for ticks in (axis.xaxis, axis.yaxis):

@@ -1,10 +1,15 @@
-"""HTML pages that stand alone: styles and pictures inside, no script, no request. Templates: `*.jinja` beside."""
+"""HTML pages that stand alone: styles, pictures and scripts inside, no request. Templates: `*.jinja` beside.
+
+The only scripts are the `*.js` beside; a page's policy names the hash of each it holds, so no other can run.
+"""
 
 import base64
+import hashlib
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from pipeline.estimates import Estimate
 from pipeline.files import write_text
@@ -20,12 +25,23 @@ def write_page(path: Path, template: str, **content: Any) -> None:
         "percent": percent, "count": count, "number": number, "p_value": p_value, "duration": duration,
         "cell": cell, "data_uri": data_uri, "percent_estimate": percent_estimate, "count_estimate": count_estimate,
         "points_estimate": points_estimate, "method": method, "dictlabels": dict_labels,
+        "script": script, "script_hash": script_hash,
     }  # fmt: skip
     write_text(path, environment.get_template(f"{template}.jinja").render(**content))
 
 
 def data_uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def script(name: str) -> Markup:
+    """Text of a script of ours, for inside `<script>`."""
+    return Markup((Path(__file__).parent / name).read_text(encoding="utf-8"))  # noqa: S704, our own file
+
+
+def script_hash(name: str) -> str:
+    """As a Content-Security-Policy names it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script(name).encode()).digest()).decode()
 
 
 def percent(share: float | None, digits: int = 1) -> str:

@@ -30,12 +30,12 @@ def bootstrap_areas(
     stairs = [_stairs(positive, score, group, names.size) for positive, score in tasks]
     blocks = []
     for weights in group_weights(labels, groups, draws, rng):
-        areas = np.empty((weights.shape[1], len(tasks)))
+        areas, counts = np.empty((weights.shape[1], len(tasks))), weights.astype(np.float32)  # exact below 2**24
         for i, (ups, rights) in enumerate(stairs):
-            up, right = ups @ weights, rights @ weights  # (steps, block)
-            passed = np.cumsum(right, axis=0) - right / 2
+            up, right = ups @ counts, rights @ counts  # (steps, block)
+            passed = np.cumsum(right, axis=0, dtype=np.float64) - right / 2
             with np.errstate(invalid="ignore"):
-                areas[:, i] = (up * passed).sum(axis=0) / (up.sum(axis=0) * right.sum(axis=0))
+                areas[:, i] = (up * passed).sum(axis=0) / (up.sum(axis=0, dtype=np.float64) * right.sum(axis=0))
         blocks.append(areas)
     return np.concatenate(blocks)
 
@@ -53,6 +53,7 @@ def _stairs(positive: NDArray[Any], score: NDArray[Any], group: NDArray[Any], n_
     step = (np.cumsum(starts) - 1)[tie]
     shape, member = (int(step[-1]) + 1, n_groups), group[order]
     first, second = (
-        sparse.csr_array((np.ones(int(mask.sum())), (step[mask], member[mask])), shape=shape) for mask in (kind, ~kind)
+        sparse.csr_array((np.ones(int(mask.sum()), np.float32), (step[mask], member[mask])), shape=shape)
+        for mask in (kind, ~kind)
     )
     return first, second

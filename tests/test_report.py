@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import itertools
 import json
 import re
@@ -5,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,10 +20,12 @@ from sklearn import metrics as reference
 
 import contract_data
 from pipeline import pages, performance
+from pipeline.calibration import calibration_error
 from pipeline.errors import DataError
 from pipeline.estimates import Estimate
 from pipeline.files import read_json
 from pipeline.params import Report, Screening
+from pipeline.probabilities import calibrate, discriminate
 from pipeline.results import read_evaluation
 from pipeline.stages import report, summary
 from pipeline.tables import plain_csv
@@ -127,7 +132,8 @@ def test_metrics_have_the_agreed_shape(root: Path) -> None:
 
 
 def test_hostile_names_are_text(page: str, root: Path) -> None:
-    assert "<script" not in page
+    assert re.findall("<script[^>]*>", page) == ['<script type="application/json" id="explore-data">', "<script>"]
+    assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "naïve $x$ &amp; co" in page
     assert "the &lt;b&gt;source&lt;/b&gt;" in page
@@ -185,6 +191,60 @@ def test_no_false_positive_is_a_bound_not_a_zero(root: Path) -> None:
     assert rows[1][1].startswith("at least ")
     assert "No error in the test part" in html
     assert "makes no error under 3 fresh seeds" in html
+
+
+def test_the_policy_allows_the_script_of_the_page_and_no_other(page: str, root: Path) -> None:
+    script = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script[0].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page
+    assert "script" not in (root / "reports/index.html").read_text(encoding="utf-8")
+
+
+def test_the_panel_starts_from_the_frozen_decision(page: str, root: Path) -> None:
+    data = json.loads(re.findall(r'id="explore-data">(.*?)</script>', page)[0])
+    decision = performance.decide(read_evaluation(root / "evaluate/hostile"), "winner", 21.97, 100_000)
+    assert (data["sensitivity"], data["specificity"]) == (
+        decision.operation.sensitivity,
+        decision.operation.specificity,
+    )
+    assert (data["n_diseased"], data["n_healthy"]) == (decision.operation.n_diseased, decision.operation.n_healthy)
+    scores = np.cumsum(data["diseased"], axis=1)
+    assert (scores >= 0.4e6).mean() == pytest.approx(data["sensitivity"])
+    assert re.findall(r'id="explore"[^>]*>', page)[0].endswith("hidden>")  # without JavaScript it stays away
+
+
+def test_calibration_is_shown_where_the_test_groups_suffice(root: Path, tmp_path: Path) -> None:
+    evaluation = read_evaluation(root / "evaluate/single")
+    found = calibrate(evaluation, 20, np.random.default_rng(0))
+    assert found is not None
+    assert found.n_bins == 5  # 100 groups, 20 a bin
+    part = evaluation.parts["test"]
+    top, right = part.models["winner"].probabilities[0].max(axis=1), part.models["winner"].predicted[0] == part.labels
+    assert found.errors["winner"][0] == pytest.approx(calibration_error(top, right, 5))
+    few = {**MRI, "parts": {part: {"images": 90, "groups": 90} for part in ("train", "val", "test")}}
+    html = (make(tmp_path, "few", few, n_seeds=2) / "index.html").read_text(encoding="utf-8")
+    assert "take 100 test groups" in html
+    assert "expected calibration error" not in html
+
+
+def test_the_area_has_an_interval_where_both_sides_suffice(root: Path) -> None:
+    evaluation = read_evaluation(root / "evaluate/hostile")
+    part = evaluation.parts["test"]
+    found = discriminate(evaluation, 500, np.random.default_rng(0))
+    expected = [reference.roc_auc_score(part.positive, score) for score in part.models["winner"].positive_score]
+    assert found.seeds["winner"] == pytest.approx(expected)
+    low, high = found.means["winner"].low, found.means["winner"].high
+    assert low is not None
+    assert high is not None
+    assert low < np.mean(expected) < high
+    many = discriminate(replace(evaluation, positive=[]), 500, np.random.default_rng(0))
+    macro = [reference.roc_auc_score(part.labels, p, multi_class="ovr") for p in part.models["winner"].probabilities]
+    assert many.seeds["winner"] == pytest.approx(macro)
+    perfect = discriminate(read_evaluation(root / "evaluate/perfect"), 200, np.random.default_rng(0))
+    assert perfect.means["winner"] == Estimate(1.0, pytest.approx(0.05 ** (1 / perfect.n_groups)), None)
+    tiny = replace(part, groups=np.minimum(part.groups, 5))
+    bare = discriminate(replace(evaluation, parts={"test": tiny}), 200, np.random.default_rng(0))
+    assert (bare.means["winner"].low, bare.means["winner"].high) == (None, None)
 
 
 def test_pages_say_what_the_screening_is(root: Path, page: str) -> None:
@@ -301,47 +361,3 @@ def test_a_large_experiment_takes_seconds(tmp_path: Path) -> None:
     start = time.perf_counter()
     report.run(search, evaluate, tmp_path / "big", tmp_path / "numbers", SETTINGS)
     assert time.perf_counter() - start < 20
-
-
-CHROMIUM = shutil.which("chromium")
-MEASURE = """<script>onload = () => parent.postMessage({
-    width: innerWidth, needed: document.documentElement.scrollWidth,
-    requests: performance.getEntriesByType("resource").map(e => e.name).filter(name => !name.startsWith("data:"))
-}, "*")</script>"""
-FRAME = """<iframe src="page.html" width="360" height="800"></iframe><p id="answer"></p>
-<script>onmessage = event => document.getElementById("answer").textContent = JSON.stringify(event.data)</script>"""
-
-
-def in_browser(html: str, folder: Path) -> dict[str, Any]:
-    """Width, needed width and requests of a page shown 360 px wide, without the policy that would forbid requests."""
-    copy = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html) + MEASURE
-    (folder / "page.html").write_text(copy, encoding="utf-8")
-    (folder / "frame.html").write_text(FRAME, encoding="utf-8")
-    options = [
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
-        "--disable-dev-shm-usage", "--virtual-time-budget=5000", f"--user-data-dir={folder / 'profile'}", "--dump-dom",
-    ]  # fmt: skip
-    command = [str(CHROMIUM), *options, (folder / "frame.html").as_uri()]
-    dom = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    answer = re.search(r'<p id="answer">(.*?)</p>', dom)
-    assert answer
-    found: dict[str, Any] = json.loads(answer[1])
-    return found
-
-
-@pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
-@pytest.mark.parametrize("name", ["hostile/index.html", "index.html"])
-def test_in_a_browser_nothing_is_requested_and_360_px_suffice(root: Path, tmp_path: Path, name: str) -> None:
-    html = (root / "reports" / name).read_text(encoding="utf-8")
-    found = in_browser(html, tmp_path)
-    assert found["requests"] == []
-    assert found["needed"] <= found["width"] <= 360
-
-
-@pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
-def test_the_browser_would_see_a_request_and_an_overflow(tmp_path: Path) -> None:
-    found = in_browser('<img src="http://127.0.0.1:9/x.png"><div style="width: 900px">wide</div>', tmp_path)
-    assert found["requests"] == ["http://127.0.0.1:9/x.png"]
-    assert found["needed"] > 900

@@ -11,6 +11,7 @@ from pipeline.lineage import import_closure
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "pipeline").rglob("*.py"))
 STAGES = sorted(p.stem for p in (ROOT / "pipeline/stages").glob("*.py") if p.stem != "__init__")
+FRAGMENTS = [p for p in (ROOT / "pipeline").iterdir() if p.suffix in {".jinja", ".js"}]  # of pages
 DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 
 LAYERS = [  # a module imports from its own layer or from an earlier one
@@ -108,9 +109,9 @@ def test_dvc_knows_the_templates_of_a_page(stage: str) -> None:
         template = waiting.pop()
         used.add(f"pipeline/{template}")
         text = (ROOT / "pipeline" / template).read_text()
-        waiting += [f"{p.stem}.jinja" for p in (ROOT / "pipeline").glob("*.jinja") if f'"{p.name}"' in text]
+        waiting += [p.name for p in FRAGMENTS if f'"{p.name}"' in text]
     definition = DVC[stage].get("do", DVC[stage])
-    assert {d for d in definition["deps"] if d.endswith(".jinja")} == used
+    assert {d for d in definition["deps"] if d.endswith((".jinja", ".js"))} == used
 
 
 def test_the_test_part_is_sealed() -> None:

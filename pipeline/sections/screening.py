@@ -3,16 +3,17 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline import estimates, figures, performance
 from pipeline.figures import Picture, png
 from pipeline.pages import percent
 from pipeline.params import Screening
 from pipeline.performance import Decision
-from pipeline.results import Evaluation
+from pipeline.results import Evaluation, Part
 
 
-def content(decisions: dict[str, Decision], settings: Screening) -> dict[str, Any]:
+def content(evaluation: Evaluation, decisions: dict[str, Decision], settings: Screening) -> dict[str, Any]:
     winner = decisions["winner"]
     prevalences = {settings.prevalence_source: settings.prevalence_per_100k, **settings.other_prevalences}
     rows = []
@@ -34,6 +35,29 @@ def content(decisions: dict[str, Decision], settings: Screening) -> dict[str, An
             for model, d in decisions.items()
             for i in range(len(d.thresholds))
         ],
+        "panel": _panel(evaluation.parts["test"], winner, settings),
+    }
+
+
+def _panel(part: Part, winner: Decision, settings: Screening) -> dict[str, Any]:
+    """What panel.js reads. Scores per seed in millionths, as exact as predictions.csv holds them, as rising steps."""
+
+    def steps(kind: NDArray[np.bool_]) -> list[list[int]]:
+        scores = np.sort(np.rint(1e6 * part.models["winner"].positive_score[:, kind]).astype(int), axis=1)
+        return np.diff(scores, axis=1, prepend=0).tolist()  # type: ignore[no-any-return]
+
+    low, high = min(winner.thresholds), max(winner.thresholds)
+    return {
+        "prevalence": settings.prevalence_per_100k,
+        "n_screened": settings.n_screened,
+        "thresholds": f"{low:.3f} to {high:.3f}, one per seed" if len(winner.thresholds) > 1 else f"{low:.3f}",
+        "middle": float(np.clip(1e6 * np.mean(winner.thresholds), 1, 999_999)),
+        "sensitivity": winner.operation.sensitivity,
+        "specificity": winner.operation.specificity,
+        "n_diseased": winner.operation.n_diseased,
+        "n_healthy": winner.operation.n_healthy,
+        "diseased": steps(part.positive),
+        "healthy": steps(~part.positive),
     }
 
 

@@ -62,7 +62,7 @@ def run(search: Path, evaluate: Path, out: Path, numbers: Path, settings: Report
         search=trials.content(found, evaluation, scores, main),
         performance=tests.content(evaluation, scores, comparison),
         probabilities=probabilities.content(evaluation, areas, calibrated),
-        screening=decided.content(decisions, screening) if decisions else None,
+        screening=decided.content(evaluation, decisions, screening) if decisions else None,
     )
     figures.write_pictures(out / "figures", pictures.values())
     metrics = _metrics(found, evaluation, scores, decisions, screening)
