@@ -24,7 +24,7 @@ repro: install ## everything in params.yaml
 test: install ## the quick suite, two files side by side
 	python -m pytest -n 2 --dist loadfile
 
-test-all: install ## with the slow ones: a Ray cluster that loses a node, a search that is killed fifty times
+test-all: install ## with the slow ones and those that drive chromium: a lost Ray node, a search killed fifty times
 	python -m pytest -n 2 --dist loadfile -m "not gpu and not network"
 
 check: install
