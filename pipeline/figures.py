@@ -255,8 +255,8 @@ def reliability(curves: Mapping[str, NDArray[Any]]) -> Figure:
         axis.set(xlim=(floor, 1), ylim=(floor, 1))
         axis.set_aspect("equal")
         for ticks in (axis.xaxis, axis.yaxis):
-            ticks.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
-            ticks.set_major_locator(MaxNLocator(5))
+            ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+            ticks.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9.5)
     return figure
 
