@@ -63,8 +63,9 @@ def search(root: Path, file: Path, digits: Path, executor: Executor, **options: 
     return [{key: trial[key] for key in keep} for trial in found]
 
 
-PAIRS = [  # the quick suite meets each sampler and each pruner once or more
-    pytest.param(sampler, pruner, marks=() if sampler == "tpe" or pruner == "median" else pytest.mark.slow)
+QUICK = {("tpe", "hyperband"), ("grid", "none"), ("qmc", "patience")}
+PAIRS = [
+    pytest.param(sampler, pruner, marks=() if (sampler, pruner) in QUICK else SLOW)
     for sampler in SAMPLERS
     for pruner in PRUNERS
 ]

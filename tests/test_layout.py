@@ -28,6 +28,7 @@ def test_layouts_use_all_cores(n_cores: int, most_workers: int, n_gpus: int, exp
     assert all(workers * threads <= n_cores for workers, threads in expected)
 
 
+@pytest.mark.slow
 def test_what_was_measured_is_taken_as_it_is(
     experiment_file: Path, digits_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

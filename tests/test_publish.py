@@ -47,6 +47,7 @@ def versions(root: Path) -> list[tuple[int, list[str]]]:
     return [(v.version, client.get_model_version(v.name, v.version).aliases) for v in found]
 
 
+@pytest.mark.slow
 def test_a_fresh_clone_gets_the_same_runs(experiment_file: Path, digits_folder: Path, tmp_path: Path) -> None:
     first, clone = tmp_path / "first", tmp_path / "clone"
     setup = Setup(first, Search(workers=2))

@@ -32,6 +32,7 @@ def test_instant_workers_take_turns_and_take_work_when_free() -> None:
     assert results[1] == (0, Finished(10, 0.1, {}, 0))
 
 
+@pytest.mark.slow
 def test_the_table_of_the_coordinator() -> None:
     table = search_benchmark.scaling([(3, 6)])
     assert [(row["sampler"], row["workers"], row["trials"]) for row in table] == [("random", 3, 6), ("tpe", 3, 6)]
