@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -55,8 +55,9 @@ _log = logging.getLogger(__name__)
 def _write_ahead(connection: object, _: object) -> None:
     """Readers do not wait for us, and a commit is one append; what a power cut takes is written at the next start."""
     if isinstance(connection, sqlite3.Connection):
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        with suppress(sqlite3.DatabaseError):  # no database, or one in use: what comes next says so, at once
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
 
 
 @dataclass
