@@ -37,7 +37,6 @@ class _Running:
 
     trial: Trial
     slot: int
-    role: str
     config: Flat
     record: Record
     judge: Judge | None  # the baseline and its variations are always trained to their end
@@ -126,8 +125,8 @@ class Coordinator:
 
     def _stop_if_hopeless(self) -> None:
         """After trials in a row that failed for one cause."""
-        reasons = [reason for _, reason in reversed(self._told)]
-        n = len(list(takewhile(lambda reason: reason and reason == reasons[0], reasons)))
+        last = self._told[-1][1] if self._told else ""
+        n = sum(1 for _ in takewhile(lambda told: told[1] == last, reversed(self._told))) if last else 0
         if n >= MAX_EQUAL_FAILURES:
             self._give_up(n, f"{n} trials in a row failed")
 
@@ -193,7 +192,7 @@ class Coordinator:
         trial = Trial(self.study, self.study.get_trials(deepcopy=False)[-1]._trial_id)
         record = self.tracker.start(run_name(trial.number), role, config, slot_seed(settings.seed, slot), started_ms)
         self.board.epoch(trial.number, 0, _n_epochs(config), None)
-        return _Running(trial, slot, role, config, record, judge)
+        return _Running(trial, slot, config, record, judge)
 
     def _drawn_before(self, slot: int) -> Draw | None:
         """What an interrupted or dead trial of the slot was given."""

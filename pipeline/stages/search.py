@@ -71,7 +71,6 @@ def run(
             trials = finished_trials(study.optuna, experiment)
             draw_study(study.optuna, experiment.objective, out / "figures")
             tracker.log_figures(out / "figures")
-            settings = settings.model_copy(update={"workers": executor.n_workers})
     _write_tables(out, trials, tracker.run_ids())
     write_yaml(out / "best.yaml", {"winner": best_trial(trials)["config"], "baseline": experiment.baseline})
     made = {
@@ -80,7 +79,7 @@ def run(
         **origin,
         "tags": tags,
         "sources": sources,
-        "workers": settings.workers,
+        "workers": executor.n_workers,
         "threads": settings.threads,
         "mlflow": {"experiment_id": tracker.experiment_id, "run_id": tracker.run_id},
     }
