@@ -5,10 +5,12 @@ answers; one that is told to stop is cancelled. What a lost node was training is
 """
 
 import signal
+import socket
 import time
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import ray
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
@@ -54,9 +56,10 @@ class RayExecutor:
         cpus = {} if address or workers == "auto" else {"num_cpus": workers * threads}
         on_stop = signal.getsignal(signal.SIGTERM)
         try:
+            _check_reachable(address)
             # None would take any cluster that runs here
             ray.init(address or "local", log_to_driver=False, include_dashboard=False, **cpus)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             reason = f"no Ray cluster can be used at {address or 'this machine'}: {first_line(error)}"
             raise InputError(f"{reason}; correct search.ray_address") from error
         signal.signal(signal.SIGTERM, on_stop)  # which Ray replaces
@@ -119,6 +122,13 @@ class RayExecutor:
         if job.development not in self._data:
             self._data[job.development] = ray.put(read_samples(job.development, mmap=False))
         return self._train.remote(job, self._data[job.development], self.settings)
+
+
+def _check_reachable(address: str | None) -> None:
+    """Ray would ask an address where nothing listens for many minutes. Raises OSError."""
+    url = urlsplit(address if address and "://" in address else f"ray://{address or ''}")
+    if url.hostname and url.port:
+        socket.create_connection((url.hostname, url.port), timeout=10).close()
 
 
 def _stream(job: Job, samples: Samples, settings: Search) -> Generator[Message | str, None, None]:

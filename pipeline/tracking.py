@@ -30,6 +30,7 @@ from mlflow.entities import Dataset as DatasetEntity
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import SQLAlchemyError
@@ -235,6 +236,8 @@ class Tracker:
         uri = _uri(self._root, self._uri)
         # processes that create the database together would damage it
         with locked(self._root / ".state" / "mlflow.lock", "the tracking database", wait=True):
+            if not self._uri:
+                _create_database(self._root)
             client = MlflowClient(uri)
             dataset, artifacts = self._study.dataset, None if self._uri else (self._root / "mlartifacts").as_uri()
             found = client.get_experiment_by_name(dataset)
@@ -309,6 +312,18 @@ def register_champion(
 
 def _uri(root: Path, uri: str | None) -> str:
     return uri or f"sqlite:///{root.resolve() / 'mlflow.db'}"
+
+
+def _create_database(root: Path) -> None:
+    """MLflow makes its tables in many steps; a database that a kill had left between two could not be used again."""
+    if (root / "mlflow.db").exists():
+        return
+    new = root / ".state" / "mlflow-new.db"
+    for left in new.parent.glob(f"{new.name}*"):
+        left.unlink()
+    store: Any = SqlAlchemyStore  # untyped
+    store(f"sqlite:///{new}", (root / "mlartifacts").as_uri()).engine.dispose()
+    new.replace(root / "mlflow.db")
 
 
 def _input(source: Mapping[str, str]) -> DatasetInput:

@@ -3,11 +3,13 @@
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +108,31 @@ def test_a_database_that_cannot_be_used_is_named_at_once(tmp_path: Path) -> None
         Tracker(tmp_path, None, StudyRun("digits", "q@1")),
     ):
         pass
+
+
+def open_tracker(root: Path) -> None:
+    with Tracker(root, None, StudyRun("digits", "quick@1")):
+        pass
+
+
+def is_half_made(file: Path) -> bool:
+    """Whether MLflow is about to replace a table."""
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
+            return bool(database.execute("SELECT 1 FROM sqlite_master WHERE name LIKE '_alembic_tmp%'").fetchall())
+    except sqlite3.Error:
+        return False
+
+
+def test_a_kill_while_the_tables_are_made_leaves_no_broken_database(tmp_path: Path) -> None:
+    process = get_context("spawn").Process(target=open_tracker, args=(tmp_path,))
+    process.start()
+    while not any(is_half_made(file) for file in tmp_path.rglob("mlflow*.db")):
+        assert process.is_alive()
+    process.kill()
+    process.join()
+    open_tracker(tmp_path)
+    assert not list(tmp_path.glob(".state/*.db*"))
 
 
 def test_logging_takes_no_time_of_the_caller(tmp_path: Path) -> None:
