@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 import contract_data
 from pipeline import figures
 from pipeline.data import Samples
+from pipeline.figures import performance
 from pipeline.stages import explore
 
 
@@ -102,7 +103,7 @@ def test_mosaic_keeps_grey_and_colour() -> None:
 
 def test_names_the_font_lacks_do_not_stop_a_figure() -> None:
     matrix = np.array([[3, 1], [0, 4]])
-    figure = figures.confusion({"test": matrix}, ["肿瘤", "$\\broken{"])
+    figure = performance.confusion({"test": matrix}, ["肿瘤", "$\\broken{"])
     assert isinstance(figure, Figure)
     assert figures.png(figure).startswith(b"\x89PNG")
 

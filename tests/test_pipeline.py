@@ -169,7 +169,7 @@ def test_an_edit_reruns_what_uses_it(project: Path) -> None:
         path.write_text(text)
         return {stage.partition("@")[0] for stage in stages}
 
-    assert waiting("figures.py") == {"explore", "report", "summary"}
+    assert waiting("figures/__init__.py") == {"explore", "report", "summary"}
     assert waiting("training.py") >= {"search"}
     assert not waiting("training.py") & {"download", "prepare", "split", "explore"}
 

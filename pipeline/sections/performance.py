@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import figures, performance
+from pipeline import performance
 from pipeline.data import PARTS
 from pipeline.figures import Picture, png
+from pipeline.figures import performance as figures
 from pipeline.metrics import SCORES, class_scores
 from pipeline.pages import count, p_value, percent, percent_estimate, points_estimate
 from pipeline.performance import Comparison, Scores

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import figures, performance
+from pipeline import performance
 from pipeline.figures import Picture, png
+from pipeline.figures import probabilities as figures
 from pipeline.pages import number, percent, percent_estimate, points_estimate
 from pipeline.probabilities import (
     BIN_GROUPS,

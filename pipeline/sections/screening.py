@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import estimates, figures, performance
+from pipeline import estimates, performance
 from pipeline.figures import Picture, png
+from pipeline.figures import screening as figures
 from pipeline.pages import percent
 from pipeline.params import Screening
 from pipeline.performance import Decision

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import figures
 from pipeline.figures import Picture, png
+from pipeline.figures import search as figures
 from pipeline.pages import percent, percent_estimate
 from pipeline.performance import Scores
 from pipeline.results import MODELS, Evaluation, Search

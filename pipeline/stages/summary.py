@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline import figures
 from pipeline.estimates import Estimate
 from pipeline.figures import Picture, png
+from pipeline.figures import performance as figures
 from pipeline.files import read_json, write_json, writing
 from pipeline.metrics import SCORES
 from pipeline.pages import count_estimate, percent, percent_estimate, points_estimate, write_page
