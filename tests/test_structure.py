@@ -11,7 +11,9 @@ from pipeline.lineage import import_closure
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "pipeline").rglob("*.py"))
 STAGES = sorted(p.stem for p in (ROOT / "pipeline/stages").glob("*.py") if p.stem != "__init__")
-FRAGMENTS = [p for p in (ROOT / "pipeline").iterdir() if p.suffix in {".jinja", ".js"}]  # of pages
+FRAGMENTS = [
+    p.relative_to(ROOT / "pipeline").as_posix() for p in (ROOT / "pipeline").rglob("*") if p.suffix in {".jinja", ".js"}
+]  # of pages
 DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 
 LAYERS = [  # a module imports from its own layer or from an earlier one
@@ -109,7 +111,7 @@ def test_dvc_knows_the_templates_of_a_page(stage: str) -> None:
         template = waiting.pop()
         used.add(f"pipeline/{template}")
         text = (ROOT / "pipeline" / template).read_text()
-        waiting += [p.name for p in FRAGMENTS if f'"{p.name}"' in text]
+        waiting += [name for name in FRAGMENTS if f'"{name}"' in text]
     definition = DVC[stage].get("do", DVC[stage])
     assert {d for d in definition["deps"] if d.endswith((".jinja", ".js"))} == used
 
