@@ -71,7 +71,8 @@ def report(params: Any, experiment: str) -> None:
     from pipeline.stages import report
 
     found, scored = DATA / "search" / experiment, DATA / "evaluate" / experiment
-    report.run(found, scored, REPORTS / experiment, DATA / "report" / experiment, params.report)
+    folders = REPORTS / experiment, DATA / "report" / experiment
+    report.run(found, scored, *folders, params.report, params.search.tracking_uri)
 
 
 def summary(params: Any) -> None:

@@ -214,6 +214,12 @@ def mcnemar_exact(b: int, c: int) -> float:
     return min(1.0, 2 * float(stats.binom.cdf(min(b, c), b + c, 0.5)))
 
 
+def mcnemar_pairs(first: NDArray[Any], second: NDArray[Any], groups: NDArray[Any]) -> list[tuple[int, int, float]]:
+    """b, c and p for each pair of runs in their order. first, second: (S, N) bool, right; surplus runs are left out."""
+    counts = [discordant(one, other, groups) for one, other in zip(first, second, strict=False)]
+    return [(b, c, mcnemar_exact(b, c)) for b, c in counts]
+
+
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """p values adjusted for their number, in the given order. Source: Holm 1979."""
     p = np.asarray(p_values, dtype=float)

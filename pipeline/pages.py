@@ -1,4 +1,4 @@
-"""HTML pages that stand alone: styles, pictures and scripts inside, no request. Templates: `*.jinja` beside.
+"""HTML pages that stand alone: styles, pictures and scripts inside, no request; Markdown twins. Templates: `*.jinja`.
 
 The only scripts are the `*.js` beside; a page's policy names the hash of each it holds, so no other can run.
 """
@@ -11,12 +11,36 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipeline import markdown
 from pipeline.estimates import Estimate
 from pipeline.files import write_text
 
 
 def write_page(path: Path, template: str, **content: Any) -> None:
     """Fills `<template>.jinja`. Every value is escaped; a name the template misses is an error."""
+    write_text(path, _environment().get_template(f"{template}.jinja").render(**content))
+
+
+def write_twin(path: Path, template: str, **content: Any) -> None:
+    """Fills `<template>.md.jinja`: Markdown without HTML, in which every value is plain text."""
+
+    def finalize(value: Any) -> Markup:
+        return value if isinstance(value, Markup) else _markdown(markdown.escape(value))
+
+    environment = _environment()
+    environment.finalize = finalize
+    environment.globals |= {
+        "table": lambda head, rows: _markdown(markdown.table(head, rows)),
+        "code": lambda value: _markdown(markdown.code(value)),
+    }
+    write_text(path, environment.get_template(f"{template}.md.jinja").render(**content))
+
+
+def _markdown(escaped: str) -> Markup:
+    return Markup(escaped)  # noqa: S704, by the rules of Markdown
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
@@ -27,7 +51,7 @@ def write_page(path: Path, template: str, **content: Any) -> None:
         "points_estimate": points_estimate, "method": method, "dictlabels": dict_labels,
         "script": script, "script_hash": script_hash,
     }  # fmt: skip
-    write_text(path, environment.get_template(f"{template}.jinja").render(**content))
+    return environment
 
 
 def data_uri(png: bytes) -> str:

@@ -93,14 +93,11 @@ def compare(evaluation: Evaluation) -> Comparison:
     part = evaluation.parts["test"]
     right = {model: part.models[model].predicted == part.labels for model in MODELS}  # (S, N)
     seeds = {model: [run["seed"] for run in evaluation.runs(model)] for model in MODELS}
-    counts = [
-        estimates.discordant(first, second, part.groups)
-        for first, second in zip(right["winner"], right["baseline"], strict=False)
-    ]
-    p = [estimates.mcnemar_exact(b, c) for b, c in counts]
+    found = estimates.mcnemar_pairs(right["winner"], right["baseline"], part.groups)
+    p = [p for *_, p in found]
     adjusted = estimates.holm(p)
     pairs = [
-        (seeds["winner"][i], seeds["baseline"][i], b, c, p[i], float(adjusted[i])) for i, (b, c) in enumerate(counts)
+        (seeds["winner"][i], seeds["baseline"][i], b, c, p, float(adjusted[i])) for i, (b, c, p) in enumerate(found)
     ]
     return Comparison(pairs, estimates.median_p(p))
 

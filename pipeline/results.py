@@ -26,6 +26,7 @@ class Runs:
 
 @dataclass(frozen=True)
 class Part:
+    samples: NDArray[np.str_]  # (N,) names
     labels: NDArray[np.int64]  # (N,)
     groups: NDArray[np.int64]  # (N,) number of the group
     positive: NDArray[np.bool_]  # (N,) label is a positive class
@@ -101,7 +102,8 @@ def read_evaluation(folder: Path) -> Evaluation:
                 raise DataError(f"{folder / 'predictions.csv'} does not fit together; run evaluate again", [reason])
             shared |= {"label": stack["label"][0], "group": stack["group"][0]}
             models[model] = Runs(stack["predicted"], stack["probabilities"], stack["score"])
-        parts[part] = Part(shared["label"], shared["group"], is_positive[shared["label"]], models)
+        names = table["sample"].cat.categories.to_numpy(dtype=np.str_)[shared["sample"]]
+        parts[part] = Part(names, shared["label"], shared["group"], is_positive[shared["label"]], models)
     return Evaluation(info, pd.read_csv(folder / "curves.csv"), parts, classes, positive)
 
 

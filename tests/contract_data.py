@@ -196,6 +196,8 @@ def write_evaluate(
                     "threshold": 0.4 if info["positive"] else None,
                     "seconds": 12.5,
                     "val_score": 0.9 + 0.01 * k,
+                    "run_id": hashlib.sha256(f"{model} {k}".encode()).hexdigest()[:32],
+                    "started_ms": 1_700_000_000_000 + k,
                 }
             )
         config = {"model": "cnn", "lr": 0.01 if model == "winner" else 0.1, "epochs": 6}
@@ -213,6 +215,7 @@ def write_evaluate(
             "seconds": 67.8,
             "hardware": {"cpu": "Generated CPU", "cores": 2, "memory_gib": 8, "gpu": None},
             "versions": {"python": "3.11.7", "torch": "2.15.0"},
+            "git": {"commit": "c" * 40, "dirty": True},
         },
     )
 

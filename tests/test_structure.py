@@ -17,9 +17,9 @@ FRAGMENTS = [
 DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 
 LAYERS = [  # a module imports from its own layer or from an earlier one
-    {"errors", "seeds", "files", "lineage"},
+    {"errors", "seeds", "files", "lineage", "markdown"},
     {"config", "datasets", "archives", "pictures", "setup", "params"},
-    {"data", "duplicates", "metrics", "estimates", "roc", "calibration", "strategies"},
+    {"data", "duplicates", "metrics", "estimates", "roc", "calibration", "strategies", "model_card", "paired"},
     {"models", "space", "leaves", "batches"},
     {"training", "experiment", "decisions"},
     {"jobs", "studies", "board", "schema"},
@@ -106,7 +106,8 @@ def test_dvc_knows_every_module_of_a_stage(stage: str) -> None:
 
 @pytest.mark.parametrize("stage", ["explore", "report", "summary"])
 def test_dvc_knows_the_templates_of_a_page(stage: str) -> None:
-    used, waiting = set(), [f"{stage}.jinja"]
+    twin = f"{stage}.md.jinja"
+    used, waiting = set(), [f"{stage}.jinja", *([twin] if twin in FRAGMENTS else [])]
     while waiting:
         template = waiting.pop()
         used.add(f"pipeline/{template}")

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from pipeline.estimates import Estimate
-from pipeline.figures import BLUE, MODEL_COLORS, ORANGE, PART_COLORS, WIDTH_IN, canvas, short, styled
+from pipeline.figures import MODEL_COLORS, PART_COLORS, WIDTH_IN, canvas, short, styled
 
 
 @styled
@@ -100,25 +100,6 @@ def score_points(
     axis.set_ylim(len(names) - 0.45, -0.55)
     axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
     axis.set(title="Test part: mean, 95 % interval, every seed", xlabel="")
-    axis.grid(axis="y", visible=False)
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9.5)
-    return figure
-
-
-@styled
-def leaderboard(rows: Sequence[tuple[str, Estimate, float]], label: str) -> Figure:
-    """rows: experiment, winner with its interval, baseline mean; one line each."""
-    figure, axes = canvas(0.45 * len(rows) + 1.25)
-    axis = axes[0, 0]
-    for y, (_, winner, baseline) in enumerate(rows):
-        ends = [winner.value if end is None else end for end in (winner.low, winner.high)]
-        axis.plot(ends, [y, y], "|-", color=BLUE, lw=1.6, ms=13, mew=1.6)
-        axis.plot(winner.value, y, "D", color=BLUE, ms=5, label="winner" if y == 0 else None)
-        axis.plot(baseline, y, "o", color=ORANGE, ms=5.5, label="baseline" if y == 0 else None)
-    axis.set_yticks(range(len(rows)), [short(name, 28) for name, _, _ in rows])
-    axis.set_ylim(len(rows) - 0.5, -0.5)
-    axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
-    axis.set(xlabel=label)
     axis.grid(axis="y", visible=False)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9.5)
     return figure

@@ -1,14 +1,16 @@
 """What the winner's decision would mean in a screening."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import estimates, performance
+from pipeline.estimates import Estimate
 from pipeline.figures import Picture, png
 from pipeline.figures import screening as figures
-from pipeline.pages import percent
+from pipeline.pages import count_estimate, percent, percent_estimate
 from pipeline.params import Screening
 from pipeline.performance import Decision
 from pipeline.results import Evaluation, Part
@@ -28,6 +30,7 @@ def content(evaluation: Evaluation, decisions: dict[str, Decision], settings: Sc
         "prevalence": settings.prevalence_per_100k,
         "source": settings.prevalence_source,
         "rows": rows,
+        "quantities": _quantities(decisions),
         "sure": 1 - estimates.sure_bound(winner.operation.n_healthy),
         "sure_persons": n_healthy * (1 - estimates.sure_bound(winner.operation.n_healthy)),
         "claims": [(n, estimates.negatives_to_claim(n, n_healthy)) for n in (100, 22)],
@@ -38,6 +41,23 @@ def content(evaluation: Evaluation, decisions: dict[str, Decision], settings: Sc
         ],
         "panel": _panel(evaluation.parts["test"], winner, settings),
     }
+
+
+def _quantities(decisions: dict[str, Decision]) -> list[list[str]]:
+    """One row per quantity, one column per model."""
+    shown: dict[str, Callable[[Estimate], str]] = {
+        "sensitivity": percent_estimate,
+        "specificity": percent_estimate,
+        "false_positives": count_estimate,
+        "false_negatives": count_estimate,
+        "ppv": lambda estimate: percent_estimate(estimate, 2),
+        "npv": lambda estimate: percent_estimate(estimate, 4),
+    }
+    found = [decision.estimate for decision in decisions.values()]
+    return [
+        [name.upper() if name in ("ppv", "npv") else name.replace("_", " "), *(show(getattr(e, name)) for e in found)]
+        for name, show in shown.items()
+    ]
 
 
 def _panel(part: Part, winner: Decision, settings: Screening) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """evaluate: winner and baseline under fresh seeds; threshold on `val`; the test part is read here and scored once.
 
 data/split/<dataset>, data/search/<e> -> data/evaluate/<e>/{predictions.csv,curves.csv,metrics.json,model/}
+
+model/ holds the weights and MODEL_CARD.md.
 """
 
 import shutil
@@ -21,6 +23,7 @@ from pipeline.errors import PipelineError
 from pipeline.files import locked, read_json, write_json, writing
 from pipeline.jobs import Failed, Finished, Job
 from pipeline.metrics import choose_threshold
+from pipeline.model_card import write_model_card
 from pipeline.seeds import derive_seed
 from pipeline.setup import Search, Setup
 from pipeline.tracking import Record, StudyRun, Tracker
@@ -82,6 +85,7 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
             "sources": sources,
         },
     )
+    write_model_card(out, study["question"])
     register_winner(study["experiment"], report["winner"]["runs"], out / "model" / "winner", setup)
 
 

@@ -10,12 +10,13 @@ from pipeline import figures, performance
 from pipeline.estimates import Estimate
 from pipeline.files import write_json, writing
 from pipeline.metrics import SCORES
-from pipeline.pages import write_page
+from pipeline.pages import write_page, write_twin
+from pipeline.paired import write_predictions
 from pipeline.params import Report, Screening
 from pipeline.performance import Comparison, Decision, Scores
 from pipeline.probabilities import calibrate, discriminate
 from pipeline.results import MODELS, Evaluation, Search, read_evaluation, read_search
-from pipeline.sections import data, probabilities, verdict
+from pipeline.sections import data, probabilities, reproduce, verdict
 from pipeline.sections import performance as tests
 from pipeline.sections import screening as decided
 from pipeline.sections import search as trials
@@ -25,8 +26,10 @@ from pipeline.tables import plain_csv
 CHANCE_DRAWS = 200  # of outcomes under exact probabilities; only their mean is shown
 
 
-def run(search: Path, evaluate: Path, out: Path, numbers: Path, settings: Report) -> None:
-    """numbers: folder for what `summary` needs, which no other stage's folder may contain."""
+def run(
+    search: Path, evaluate: Path, out: Path, numbers: Path, settings: Report, tracking_uri: str | None = None
+) -> None:
+    """numbers: folder for what `summary` needs, which no other stage's folder may contain. tracking_uri: of MLflow."""
     found, evaluation = read_search(search), read_evaluation(evaluate)
     experiment, screening, draws = found.study["experiment"], settings.screening, settings.bootstrap_draws
 
@@ -49,25 +52,28 @@ def run(search: Path, evaluate: Path, out: Path, numbers: Path, settings: Report
         **probabilities.draw(calibrated),
         **(decided.draw(evaluation, decisions["winner"], screening) if decisions else {}),
     }
-    write_page(
-        out / "index.html",
-        "report",
-        experiment=experiment,
-        pictures=pictures,
-        study=found.study,
-        dataset=evaluation.dataset,
-        evaluation=evaluation.info,
-        verdict=verdict.content(found, evaluation, scores, comparison, main),
-        data=data.content(evaluation),
-        search=trials.content(found, evaluation, scores, main),
-        performance=tests.content(evaluation, scores, comparison),
-        probabilities=probabilities.content(evaluation, areas, calibrated),
-        screening=decided.content(evaluation, decisions, screening) if decisions else None,
-    )
+    content = {
+        "experiment": experiment,
+        "study": found.study,
+        "dataset": evaluation.dataset,
+        "evaluation": evaluation.info,
+        "verdict": verdict.content(found, evaluation, scores, comparison, main),
+        "data": data.content(evaluation),
+        "search": trials.content(found, evaluation, scores, main),
+        "performance": tests.content(evaluation, scores, comparison),
+        "probabilities": probabilities.content(evaluation, areas, calibrated),
+        "screening": decided.content(evaluation, decisions, screening) if decisions else None,
+        "reproduce": reproduce.content(found, evaluation, settings.seed, tracking_uri),
+    }
+    write_page(out / "index.html", "report", pictures=pictures, **content)
+    write_twin(out / "README.md", "report", **content)
     figures.write_pictures(out / "figures", pictures.values())
     metrics = _metrics(found, evaluation, scores, decisions, screening)
     write_json(out / "metrics.json", metrics)
     write_json(numbers / "numbers.json", {**metrics, **_beside(found, evaluation, scores, comparison, decisions)})
+    test, seeds = evaluation.parts["test"], [run["seed"] for run in evaluation.runs("winner")]
+    predicted = dict(zip(seeds, test.models["winner"].predicted, strict=True))
+    write_predictions(numbers / "test.csv", (test.samples, test.groups, test.labels), predicted)
     _write_plots(out, evaluation, scores, main)
 
 
@@ -128,8 +134,9 @@ def _beside(
         s = decisions["winner"].estimate
         intervals |= {"sensitivity": ends(s.sensitivity), "specificity": ends(s.specificity)}
     about = {name: found.study[name] for name in ("experiment", "dataset", "question", "objective", "study")}
-    about |= {"medical": evaluation.dataset["medical"]}
-    return {"intervals": intervals, "about": about}
+    about |= {"medical": evaluation.dataset["medical"], "n_classes": len(evaluation.classes)}
+    seeds = {model: [_digits(float(value)) for value in scores.seeds["macro_f1"][model]] for model in MODELS}
+    return {"intervals": intervals, "seeds": {"macro_f1": seeds}, "about": about}
 
 
 def _write_plots(out: Path, evaluation: Evaluation, scores: Scores, main: str) -> None:

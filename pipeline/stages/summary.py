@@ -1,31 +1,87 @@
-"""All experiments side by side: the leaderboard, and the metrics that `dvc metrics` compares."""
+"""All experiments side by side: the leaderboard, pairs on one data set, and the metrics that `dvc metrics` compares."""
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from pipeline import estimates, paired
 from pipeline.estimates import Estimate
 from pipeline.figures import Picture, png
-from pipeline.figures import performance as figures
+from pipeline.figures import summary as figures
 from pipeline.files import read_json, write_json, writing
 from pipeline.metrics import SCORES
-from pipeline.pages import count_estimate, percent, percent_estimate, points_estimate, write_page
+from pipeline.pages import (
+    count_estimate,
+    p_value,
+    percent,
+    percent_estimate,
+    points_estimate,
+    write_page,
+    write_twin,
+)
+from pipeline.seeds import derive_seed
 from pipeline.tables import plain_csv
 
-BESIDE = ("intervals", "about")  # what the per-experiment file holds besides the compared numbers
+BESIDE = ("intervals", "seeds", "about")  # what the per-experiment file holds besides the compared numbers
+LEADERBOARD = (
+    "name",
+    "dataset",
+    "accuracy",
+    "macro_f1",
+    "sd",
+    "baseline",
+    "difference",
+    "best_of_n",
+    "n_trials",
+    "n_seeds",
+)
+DRAWS = 2_000  # of the bootstrap of a difference between two experiments
 
 
 def run(experiments: list[str], numbers: Path, out: Path) -> None:
-    """numbers: folder of `<experiment>/numbers.json`; out: folder of the experiments' pages."""
+    """numbers: folder of `<experiment>/{numbers.json,test.csv}`; out: folder of the experiments' pages."""
     found: dict[str, dict[str, Any]] = {name: read_json(numbers / name / "numbers.json") for name in experiments}
-    rows = [{"name": name, "link": f"{name}/index.html", **_row(numbers)} for name, numbers in found.items()]
-    write_page(out / "index.html", "summary", rows=rows, pictures=_pictures(found))
+    rows = [{"name": name, **_row(numbers)} for name, numbers in found.items()]
+    content = {"rows": rows, "pairs": _pairs(found, numbers), "draws": DRAWS}
+    write_page(out / "index.html", "summary", pictures=_pictures(found), **content)
+    leaderboard = [[row[key] for key in LEADERBOARD] for row in rows]
+    screening = [
+        [row["name"], "yes" if row["medical"] else "no, illustration", *row["screening"].values()]
+        for row in rows
+        if row["screening"]
+    ]
+    write_twin(out / "README.md", "summary", leaderboard=leaderboard, screening=screening, **content)
     compared = {name: {k: v for k, v in numbers.items() if k not in BESIDE} for name, numbers in found.items()}
     write_json(out / "metrics.json", compared)
     table = pd.DataFrame([_flat(name, numbers) for name, numbers in found.items()])
     with writing(out / "leaderboard.csv") as part:
         plain_csv(table, part)
+
+
+def _pairs(found: dict[str, dict[str, Any]], folder: Path) -> dict[str, Any]:
+    """Every two experiments on one data set; those whose test parts differ by name only."""
+    pairs: list[tuple[str, paired.Pair]] = []
+    refused: list[tuple[str, str, str]] = []
+    for dataset in dict.fromkeys(numbers["about"]["dataset"] for numbers in found.values()):
+        names = [name for name, numbers in found.items() if numbers["about"]["dataset"] == dataset]
+        if len(names) < 2:
+            continue
+        tables = {name: paired.read_predictions(folder / name / "test.csv") for name in names}
+        rng = np.random.default_rng(derive_seed(0, "pairs", dataset))
+        together, apart = paired.compare(tables, found[names[0]]["about"]["n_classes"], DRAWS, rng)
+        pairs += [(dataset, pair) for pair in together]
+        refused += [(dataset, *two) for two in apart]
+    adjusted = estimates.holm([pair.p for _, pair in pairs])
+    rows = [
+        [
+            f"{pair.first} − {pair.second}", dataset, f"{pair.n_images:,} ({pair.n_groups:,})",
+            *(points_estimate(pair.difference[score]) for score in paired.COMPARED), p_value(pair.p), p_value(holm),
+        ]
+        for (dataset, pair), holm in zip(pairs, adjusted.tolist(), strict=True)
+    ]  # fmt: skip
+    return {"rows": rows, "refused": refused}
 
 
 def _estimate(numbers: dict[str, Any], model: str, score: str) -> Estimate:
@@ -67,13 +123,26 @@ def _ends(screening: dict[str, Any], name: str) -> Estimate:
 def _pictures(found: dict[str, dict[str, Any]]) -> dict[str, Picture]:
     rows = [(name, _estimate(n, "test", "macro_f1"), n["baseline_test"]["macro_f1"]) for name, n in found.items()]
     lines = "; ".join(f"{name} {percent(winner.value)}" for name, winner, _ in rows)
+    models = {
+        name: {
+            model: (np.array(n["seeds"]["macro_f1"][model]), _estimate(n, key, "macro_f1"))
+            for model, key in (("winner", "test"), ("baseline", "baseline_test"))
+        }
+        for name, n in found.items()
+    }
     return {
         "leaderboard": Picture(
             "leaderboard", png(figures.leaderboard(rows, "macro F1 on the sealed test part")),
             f"Macro F1 of the winner of each experiment: {lines}.",
             "Winner: mean over fresh seeds with 95 % interval (bootstrap over groups). Dot: the baseline's mean. "
             "Rows stand beside each other, not against each other: the data sets differ.",
-        )
+        ),
+        "panels": Picture(
+            "panels", png(figures.panels(models, "macro F1 on test")),
+            "Winner and baseline of each experiment in a panel of its own: mean, interval and every seed. The numbers "
+            "stand in the table below.",
+            "Each experiment on its own scale. Diamond and bar: mean over seeds with 95 % interval; dots: every seed.",
+        ),
     }  # fmt: skip
 
 
