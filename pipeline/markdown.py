@@ -1,4 +1,4 @@
-"""Markdown as code hosts read it (GitHub Flavored Markdown): plain text, code and tables."""
+"""Markdown as code hosts read it (GitHub Flavored Markdown): plain text, code, links and tables."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -20,8 +20,14 @@ def code(value: object) -> str:
     return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
 
 
+def link(address: str) -> str:
+    """As a link where it is an address of the web, else as text."""
+    return f"<{address}>" if re.fullmatch(r"https?://[^\s<>|\\]+", address) else escape(address)
+
+
 def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
-    """Every cell escaped; the first column on the left, the others on the right."""
-    lines = [head, *rows]
-    text = [f"| {' | '.join(escape(cell) for cell in line)} |" for line in lines]
-    return "\n".join([text[0], f"|:---|{'---:|' * (len(head) - 1)}", *text[1:]])
+    """Every cell escaped; columns of numbers stand on the right."""
+    body = [[escape(cell) for cell in row] for row in rows]
+    numbers = [all(row[i][:1] in "0123456789+−–" for row in body) for i in range(len(head))]
+    ruler = ["---:" if right else ":---" for right in numbers]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [[escape(name) for name in head], ruler, *body])

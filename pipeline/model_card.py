@@ -13,11 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.files import read_json, write_text
-from pipeline.markdown import code, escape, table
+from pipeline.markdown import code, escape, link, table
 from pipeline.metrics import SCORES, class_scores, confusion_matrix, scores
 
 Confusions = dict[tuple[Any, Any], NDArray[np.int64]]  # (model, seed) -> (K, K), rows are the truth
-LABELS = [name.replace("_", " ") for name in SCORES]
+LABELS = {name: name.replace("_f1", " F1").replace("_", " ") for name in SCORES}
 
 
 def write_model_card(evaluated: Path, question: str) -> None:
@@ -95,7 +95,7 @@ def _factors(metrics: dict[str, Any]) -> list[str]:
 
 
 def _metrics(metrics: dict[str, Any]) -> list[str]:
-    lines = [f"{', '.join(LABELS)}; the search maximised {escape(metrics['objective'].replace('_', ' '))} on val."]
+    lines = [f"{', '.join(LABELS.values())}; the search maximised {LABELS[metrics['objective']]} on val."]
     if metrics["dataset"]["positive"]:
         lines.append(
             f"Positive: {escape(metrics['dataset']['positive_meaning'] or ', '.join(metrics['dataset']['positive']))}. "
@@ -122,12 +122,12 @@ def _preparation(metrics: dict[str, Any], model: dict[str, Any]) -> list[str]:
         ("data set", dataset["name"]),
         ("citation", dataset["citation"]),
         ("terms", dataset["terms"]),
-        ("source", dataset["source_url"]),
         ("digest of the prepared data", dataset["digest"]),
         ("size of the prepared images", f"{size} x {size} pixels"),
         ("mean and standard deviation per channel", " and ".join(numbers)),
     ]
     return [
+        f"Source: {link(dataset['source_url'])}",
         table(["item", "value"], rows),
         "A group holds an image with its duplicates; no group stands in two parts. The test part was read once, after "
         "the search.",
@@ -138,7 +138,12 @@ def _analyses(metrics: dict[str, Any], confusions: Confusions) -> list[str]:
     runs = {(model, run["seed"]): run for model, found in metrics["models"].items() for run in found["runs"]}
     values = {key: [float(scores(confusions[key])[name]) for name in SCORES] for key in runs}
     rows = [
-        (model, seed, "–" if run["threshold"] is None else run["threshold"], *(f"{v:.4f}" for v in values[model, seed]))
+        (
+            model,
+            seed,
+            "–" if run["threshold"] is None else f"{run['threshold']:.6g}",
+            *(f"{v:.4f}" for v in values[model, seed]),
+        )
         for (model, seed), run in runs.items()
     ]
     for model in metrics["models"]:
@@ -151,7 +156,7 @@ def _analyses(metrics: dict[str, Any], confusions: Confusions) -> list[str]:
     experiment = metrics["experiment"]
     return [
         "Test part, one row per seed:",
-        table(["model", "seed", "threshold", *LABELS], rows),
+        table(["model", "seed", "threshold", *LABELS.values()], rows),
         "Recall of the winner by class, mean over seeds:",
         table(["class", "recall"], zip(metrics["dataset"]["classes"], recalls, strict=True)),
         "Intervals, calibration and the comparison with the baseline stand in the report: "

@@ -5,6 +5,7 @@ The only scripts are the `*.js` beside; a page's policy names the hash of each i
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,10 @@ def write_twin(path: Path, template: str, **content: Any) -> None:
     environment.globals |= {
         "table": lambda head, rows: _markdown(markdown.table(head, rows)),
         "code": lambda value: _markdown(markdown.code(value)),
+        "link": lambda address: _markdown(markdown.link(address)),
     }
-    write_text(path, environment.get_template(f"{template}.md.jinja").render(**content))
+    text = environment.get_template(f"{template}.md.jinja").render(**content)
+    write_text(path, re.sub(r"\n{3,}", "\n\n", text) + "\n")
 
 
 def _markdown(escaped: str) -> Markup:

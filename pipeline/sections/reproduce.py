@@ -7,19 +7,23 @@ from pipeline.pages import duration
 from pipeline.results import MODELS, Evaluation, Search
 from pipeline.sections import checklist
 
+SHA256 = 64  # hexadecimal digits
+
 
 def content(found: Search, evaluation: Evaluation, report_seed: int, tracking_uri: str | None) -> dict[str, Any]:
     """tracking_uri: of the MLflow server; None: a file in the repository."""
     study, info = found.study, evaluation.info
     height, width, channels = evaluation.dataset["image_shape"]
+    hashes = {name: str(value) for name, value in study["hashes"].items() if name != "data"}
     rows = [
         ("study", study["study"]),
         *_twice("commit", _commit(study["git"]), _commit(info["git"])),
         ("data set", evaluation.dataset["name"]),
         ("images as prepared", f"{height} × {width} pixels, {channels} channel{'s' if channels > 1 else ''}"),
         ("digest of the prepared data", evaluation.dataset["digest"]),
-        *((f"digest of {name}", value) for name, value in evaluation.dataset["digests"].items()),
-        *((f"hash of {name}", value) for name, value in study["hashes"].items()),
+        *((f"digest of the published {name}", value) for name, value in evaluation.dataset["digests"].items()),
+        *((f"hash of {name}", value) for name, value in hashes.items() if len(value) == SHA256),
+        ("the study is also named by", _named({k: v for k, v in hashes.items() if len(v) != SHA256}) or "nothing"),
         *_twice("versions", _named(study["versions"]), _named(info["versions"])),
         *_twice("hardware", _named(study["hardware"], ": "), _named(info["hardware"], ": ")),
         ("time", f"search {duration(study['seconds'])}, evaluate {duration(info['seconds'])}"),
