@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 from pipeline.data import Samples, read_samples
 from pipeline.stages import download, prepare, split
@@ -21,6 +22,27 @@ def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def development(digits_folder: Path) -> Samples:
     return read_samples(digits_folder / "development")
+
+
+MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})
+
+
+def markdown_html(text: str) -> str:
+    """As a code host shows it, but for its own marking of bare links."""
+    return str(MARKDOWN.render(text))
+
+
+def markdown_rows(text: str) -> list[list[str]]:
+    """The cells of every row of every table, as a reader sees them."""
+    rows: list[list[str]] = []
+    inside = False
+    for token in MARKDOWN.parse(text):
+        if token.type in ("tr_open", "tr_close"):
+            inside = token.type == "tr_open"
+            rows += [[]] if inside else []
+        elif token.type == "inline" and inside:
+            rows[-1].append("".join(child.content for child in token.children or []))
+    return rows
 
 
 EXPERIMENT = """

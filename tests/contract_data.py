@@ -10,7 +10,7 @@ import pandas as pd
 from pipeline.data import Samples, write_samples
 from pipeline.files import write_json
 
-HOSTILE = ["<script>alert(1)</script>", "=1+1", "naïve $x$ & co"]
+HOSTILE = ["<script>alert(1)</script>", "=1+1", "naïve $x$ & a|b *c* `d`"]
 
 
 def dataset_info(name: str, classes: list[str], positive: list[str], medical: bool = False) -> dict[str, Any]:

@@ -89,6 +89,7 @@ def test_every_promised_file_is_there(project: Path) -> None:
         "data/search/quick/trials.csv",
         "data/evaluate/quick/predictions.csv",
         "data/evaluate/quick/model/winner/model.json",
+        "data/evaluate/quick/model/MODEL_CARD.md",
         "reports/data/digits/index.html",
         "reports/quick/index.html",
         "reports/quick/figures/confusion_test.png",
@@ -119,8 +120,8 @@ def test_a_second_repro_runs_nothing(project: Path) -> None:
 
 def test_git_sees_results_but_no_data_and_no_pages(project: Path) -> None:
     seen = call(project, "git", "status", "--porcelain", "--untracked-files=all").split()[1::2]
-    results = {"dvc.lock", "reports/metrics.json", "reports/leaderboard.csv"}
-    results |= {f"reports/quick/{name}" for name in ("metrics.json", "confusion.csv", "curves.csv")}
+    results = {"dvc.lock", "reports/README.md", "reports/metrics.json", "reports/leaderboard.csv"}
+    results |= {f"reports/quick/{name}" for name in ("README.md", "metrics.json", "confusion.csv", "curves.csv")}
     assert set(seen) == results
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from scipy.stats import binomtest
 from sklearn import metrics as reference
 
 import contract_data
+from conftest import markdown_html, markdown_rows
 from pipeline import pages, performance
 from pipeline.calibration import calibration_error
 from pipeline.errors import DataError
@@ -26,7 +28,8 @@ from pipeline.estimates import Estimate
 from pipeline.files import read_json
 from pipeline.params import Report, Screening
 from pipeline.probabilities import calibrate, discriminate
-from pipeline.results import read_evaluation
+from pipeline.results import read_evaluation, read_search
+from pipeline.sections import checklist, reproduce
 from pipeline.stages import report, summary
 from pipeline.tables import plain_csv
 
@@ -135,10 +138,10 @@ def test_hostile_names_are_text(page: str, root: Path) -> None:
     assert re.findall("<script[^>]*>", page) == ['<script type="application/json" id="explore-data">', "<script>"]
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert "naïve $x$ &amp; co" in page
+    assert "naïve $x$ &amp; a|b *c* `d`" in page
     assert "the &lt;b&gt;source&lt;/b&gt;" in page
     cells = pd.read_csv(root / "reports/hostile/confusion.csv")
-    assert set(cells["actual"]) == {"<script>alert(1)</script>", "'=1+1", "naïve $x$ & co"}
+    assert set(cells["actual"]) == {"<script>alert(1)</script>", "'=1+1", contract_data.HOSTILE[2]}
 
 
 def test_formulas_in_tables_stay_text(tmp_path: Path) -> None:
@@ -166,6 +169,114 @@ def test_pages_stand_alone_and_are_accessible(root: Path, name: str) -> None:
     levels = [int(tag[1]) for tag, _ in reader.tags if re.fullmatch(r"h[1-6]", tag)]
     assert levels[0] == 1
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+
+
+def twin(path: Path) -> tuple[str, list[list[str]]]:
+    """HTML, and the cells of every row, as another implementation of Markdown reads it."""
+    text = path.read_text(encoding="utf-8")
+    return markdown_html(text), markdown_rows(text)
+
+
+@pytest.mark.parametrize("name", ["hostile", "perfect"])
+def test_the_twin_holds_the_numbers_of_the_page(root: Path, name: str) -> None:
+    html, rows = twin(root / "reports" / name / "README.md")
+    metrics = read_json(root / "reports" / name / "metrics.json")
+    for model, key in (("winner", "test"), ("baseline", "baseline_test")):
+        for score, label in (("accuracy", "accuracy"), ("macro_f1", "macro F1")):
+            mean = next(row[2] for row in rows if row[:2] == [label, model])
+            assert mean.split(" [")[0].split(" (")[0] == pages.percent(metrics[key][score])
+    shown = {row[0]: row[1] for row in rows if row[0] in ("false positives", "PPV")}
+    s = metrics["screening"]
+    ends = Estimate(s["false_positives"], s["false_positives_low"], s["false_positives_high"])
+    assert shown["false positives"] == pages.count_estimate(ends)
+    assert [row[0] for row in rows].count("winner") >= 2 * metrics["n_seeds"]  # every run, and its MLflow run
+    page = (root / "reports" / name / "index.html").read_text(encoding="utf-8")
+    said = re.findall(r'<p class="answer">(.*?)</p>', page)[0]
+    assert unescape(said) in unescape(re.sub("<[^>]*>", "", html))
+
+
+def test_the_twins_show_hostile_names_as_text_and_link_to_what_is_there(root: Path) -> None:
+    html, rows = twin(root / "reports/hostile/README.md")
+    assert all([row[0] for row in rows].count(name) == 3 for name in contract_data.HOSTILE)
+    assert "<script" not in html
+    summarised, _ = twin(root / "reports/README.md")
+    for folder, text in ((root / "reports/hostile", html), (root / "reports", summarised)):
+        links = [a["href"] or "" for a in read(text).all("a")]
+        files = [link for link in links if "://" not in link]
+        assert len(files) > 2
+        assert all((folder / link).is_file() for link in files)
+        assert not re.search("<(?!/?(h[1-6]|p|a|ul|li|table|thead|tbody|tr|th|td|strong|code|blockquote)\\b)", text)
+
+
+def test_the_guidelines_are_linked_or_missing_with_a_reason(root: Path) -> None:
+    html = (root / "reports/perfect/index.html").read_text(encoding="utf-8")
+    items = checklist.content(screening=True)
+    assert len({item.asked for item in items}) == len(items) > 30
+    ids = {attributes.get("id") for _, attributes in read(html).tags}
+    assert {item.anchor for item in items if item.anchor} <= ids
+    assert all(item.note for item in items if not item.anchor)
+    assert html.count("<strong>missing</strong>: ") == sum(not item.anchor for item in items)
+    assert not [
+        item for item in checklist.content(screening=False) if item.anchor == "screening" or item[2:] == ("", "")
+    ]
+    assert "TRIPOD" not in (root / "reports/hostile/index.html").read_text(encoding="utf-8")  # not medical
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("https://me:secret@mlflow.example.org:5000/a/?x=1", "https://mlflow.example.org:5000/a/#/experiments/1/runs/"),
+        ("http://localhost:5000", "http://localhost:5000/#/experiments/1/runs/"),
+        ("sqlite:///mlflow.db", None),
+        ("javascript:alert(1)", None),
+        (None, None),
+    ],
+)
+def test_runs_are_linked_where_a_server_is_named(root: Path, uri: str | None, shown: str | None) -> None:
+    found, evaluation = read_search(root / "search/single"), read_evaluation(root / "evaluate/single")
+    runs = reproduce.content(found, evaluation, 1, uri)["runs"]
+    ids = [found.study["mlflow"]["run_id"], *(evaluation.runs(m)[0]["run_id"] for m in ("winner", "baseline"))]
+    assert [run_id for _, _, run_id, _ in runs] == ids
+    assert [link for *_, link in runs] == [shown and f"{shown}{run_id}" for run_id in ids]
+
+
+def test_the_summary_gets_every_prediction_of_the_winner(root: Path) -> None:
+    handed = pd.read_csv(root / "report/hostile/test.csv", dtype={"sample": str}).set_index("sample")
+    table = pd.read_csv(root / "evaluate/hostile/predictions.csv", dtype={"sample": str})
+    test = table[(table["part"] == "test") & (table["model"] == "winner")]
+    wide = test.pivot(index="sample", columns="seed", values="predicted").add_prefix("seed ")
+    pd.testing.assert_frame_equal(handed[list(wide)], wide, check_names=False)
+    groups = test.drop_duplicates("sample").set_index("sample")["group"]
+    assert (handed["group"].nunique(), len(handed)) == (groups.nunique(), len(groups))
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_the_summary_compares_what_shares_a_test_part(root: Path, tmp_path: Path, n: int) -> None:
+    """perfect and single are on one data set with different test parts; the copies of hostile share theirs."""
+    names = ["single", "perfect", "hostile", "copy", "other"][:n]
+    for name in names:
+        source = "hostile" if name in ("copy", "other") else name
+        shutil.copytree(root / "report" / source, tmp_path / "report" / name)
+        (tmp_path / "reports" / name).mkdir(parents=True)
+    if n == 5:  # wrong everywhere
+        table = pd.read_csv(tmp_path / "report/other/test.csv", dtype={"sample": str})
+        seeds = [column for column in table if column.startswith("seed ")]
+        table[seeds] = np.tile((table[["label"]].to_numpy() + 1) % 3, len(seeds))
+        table.to_csv(tmp_path / "report/other/test.csv", index=False)
+    summary.run(names, tmp_path / "report", tmp_path / "reports")
+    html = (tmp_path / "reports/index.html").read_text(encoding="utf-8")
+    _, rows = twin(tmp_path / "reports/README.md")
+    pairs = [row for row in rows if "−" in row[0]]
+    assert html.count("not compared") == (n > 1)
+    assert ('id="pairs"' in html) == (n > 1)
+    assert len(pairs) == (3 if n == 5 else 0)
+    if n == 5:
+        accuracy = read_json(root / "report/hostile/numbers.json")["test"]["accuracy"]
+        same = ["+0.0 [+0.0, +0.0]"] * 2
+        assert pairs[0] == ["hostile − copy", "odd", "110 (100)", *same, "p = 1.00", "p = 1.00"]
+        assert pairs[1][0] == "hostile − other"
+        assert pairs[1][3].startswith(f"+{100 * accuracy:.1f} [")
+        assert pairs[1][5:] == ["p < 0.001", "p < 0.001"]
 
 
 def test_links_of_the_summary_lead_somewhere(root: Path) -> None:

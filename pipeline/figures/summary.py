@@ -43,7 +43,7 @@ def panels(experiments: Mapping[str, Mapping[str, tuple[NDArray[Any], Estimate]]
             axis.plot([x, x], ends, color=MODEL_COLORS[model], lw=2.4, solid_capstyle="butt")
             axis.plot(x, mean.value, "D", color=MODEL_COLORS[model], ms=6, mec="white")
             axis.plot(np.full(len(seeds), x + 0.18), seeds, "o", color=MODEL_COLORS[model], ms=3.5, alpha=0.6)
-        axis.set_xticks(range(len(models)), list(models))
+        axis.set_xticks(range(len(models)), list(models), fontsize=9)
         axis.set_xlim(-0.6, len(models) - 0.4)
         axis.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))

@@ -135,7 +135,7 @@ def _pictures(found: dict[str, dict[str, Any]]) -> dict[str, Picture]:
             "leaderboard", png(figures.leaderboard(rows, "macro F1 on the sealed test part")),
             f"Macro F1 of the winner of each experiment: {lines}.",
             "Winner: mean over fresh seeds with 95 % interval (bootstrap over groups). Dot: the baseline's mean. "
-            "Rows stand beside each other, not against each other: the data sets differ.",
+            "Only rows of one data set can be compared.",
         ),
         "panels": Picture(
             "panels", png(figures.panels(models, "macro F1 on test")),
