@@ -84,6 +84,11 @@ def git_state(root: Path) -> dict[str, str | bool]:
         return {"commit": "unknown", "dirty": True}
 
 
+def commit_text(git: Mapping[str, Any]) -> str:
+    """Of what `git_state` found."""
+    return f"{git['commit']}{' with uncommitted changes' if git['dirty'] and git['commit'] != 'unknown' else ''}"
+
+
 def versions() -> dict[str, str]:
     """Python and the packages that decide results."""
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}}

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.files import read_json, write_text
+from pipeline.lineage import commit_text
 from pipeline.markdown import code, escape, link, table
 from pipeline.metrics import SCORES, class_scores, confusion_matrix, scores
 
@@ -52,7 +53,6 @@ def _confusions(test: pd.DataFrame, n_classes: int) -> Confusions:
 def _details(metrics: dict[str, Any], model: dict[str, Any]) -> list[str]:
     winner, shapes = metrics["models"]["winner"], model["shapes"]
     days = [datetime.fromtimestamp(run["started_ms"] / 1000, UTC).date().isoformat() for run in winner["runs"]]
-    state = " with uncommitted changes" if metrics["git"]["dirty"] else ""
     rows = [
         ("architecture", model["model"]),
         ("its options", ", ".join(f"{key}: {value}" for key, value in model["options"].items()) or "none"),
@@ -61,7 +61,7 @@ def _details(metrics: dict[str, Any], model: dict[str, Any]) -> list[str]:
         ("output", "probabilities of " + ", ".join(model["classes"])),
         ("files", ", ".join(f"winner/seed-{run['seed']}.safetensors" for run in winner["runs"])),
         ("trained on", " to ".join(dict.fromkeys((min(days), max(days))))),
-        ("commit", metrics["git"]["commit"] + state),
+        ("commit", commit_text(metrics["git"])),
         ("versions", ", ".join(f"{name} {version}" for name, version in metrics["versions"].items())),
         ("licence of the weights, contact", "not recorded"),
     ]

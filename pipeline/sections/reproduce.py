@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import urlsplit
 
+from pipeline.lineage import commit_text
 from pipeline.pages import duration
 from pipeline.results import MODELS, Evaluation, Search
 from pipeline.sections import checklist
@@ -17,7 +18,7 @@ def content(found: Search, evaluation: Evaluation, report_seed: int, tracking_ur
     hashes = {name: str(value) for name, value in study["hashes"].items() if name != "data"}
     rows = [
         ("study", study["study"]),
-        *_twice("commit", _commit(study["git"]), _commit(info["git"])),
+        *_twice("commit", commit_text(study["git"]), commit_text(info["git"])),
         ("data set", evaluation.dataset["name"]),
         ("images as prepared", f"{height} × {width} pixels, {channels} channel{'s' if channels > 1 else ''}"),
         ("digest of the prepared data", evaluation.dataset["digest"]),
@@ -49,10 +50,6 @@ def content(found: Search, evaluation: Evaluation, report_seed: int, tracking_ur
 def _twice(name: str, search: str, evaluate: str) -> list[tuple[str, str]]:
     """One row where both stages agree."""
     return [(name, search)] if search == evaluate else [(f"{name}, search", search), (f"{name}, evaluate", evaluate)]
-
-
-def _commit(git: dict[str, Any]) -> str:
-    return str(git["commit"]) + (" with uncommitted changes" if git["dirty"] else "")
 
 
 def _named(values: dict[str, Any], between: str = " ") -> str:
