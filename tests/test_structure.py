@@ -32,6 +32,7 @@ LAYERS = [  # a module imports from its own layer or from an earlier one
         "results",
         "performance",
         "probabilities",
+        "subsets",
         "tables",
         "figures",
         "pages",

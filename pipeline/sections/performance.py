@@ -13,9 +13,10 @@ from pipeline.pages import count, p_value, percent, percent_estimate, points_est
 from pipeline.performance import Comparison, Scores
 from pipeline.results import MODELS, Evaluation
 from pipeline.sections import FEW_GROUPS, LABELS
+from pipeline.subsets import Subset
 
 
-def content(evaluation: Evaluation, scores: Scores, comparison: Comparison) -> dict[str, Any]:
+def content(evaluation: Evaluation, scores: Scores, comparison: Comparison, subsets: list[Subset]) -> dict[str, Any]:
     def points(values: np.ndarray[Any, Any]) -> str:
         return ", ".join(f"{100 * v:.1f}" for v in values)
 
@@ -53,7 +54,15 @@ def content(evaluation: Evaluation, scores: Scores, comparison: Comparison) -> d
             for first, second, b, c, p, adjusted in comparison.pairs
         ],
         "p": p_value(comparison.p),
-    }
+        "subsets": [
+            [
+                s.kind, s.value, f"{s.n_images:,}", f"{s.n_groups:,}", s.n_classes,
+                *(("too few groups", "") if s.n_groups < FEW_GROUPS
+                  else (percent_estimate(s.accuracy), percent_estimate(s.macro_f1))),
+            ]
+            for s in subsets
+        ],
+    }  # fmt: skip
 
 
 def draw(evaluation: Evaluation, scores: Scores) -> dict[str, Picture]:

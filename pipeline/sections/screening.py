@@ -22,8 +22,10 @@ def content(evaluation: Evaluation, decisions: dict[str, Decision], settings: Sc
         s = estimates.screening(winner.operation, prevalence, settings.n_screened)
         rows.append({"label": label, "prevalence": prevalence, "screening": s})
     n_healthy = winner.estimate.n_healthy
+    at_half = performance.decide(evaluation, "winner", settings.prevalence_per_100k, settings.n_screened, at=0.5)
     return {
         "decisions": decisions,
+        "columns": {**decisions, "winner at 0.5": at_half},
         "n_screened": settings.n_screened,
         "prevalence": settings.prevalence_per_100k,
         "source": settings.prevalence_source,
