@@ -61,7 +61,7 @@ def _publish_search(study: dict[str, Any], folder: Path, setup: Setup) -> None:
         best = best_trial(finished)
         tracker.log_study({"score": best["score"]}, 0, best["ended_ms"])
         tracker.log_figures(folder / "figures")
-        tracker.end("complete")
+        tracker.end("complete", winner=run_name(best["number"]))
     _require(tracker)
 
 

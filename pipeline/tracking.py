@@ -114,6 +114,7 @@ class Tracker:
         self._figures: Path | None = None
         self._n_of_study = 0  # of them written
         self._end: tuple[str, str] = "interrupted", ""
+        self._winner = ""
         self._closing = threading.Event()
         self._resources = ExitStack()
         self._thread = threading.Thread(target=self._write_on, name="mlflow", daemon=True)
@@ -138,6 +139,8 @@ class Tracker:
             self._write()
             assert self._client
             state, reason = self._end
+            if self._winner:
+                self._client.set_tag(self.run_id, "winner", self._winner)
             self._close(self.run_id, state, reason, _now_ms())
             self.is_written = True
         except AWAY as failure:
@@ -162,9 +165,9 @@ class Tracker:
         """Name -> id of the runs that MLflow has."""
         return {record.name: record.run_id for record in self._records if record.run_id}
 
-    def end(self, state: str, reason: str = "") -> None:
-        """How the study's own run is closed when the context is left; else as interrupted."""
-        self._end = state, reason
+    def end(self, state: str, reason: str = "", winner: str = "") -> None:
+        """How the study's own run is closed when the context is left; else as interrupted. winner: name of its run."""
+        self._end, self._winner = (state, reason), winner
 
     def _write_on(self) -> None:
         pause = WRITE_EVERY_S

@@ -45,7 +45,7 @@ def content(evaluation: Evaluation, scores: Scores, comparison: Comparison, subs
         "differences": [[LABELS[name], points_estimate(scores.difference[name])] for name in SCORES],
         "classes": classes,
         "perfect": scores.perfect,
-        "few": [f"{evaluation.classes[c]} ({n})" for c, n in enumerate(scores.class_groups) if n < FEW_GROUPS],
+        "few": _few(evaluation.classes, scores.class_groups),
         "matrix": [[name, *(count(v) for v in row)] for name, row in zip(evaluation.classes, matrix, strict=True)],
         "classes_named": evaluation.classes,
         "runs": runs,
@@ -63,6 +63,11 @@ def content(evaluation: Evaluation, scores: Scores, comparison: Comparison, subs
             for s in subsets
         ],
     }  # fmt: skip
+
+
+def _few(classes: list[str], n_groups: list[int]) -> str:
+    few = [f"{name} ({n})" for name, n in zip(classes, n_groups, strict=True) if n < FEW_GROUPS]
+    return f"every class ({min(n_groups)} to {max(n_groups)})" if len(few) == len(classes) > 2 else ", ".join(few)
 
 
 def draw(evaluation: Evaluation, scores: Scores) -> dict[str, Picture]:

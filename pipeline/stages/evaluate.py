@@ -169,6 +169,7 @@ def _train(tracker: Tracker, waiting: list[_Retraining], settings: Search) -> di
     try:
         with open_executor(settings) as executor, tqdm(total=len(waiting), desc="retrain") as bar:
             for i, result in executor.run(jobs(), on_epoch):
+                bar.set_postfix_str(waiting[i].name, refresh=False)
                 bar.update()
                 if isinstance(result, Failed):
                     failed[waiting[i].name] = result
