@@ -21,9 +21,10 @@ from pipeline.config import Flat, own_options
 from pipeline.decisions import Draw, Judge, draw
 from pipeline.errors import PipelineError
 from pipeline.jobs import Failed, Finished, Job, Result, Stopped
+from pipeline.runs import Record
 from pipeline.space import Experiment
 from pipeline.studies import Study
-from pipeline.tracking import Record, Tracker
+from pipeline.tracking import Tracker
 from pipeline.training import Epoch
 from pipeline.trials import STATE, best_trial, finished_trials, interrupted, row, run_name, slot_seed, summary
 from pipeline.workers import Executor

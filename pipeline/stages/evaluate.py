@@ -21,9 +21,10 @@ from pipeline.errors import PipelineError
 from pipeline.files import locked, read_json, write_json, writing
 from pipeline.jobs import Failed, Finished, Job
 from pipeline.metrics import choose_threshold
+from pipeline.runs import Record, StudyRun
 from pipeline.seeds import derive_seed
 from pipeline.setup import Search, Setup
-from pipeline.tracking import Record, StudyRun, Tracker
+from pipeline.tracking import Tracker
 from pipeline.training import Epoch, load_trained, predict
 from pipeline.trials import retraining_name
 from pipeline.workers import open_executor
