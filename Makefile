@@ -8,6 +8,7 @@ INSTALLED := $(VENV)/.installed
 install: $(INSTALLED)
 
 $(INSTALLED): requirements.txt pyproject.toml
+	@echo "Installing into $(VENV): several GB, a few minutes, once"
 	python3 -m venv $(VENV)
 	python -m pip install --disable-pip-version-check --quiet --requirement requirements.txt
 	python -m pip install --disable-pip-version-check --quiet --no-deps --editable .
@@ -36,4 +37,5 @@ bench: install ## training speed, cost of a search, workers that one coordinator
 	python -m pipeline.benchmark
 
 ui: install ## MLflow on http://127.0.0.1:5000
+	@echo "MLflow: http://127.0.0.1:5000"
 	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1

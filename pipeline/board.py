@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -21,17 +22,23 @@ class _Row:
 class Board:
     """What a search has done and does now. Scores are those of the objective on val."""
 
-    def __init__(self, name: str, n_slots: int, n_done: int, console: Console | None = None) -> None:
-        """n_done: slots that an earlier process has filled."""
+    def __init__(
+        self, name: str, n_slots: int, n_done: int, earlier: Iterable[str] = (), console: Console | None = None
+    ) -> None:
+        """n_done: slots that an earlier process has filled; earlier: the states of its trials."""
         self.name, self.n_slots, self.n_done = name, n_slots, n_done
+        self.best: tuple[float, int] | None = None  # score and trial
         self._console = console or Console(stderr=True)
-        self._counts: Counter[str] = Counter()
+        self._counts = Counter(earlier)
+        self._n_closed = 0  # slots filled by this process
         self._running: dict[int, _Row] = {}
-        self._best: tuple[float, int] | None = None
         self._start = time.monotonic()
         self._live = Live(get_renderable=self._board, console=self._console, refresh_per_second=2, transient=True)
 
     def __enter__(self) -> "Board":
+        if self._counts:
+            rest = "; what was interrupted goes on from its last epoch, as a new trial"
+            self._print(f"going on with {self._line()}{rest if self._counts['interrupted'] else ''}")
         if self._console.is_terminal:
             self._live.start()
         return self
@@ -41,7 +48,7 @@ class Board:
     ) -> None:
         if self._console.is_terminal:
             self._live.stop()
-        self._console.print(self._line(), highlight=False, markup=False)
+        self._print(self._line())
 
     def epoch(self, number: int, epoch: int, n_epochs: int, score: float | None) -> None:
         """A trial has come so far; epoch 0: it was started."""
@@ -51,25 +58,26 @@ class Board:
         """state: complete, pruned, failed or interrupted."""
         row = self._running.pop(number)
         self._counts[state] += 1
-        if state == "complete" and score is not None and (self._best is None or score > self._best[0]):
-            self._best = score, number
+        self._n_closed += state != "interrupted"
         told = f", val {score:.4f}" if score is not None else ""
         why = f": {reason}" if reason else ""
         line = f"trial {number} {state} at epoch {row.epoch}/{row.n_epochs}{told}{why}"
         if not self._console.is_terminal or state == "failed":
-            self._console.print(f"{line} | {self._line()}", highlight=False, markup=False, soft_wrap=True)
+            self._print(f"{line} | {self._line()}")
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _line(self) -> str:
-        best = f"best {self._best[0]:.4f} (trial {self._best[1]})" if self._best else "no score yet"
+        best = f"best {self.best[0]:.4f} (trial {self.best[1]})" if self.best else "no score yet"
         counts = ", ".join(f"{n} {state}" for state, n in sorted(self._counts.items())) or "none finished"
-        done = self.n_done + sum(n for state, n in self._counts.items() if state != "interrupted")
+        done = self.n_done + self._n_closed
         return f"{self.name} {min(done, self.n_slots)}/{self.n_slots}: {best}; {counts}{self._left(done)}"
 
     def _left(self, done: int) -> str:
-        n = done - self.n_done
-        if not n or done >= self.n_slots:
+        if not self._n_closed or done >= self.n_slots:
             return ""
-        seconds = (time.monotonic() - self._start) / n * (self.n_slots - done)
+        seconds = (time.monotonic() - self._start) / self._n_closed * (self.n_slots - done)
         return f"; about {seconds / 60:.0f} min left" if seconds > 90 else f"; about {seconds:.0f} s left"
 
     def _board(self) -> Group:

@@ -85,7 +85,7 @@ def space(params: Any, experiment: str) -> None:
     from pipeline import preview
 
     development = DATA / "split" / params.experiments[experiment] / "development"
-    preview.run(Path("experiments") / f"{experiment}.yaml", development)
+    preview.run(Path("experiments") / f"{experiment}.yaml", development, params.search.threads)
 
 
 def shapes(params: Any, experiment: str) -> None:
@@ -107,19 +107,19 @@ def schema(params: Any) -> None:
     print(json.dumps(experiment_schema(), indent=2))
 
 
-STAGES: dict[str, tuple[Callable[..., None], str]] = {
-    "download": (download, "datasets"),
-    "prepare": (prepare, "datasets"),
-    "split": (split, "datasets"),
-    "explore": (explore, "datasets"),
-    "search": (search, "experiments"),
-    "evaluate": (evaluate, "experiments"),
-    "report": (report, "experiments"),
-    "summary": (summary, ""),
-    "space": (space, "experiments"),
-    "shapes": (shapes, "experiments"),
-    "publish": (publish, "experiments"),
-    "schema": (schema, ""),
+STAGES: dict[str, tuple[Callable[..., None], str, str]] = {  # function, list of params.yaml, what it does
+    "download": (download, "datasets", "fetch the published files and check them"),
+    "prepare": (prepare, "datasets", "decode the images and group the copies"),
+    "split": (split, "datasets", "deal whole groups to train, val and the sealed test part"),
+    "explore": (explore, "datasets", "draw the page of a data set"),
+    "search": (search, "experiments", "train trials until the budget is filled; goes on with an interrupted search"),
+    "evaluate": (evaluate, "experiments", "retrain winner and baseline under fresh seeds, score test once"),
+    "report": (report, "experiments", "write the page of an experiment"),
+    "summary": (summary, "", "write the page of all experiments"),
+    "space": (space, "experiments", "check an experiment file and show what its space holds; trains nothing"),
+    "shapes": (shapes, "experiments", "show the layers of baseline and winner with their shapes"),
+    "publish": (publish, "experiments", "write finished searches and retrainings to MLflow again"),
+    "schema": (schema, "", "print the JSON schema of experiment files"),
 }
 
 
@@ -128,8 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     parser = argparse.ArgumentParser(prog="pipeline", description=__doc__)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
-    for name, (_, items) in STAGES.items():
-        command = commands.add_parser(name, help=f"run one of `{items}` in params.yaml" if items else "run it")
+    for name, (_, items, told) in STAGES.items():
+        command = commands.add_parser(name, help=told, description=told)
         if items:
             command.add_argument("item", help=f"one of `{items}` in params.yaml")
         if name == "search":
@@ -147,7 +147,7 @@ def _run(options: argparse.Namespace) -> int:
     given = {"fresh": options.fresh, "adopt": options.adopt} if options.stage == "search" else {}
     try:
         params = read_params(Path("params.yaml"))
-        stage, items = STAGES[options.stage]
+        stage, items, _ = STAGES[options.stage]
         if items and options.item not in getattr(params, items):
             known = ", ".join(getattr(params, items))
             raise InputError(f"{options.item!r} is not in `{items}` of params.yaml; there are {known}")

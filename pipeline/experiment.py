@@ -51,7 +51,7 @@ def read_experiment(path: Path, data: Mapping[str, Any] | None = None) -> Experi
     leaves = read_leaves(document, sections["space"], fixed)
     for key in [key for key in fixed if key in leaves]:
         document.problem(("space", key), "the key is also in `fixed`; keep one")
-    _check_baseline(document, baseline, leaves, sections["fixed"])
+    _check_baseline(document, baseline, leaves, sections)
     space = in_order(document, leaves)
     if file:
         _check_trials(document, file.trials, len(variations))
@@ -166,13 +166,19 @@ def _check_data(
             document.problem(("constraints", key), f"the data set {data['name']!r} has no positive class; take it out")
 
 
-def _check_baseline(document: Document, baseline: Flat, space: Mapping[str, Leaf], fixed: Mapping[str, Any]) -> None:
-    """The baseline is trial 0, so it must be a whole configuration; it may leave `fixed` and the space."""
+def _check_baseline(
+    document: Document, baseline: Flat, space: Mapping[str, Leaf], written: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """The baseline is trial 0, so it must be a whole configuration; its values may lie outside of the space.
+
+    written: the sections as they stand in the file; a key that stands there, though wrong, is not missing.
+    """
+    fixed, of_baseline = written["fixed"], {**written["fixed"], **written["baseline"]}
     for name, info in Training.model_fields.items():
-        if info.is_required() and name not in baseline:
+        if info.is_required() and name not in of_baseline:
             document.problem(("baseline",), f"{name!r} is missing; set it in `baseline` or `fixed`")
-        if info.is_required() and name not in space and name not in fixed:
+        if info.is_required() and name not in written["space"] and name not in fixed:
             document.problem(("space",), f"{name!r} is missing; give it a range in `space` or a value in `fixed`")
     for key, leaf in space.items():
-        if leaf.active(baseline) and key not in baseline:
-            document.problem(("baseline",), f"{key!r} of the space is missing")
+        if leaf.active(baseline) and key not in of_baseline:
+            document.problem(("baseline",), f"{key!r} of the space is missing; set it in `baseline` or `fixed`")

@@ -71,10 +71,10 @@ def read_leaves(document: Document, values: Mapping[str, Any], fixed: Flat) -> d
         for parent, allowed in leaf.when.items():
             at = ("space", key, "when", parent)
             possible = leaves[parent].choices if parent in leaves else (fixed[parent],) if parent in fixed else None
-            if possible is None:
+            if possible is None and parent not in values:  # an entry that is wrong has its own problem
                 document.problem(at, "must name a key of `space`", leaves, parent)
             elif possible and not set(allowed) <= set(possible):
-                wrong = sorted(map(str, set(allowed) - set(possible)))
+                wrong = [value for value in allowed if value not in possible]
                 document.problem(at, f"must be values that are drawn, {list(possible)}, got {wrong}")
     return leaves
 

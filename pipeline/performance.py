@@ -104,7 +104,7 @@ def compare(evaluation: Evaluation) -> Comparison:
 
 @dataclass(frozen=True)
 class Decision:
-    """The positive-or-not decision of one model on the test part at its frozen thresholds."""
+    """The positive-or-not decision of one model on the test part, at one threshold per seed."""
 
     thresholds: list[float]
     sensitivity: NDArray[np.float64]  # (S,)
@@ -114,9 +114,13 @@ class Decision:
     estimate: Screening
 
 
-def decide(evaluation: Evaluation, model: str, prevalence_per_100k: float, n_screened: int) -> Decision:
+def decide(
+    evaluation: Evaluation, model: str, prevalence_per_100k: float, n_screened: int, at: float | None = None
+) -> Decision:
+    """at: threshold for every seed; None: the one that each froze on val."""
     part = evaluation.parts["test"]
-    thresholds = np.array([run["threshold"] for run in evaluation.runs(model)], dtype=float)
+    frozen = [run["threshold"] for run in evaluation.runs(model)]
+    thresholds = np.array(frozen if at is None else [at] * len(frozen), dtype=float)
     score = part.models[model].positive_score
     called = score >= thresholds[:, None]  # (S, N)
     sensitivity = called[:, part.positive].mean(axis=1)

@@ -12,6 +12,7 @@ from pipeline.data import read_samples
 from pipeline.decisions import draw
 from pipeline.errors import ConfigError, InputError, first_line
 from pipeline.experiment import read_experiment
+from pipeline.jobs import prepare_process
 from pipeline.models import Shapes, build_model, count_parameters
 from pipeline.space import Experiment, Leaf, grid, n_combinations
 from pipeline.strategies import Random
@@ -21,8 +22,9 @@ MAX_CORNERS = 4096
 N_DRAWS = 5
 
 
-def run(file: Path, development: Path) -> None:
-    """Prints it. Raises ConfigError with every corner that cannot be built."""
+def run(file: Path, development: Path, threads: int) -> None:
+    """Prints it; threads: CPU threads of a training. Raises ConfigError with every corner that cannot be built."""
+    prepare_process(threads)
     samples = read_samples(development)
     experiment = read_experiment(file, samples.info)
     _, height, width, channels = samples.images.shape
@@ -30,10 +32,11 @@ def run(file: Path, development: Path) -> None:
     n = check_corners(file, experiment, shapes)
     first = "the first " if n > MAX_CORNERS else ""
     print(f"{experiment.name}: {size(experiment)}; {experiment.n_slots} trials; {first}{n} corners can be built")
-    print(f"{'':>10} {'parameters':>12} {'s/epoch':>9}  configuration")
+    print(f"{'':>10} {'parameters':>12} {'~s/epoch':>9}  configuration (seconds: a few steps, measured now)")
     for name, config in draws(experiment):
         trainer = Trainer(config, samples, seed=0, device=device())
-        told = ", ".join(f"{key}={value}" for key, value in config.items() if key not in experiment.fixed)
+        varied = {key: value for key, value in config.items() if key not in experiment.fixed}
+        told = ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in varied.items())
         print(f"{name:>10} {count_parameters(trainer.model):>12,} {trainer.estimate_epoch_s():>9.2f}  {told}")
 
 

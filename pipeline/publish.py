@@ -15,9 +15,10 @@ from pipeline.champion import register_winner
 from pipeline.config import Flat
 from pipeline.errors import InputError, PipelineError
 from pipeline.files import locked, read_json
+from pipeline.runs import Record, StudyRun
 from pipeline.setup import Setup
 from pipeline.studies import study_lock
-from pipeline.tracking import Record, StudyRun, Tracker
+from pipeline.tracking import Tracker
 from pipeline.training import Epoch
 from pipeline.trials import best_trial, retraining_name, run_name, slot_seed
 
@@ -61,7 +62,7 @@ def _publish_search(study: dict[str, Any], folder: Path, setup: Setup) -> None:
         best = best_trial(finished)
         tracker.log_study({"score": best["score"]}, 0, best["ended_ms"])
         tracker.log_figures(folder / "figures")
-        tracker.end("complete")
+        tracker.end("complete", winner=run_name(best["number"]))
     _require(tracker)
 
 

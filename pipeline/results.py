@@ -13,6 +13,7 @@ from pipeline.errors import DataError
 from pipeline.files import read_json
 
 MODELS = ("winner", "baseline")
+FILE_TYPES = dict.fromkeys(("sample", "official_part", "format", "mode"), "str") | {"width": "int64", "height": "int64"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Runs:
 
 @dataclass(frozen=True)
 class Part:
-    samples: NDArray[np.str_]  # (N,) names
+    samples: NDArray[np.str_]  # (N,) ids
     labels: NDArray[np.int64]  # (N,)
     groups: NDArray[np.int64]  # (N,) number of the group
     positive: NDArray[np.bool_]  # (N,) label is a positive class
@@ -37,6 +38,7 @@ class Part:
 class Evaluation:
     info: dict[str, Any]  # metrics.json
     curves: pd.DataFrame
+    files: pd.DataFrame  # what is known of the file of each sample: official_part, format, mode, width, height
     parts: dict[str, Part]
     classes: list[str]
     positive: list[str]
@@ -104,7 +106,16 @@ def read_evaluation(folder: Path) -> Evaluation:
             models[model] = Runs(stack["predicted"], stack["probabilities"], stack["score"])
         names = table["sample"].cat.categories.to_numpy(dtype=np.str_)[shared["sample"]]
         parts[part] = Part(names, shared["label"], shared["group"], is_positive[shared["label"]], models)
-    return Evaluation(info, pd.read_csv(folder / "curves.csv"), parts, classes, positive)
+    files = read_table(folder / "files.csv", FILE_TYPES, "run evaluate again")
+    return Evaluation(info, pd.read_csv(folder / "curves.csv"), files, parts, classes, positive)
+
+
+def read_table(path: Path, types: dict[str, str], advice: str) -> pd.DataFrame:
+    """The columns of a CSV file that `types` names. Raises DataError, with the advice, if one is missing or no such."""
+    try:
+        return pd.read_csv(path, usecols=list(types), dtype=types, keep_default_na=False)
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path} is missing or damaged; {advice}", [str(error)]) from None
 
 
 def _read_predictions(path: Path, classes: list[str]) -> pd.DataFrame:
@@ -112,10 +123,6 @@ def _read_predictions(path: Path, classes: list[str]) -> pd.DataFrame:
     names = dict.fromkeys(("model", "part", "sample", "group"), "category")
     counts = dict.fromkeys(("seed", "label", "predicted"), "int64")
     shares = dict.fromkeys((f"p_{name}" for name in classes), "float64")
-    types = {**names, **counts, **shares}
-    try:
-        table = pd.read_csv(path, usecols=list(types), dtype=types)
-    except ValueError as error:
-        raise DataError(f"{path} is damaged; run evaluate again", [str(error)]) from None
+    table = read_table(path, {**names, **counts, **shares}, "run evaluate again")
     order = np.lexsort((table["sample"].cat.codes, table["seed"]))
     return table.iloc[order]

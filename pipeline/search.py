@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
 from pathlib import Path
+from typing import Any, NoReturn
 
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
@@ -20,9 +21,10 @@ from pipeline.config import Flat, own_options
 from pipeline.decisions import Draw, Judge, draw
 from pipeline.errors import PipelineError
 from pipeline.jobs import Failed, Finished, Job, Result, Stopped
+from pipeline.runs import Record
 from pipeline.space import Experiment
 from pipeline.studies import Study
-from pipeline.tracking import Record, Tracker
+from pipeline.tracking import Tracker
 from pipeline.training import Epoch
 from pipeline.trials import STATE, best_trial, finished_trials, interrupted, row, run_name, slot_seed, summary
 from pipeline.workers import Executor
@@ -64,12 +66,18 @@ class Coordinator:
         self.executor, self.tracker = executor, tracker
         self.reproducible = reproducible
         n_slots = experiment.n_slots
-        self.board = Board(experiment.name, n_slots, n_slots - len(self._open_slots()))
-        done = finished_trials(study.optuna, experiment)
-        self._candidates = [trial for trial in done if trial["state"] == "complete"]  # for the best; later only that
+        earlier = study.optuna.get_trials(deepcopy=False, states=tuple(STATE))
+        states = ["interrupted" if interrupted(trial) else STATE[trial.state] for trial in earlier]
+        self.board = Board(experiment.name, n_slots, n_slots - len(self._open_slots()), states)
+        self._best: dict[str, Any] | None = None
+        for trial in finished_trials(study.optuna, experiment):
+            if trial["state"] == "complete":
+                self._compare(trial)
         self._drawn: dict[int, Draw] = {}  # slots that the sampler has filled and may not learn from yet
-        closed = [t for t in study.optuna.get_trials(deepcopy=False, states=tuple(STATE)) if not interrupted(t)]
-        closed.sort(key=lambda trial: trial.datetime_complete or datetime.min)
+        closed = sorted(
+            (trial for trial in earlier if not interrupted(trial)),
+            key=lambda trial: trial.datetime_complete or datetime.min,
+        )
         self._told = [told for trial in closed if (told := self._failure(trial)) is not None]
 
     def run(self) -> None:
@@ -78,14 +86,13 @@ class Coordinator:
             with self.board:
                 while open_slots := self._open_slots():
                     self._train(self._next(open_slots))
-            if not self._candidates:
+            if not self._best:
                 self._give_up(len(self._told), "no trial was completed; the last one failed")
-            best = best_trial(self._candidates)
         except PipelineError as error:
             self.tracker.end("failed", str(error))
             raise
-        self.tracker.log_study({"score": best["score"]}, 0, best["ended_ms"])
-        self.tracker.end("complete")
+        self.tracker.log_study({"score": self._best["score"]}, 0, self._best["ended_ms"])
+        self.tracker.end("complete", winner=run_name(self._best["number"]))
 
     def _open_slots(self) -> list[int]:
         """Slots whose trial is still to be trained, or trained again."""
@@ -130,7 +137,7 @@ class Coordinator:
         if n >= MAX_EQUAL_FAILURES:
             self._give_up(n, f"{n} trials in a row failed")
 
-    def _give_up(self, n: int, what: str) -> None:
+    def _give_up(self, n: int, what: str) -> NoReturn:
         """Opens the slots of the last `n` closed trials again and raises PipelineError with the reason of the last."""
         failed = [told for told in self._told[-n:] if told[1]]
         reopened = [*self.study.user_attrs.get("reopened", []), *(number for number, _ in failed)]
@@ -219,10 +226,16 @@ class Coordinator:
         running.record.finish(state, of_trial, reason)
         if result and (told := self._failure(frozen)) is not None:
             self._told.append(told)
-        self.board.closed(trial.number, state, of_trial.get("score"), reason)
         if state == "complete":
-            self._candidates = [best_trial([*self._candidates, closed := row(frozen)])]
-            self.tracker.log_study({"best_score": self._candidates[0]["score"]}, trial.number, closed["ended_ms"])
+            best = self._compare(closed := row(frozen))
+            self.tracker.log_study({"best_score": best}, trial.number, closed["ended_ms"])
+        self.board.closed(trial.number, state, of_trial.get("score"), reason)
+
+    def _compare(self, complete: dict[str, Any]) -> float:
+        """Score of the best trial so far, this complete one included."""
+        self._best = best_trial([complete, *([self._best] if self._best else [])])
+        self.board.best = self._best["score"], self._best["number"]
+        return float(self._best["score"])
 
     def _tell(self, running: _Running, result: Result | None) -> tuple[str, FrozenTrial]:
         """State and what Optuna made of it."""

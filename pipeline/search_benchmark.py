@@ -22,11 +22,12 @@ from pipeline.data import Samples, write_samples
 from pipeline.errors import InputError
 from pipeline.experiment import read_experiment
 from pipeline.jobs import Answer, Finished, Job, Result, Stopped
+from pipeline.runs import StudyRun
 from pipeline.search import Coordinator
 from pipeline.setup import Search
 from pipeline.space import Experiment
 from pipeline.studies import open_study
-from pipeline.tracking import StudyRun, Tracker
+from pipeline.tracking import Tracker
 from pipeline.training import Epoch
 from pipeline.workers import Executor, open_executor
 

@@ -4,15 +4,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from pipeline.config import Integer, Number, Strict
+
+
+def _workers(value: object) -> object:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ValueError("must be a whole number from 1 up, or auto")
 
 
 class Search(Strict):
     executor: Literal["local", "ray"] = Field("local", description="where trials are trained")
     ray_address: str | None = Field(None, description="of a running Ray cluster; null: one on this machine")
-    workers: Annotated[Integer, Field(ge=1)] | Literal["auto"] = Field(
+    workers: Annotated[int | Literal["auto"], BeforeValidator(_workers)] = Field(
         1,
         description="trials trained at the same time; auto: the fastest of several, measured; on Ray: all that fit",
     )

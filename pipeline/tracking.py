@@ -7,12 +7,10 @@ is written when the server is back, or at the next start, once: a run is known b
 
 import logging
 import os
-import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -30,16 +28,15 @@ from mlflow.entities import Dataset as DatasetEntity
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-from sqlalchemy import Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from torch import nn
 
 from pipeline.config import Flat
+from pipeline.database import address, create_database
 from pipeline.errors import PipelineError, first_line
 from pipeline.files import locked
-from pipeline.training import Epoch
+from pipeline.runs import Record, StudyRun
 
 for name in ("mlflow.store.db.utils", "mlflow.system_metrics.system_metrics_monitor"):
     logging.getLogger(name).setLevel(logging.WARNING)  # that tables are made and a thread ends is no news to the user
@@ -50,49 +47,6 @@ RETRY_AFTER_S = 30.0
 AWAY = (MlflowException, SQLAlchemyError, OSError)
 
 _log = logging.getLogger(__name__)
-
-
-@event.listens_for(Engine, "connect")
-def _write_ahead(connection: object, _: object) -> None:
-    """Readers do not wait for us, and a commit is one append; what a power cut takes is written at the next start."""
-    if isinstance(connection, sqlite3.Connection):
-        with suppress(sqlite3.DatabaseError):  # no database, or one in use: what comes next says so, at once
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-
-
-@dataclass
-class Record:
-    """One child run as it should stand in MLflow. Name and start tell it from the others of its study."""
-
-    name: str
-    role: str
-    params: Flat
-    seed: int
-    started_ms: int
-    epochs: list[Epoch] = field(default_factory=list)
-    state: str | None = None  # None while it is in training
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    reason: str = ""
-    # what MLflow has of it
-    run_id: str = ""
-    n_written: int | None = None  # epochs; None: not even the parameters
-    closed: bool = False
-
-    def finish(self, state: str, metrics: Mapping[str, float], reason: str = "") -> None:
-        """Closes the run as `complete`, `pruned`, `failed` or `interrupted`."""
-        self.metrics, self.reason = metrics, reason
-        self.state = state  # last: the writing thread takes it for the sign that all is there
-
-
-@dataclass(frozen=True)
-class StudyRun:
-    """The parent run of a study."""
-
-    dataset: str  # names the experiment of MLflow
-    name: str
-    tags: Mapping[str, Any] = field(default_factory=dict)  # also of every child
-    sources: tuple[Mapping[str, str], ...] = ()  # its inputs, as Samples.source gives them
 
 
 class Tracker:
@@ -114,6 +68,7 @@ class Tracker:
         self._figures: Path | None = None
         self._n_of_study = 0  # of them written
         self._end: tuple[str, str] = "interrupted", ""
+        self._winner = ""
         self._closing = threading.Event()
         self._resources = ExitStack()
         self._thread = threading.Thread(target=self._write_on, name="mlflow", daemon=True)
@@ -138,6 +93,8 @@ class Tracker:
             self._write()
             assert self._client
             state, reason = self._end
+            if self._winner:
+                self._client.set_tag(self.run_id, "winner", self._winner)
             self._close(self.run_id, state, reason, _now_ms())
             self.is_written = True
         except AWAY as failure:
@@ -162,9 +119,9 @@ class Tracker:
         """Name -> id of the runs that MLflow has."""
         return {record.name: record.run_id for record in self._records if record.run_id}
 
-    def end(self, state: str, reason: str = "") -> None:
-        """How the study's own run is closed when the context is left; else as interrupted."""
-        self._end = state, reason
+    def end(self, state: str, reason: str = "", winner: str = "") -> None:
+        """How the study's own run is closed when the context is left; else as interrupted. winner: name of its run."""
+        self._end, self._winner = (state, reason), winner
 
     def _write_on(self) -> None:
         pause = WRITE_EVERY_S
@@ -233,11 +190,11 @@ class Tracker:
         self._client.set_terminated(run_id, STATUS[state], at_ms)
 
     def _connect(self) -> MlflowClient:
-        uri = _uri(self._root, self._uri)
+        uri = address(self._root, self._uri)
         # processes that create the database together would damage it
         with locked(self._root / ".state" / "mlflow.lock", "the tracking database", wait=True):
             if not self._uri:
-                _create_database(self._root)
+                create_database(self._root)
             client = MlflowClient(uri)
             dataset, artifacts = self._study.dataset, None if self._uri else (self._root / "mlartifacts").as_uri()
             found = client.get_experiment_by_name(dataset)
@@ -290,7 +247,7 @@ def register_champion(
     example: (B, ...) input of at least two rows, from which the signature is taken. A server that is away is told of,
     not waited for: the weights stand in data/evaluate/ in any case.
     """
-    client = MlflowClient(_uri(root, uri))
+    client = MlflowClient(address(root, uri))
     mlflow.set_tracking_uri(client.tracking_uri)
     with torch.inference_mode():
         signature = infer_signature(example, model(torch.from_numpy(example)).numpy())
@@ -308,22 +265,6 @@ def register_champion(
         client.set_registered_model_alias(name, "champion", str(version))
     except AWAY as error:
         _log.warning("the model of %s is not registered: %s", name, first_line(error))
-
-
-def _uri(root: Path, uri: str | None) -> str:
-    return uri or f"sqlite:///{root.resolve() / 'mlflow.db'}"
-
-
-def _create_database(root: Path) -> None:
-    """MLflow makes its tables in many steps; a database that a kill had left between two could not be used again."""
-    if (root / "mlflow.db").exists():
-        return
-    new = root / ".state" / "mlflow-new.db"
-    for left in new.parent.glob(f"{new.name}*"):
-        left.unlink()
-    store: Any = SqlAlchemyStore  # untyped
-    store(f"sqlite:///{new}", (root / "mlartifacts").as_uri()).engine.dispose()
-    new.replace(root / "mlflow.db")
 
 
 def _input(source: Mapping[str, str]) -> DatasetInput:

@@ -6,9 +6,9 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.errors import PipelineError
+from pipeline.runs import Record
 from pipeline.seeds import derive_seed
 from pipeline.space import Experiment
-from pipeline.tracking import Record
 from pipeline.training import Epoch
 
 STATE = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}

@@ -204,6 +204,9 @@ def write_evaluate(
         models[model] = {"config": config, "parameters": 12_345, "runs": runs}
     pd.concat(frames).to_csv(folder / "predictions.csv", index=False)
     pd.DataFrame(curves).to_csv(folder / "curves.csv", index=False)
+    files = table[["sample"]].assign(official_part=rng.choice(["train", "test"], len(table)), format="JPEG", mode="L")
+    files["format"] = np.where(np.arange(len(table)) % 9, "JPEG", "PNG")
+    files.assign(width=8, height=8).to_csv(folder / "files.csv", index=False)
     write_json(
         folder / "metrics.json",
         {

@@ -7,14 +7,19 @@ from rich.console import Console
 from pipeline.board import Board
 
 
+def console(out: StringIO, terminal: bool = False) -> Console:
+    return Console(file=out, force_terminal=terminal, width=100, color_system=None)
+
+
 def play(terminal: bool) -> str:
     out = StringIO()
-    with Board("quick", 4, 1, Console(file=out, force_terminal=terminal, width=100, color_system=None)) as board:
+    with Board("quick", 4, 1, console=console(out, terminal)) as board:
         board.epoch(1, 0, 3, None)
         board.epoch(2, 0, 3, None)
         board.epoch(1, 3, 3, 0.5)
         if terminal:
             board._live.refresh()
+        board.best = 0.5, 1
         board.closed(1, "complete", 0.5)
         board.epoch(2, 1, 3, 0.25)
         board.closed(2, "pruned", 0.25)
@@ -44,3 +49,18 @@ def test_on_a_terminal_running_trials_stand_in_a_table() -> None:
     assert "2    0/3" in shown
     assert "trial 3 failed at epoch 0/3: the [loss] is nan" in shown
     assert "trial 2 pruned" not in shown
+
+
+def test_a_resumed_search_says_where_it_stands() -> None:
+    out = StringIO()
+    board = Board("quick", 6, 2, ["complete", "complete", "interrupted"], console(out))
+    board.best = 0.9, 1
+    with board:
+        board.epoch(3, 2, 3, 0.4)
+        board.closed(3, "complete", 0.4)
+    lines = out.getvalue().splitlines()
+    assert lines[0] == (
+        "going on with quick 2/6: best 0.9000 (trial 1); 2 complete, 1 interrupted; "
+        "what was interrupted goes on from its last epoch, as a new trial"
+    )
+    assert "quick 3/6: best 0.9000 (trial 1); 3 complete, 1 interrupted; about" in lines[1]

@@ -11,11 +11,12 @@ import pytest
 
 from conftest import EXPERIMENT
 from pipeline.experiment import read_experiment
+from pipeline.runs import StudyRun
 from pipeline.search import Coordinator
 from pipeline.setup import Search
 from pipeline.strategies import PRUNERS, SAMPLERS
 from pipeline.studies import open_study
-from pipeline.tracking import StudyRun, Tracker
+from pipeline.tracking import Tracker
 from pipeline.trials import finished_trials, records
 from pipeline.workers import Executor, open_executor
 

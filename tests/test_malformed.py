@@ -101,3 +101,12 @@ def test_switches_are_read_as_meant(tmp_path: Path, written: str, meant: bool) -
     file = tmp_path / "quick.yaml"
     file.write_text(swap("fixed: {", f"fixed: {{class_weights: {written}, "))
     assert read_experiment(file).fixed["class_weights"] is meant
+
+
+def test_a_wrong_value_is_not_called_missing_too(tmp_path: Path) -> None:
+    file = tmp_path / "quick.yaml"
+    file.write_text(swap("n_epochs: 3", "n_epochs: three", "[32, 64]", "{choice: [32, x], when: {lr: 0.1}}"))
+    with pytest.raises(ConfigError) as error:
+        read_experiment(file)
+    assert [problem for problem in error.value.problems if "missing" in problem] == []
+    assert any("fixed.n_epochs" in problem for problem in error.value.problems)

@@ -25,7 +25,7 @@ def write(tmp_path: Path, *pairs: str) -> Path:
 def test_size_corners_and_draws_are_shown(
     tmp_path: Path, digits_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    preview.run(write(tmp_path), digits_folder / "development")
+    preview.run(write(tmp_path), digits_folder / "development", threads=1)
     lines = capsys.readouterr().out.splitlines()
     n = 2 * (57 + 2)  # batch sizes, times widths of mlp and of cnn
     assert lines[0] == f"quick: {n} combinations x continuous lr; 5 trials; 5 corners can be built"
@@ -38,7 +38,7 @@ def test_size_corners_and_draws_are_shown(
 def test_every_corner_that_cannot_be_built_is_named(tmp_path: Path, digits_folder: Path) -> None:
     file = write(tmp_path, "cnn.width: [4, 8]", "cnn.depth: {low: 1, high: 6}\n  cnn.pooling: [max, stride]")
     with pytest.raises(ConfigError) as error:
-        preview.run(file, digits_folder / "development")
+        preview.run(file, digits_folder / "development", threads=1)
     assert any("model=cnn, cnn.depth=6, cnn.pooling=max: cnn: block 4 of 6" in p for p in error.value.problems)
     assert all("cnn.depth=6" in problem for problem in error.value.problems)
 

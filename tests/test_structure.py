@@ -23,7 +23,7 @@ LAYERS = [  # a module imports from its own layer or from an earlier one
     {"models", "space", "leaves", "batches"},
     {"training", "experiment", "decisions"},
     {"jobs", "studies", "board", "schema"},
-    {"workers", "cluster", "tracking", "trials", "search", "layout", "study_figures"},
+    {"database", "runs", "workers", "cluster", "tracking", "trials", "search", "layout", "study_figures"},
     {
         "champion",
         "publish",
@@ -32,6 +32,7 @@ LAYERS = [  # a module imports from its own layer or from an earlier one
         "results",
         "performance",
         "probabilities",
+        "subsets",
         "tables",
         "figures",
         "pages",
@@ -41,7 +42,7 @@ LAYERS = [  # a module imports from its own layer or from an earlier one
     {"cli", "__main__"},
 ]
 OWNERS = {
-    "mlflow": {"tracking", "search_benchmark"},
+    "mlflow": {"database", "tracking", "search_benchmark"},
     "optuna": {"decisions", "studies", "study_figures", "search", "trials", "search_benchmark"},
     "ray": {"cluster"},
     "rich": {"board"},

@@ -19,7 +19,8 @@ from mlflow.entities import Run
 
 from pipeline import tracking
 from pipeline.errors import PipelineError
-from pipeline.tracking import Record, StudyRun, Tracker
+from pipeline.runs import Record, StudyRun
+from pipeline.tracking import Tracker
 from pipeline.training import Epoch
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from pipeline.estimates import Estimate
@@ -98,8 +98,9 @@ def score_points(
             axis.plot(mean, y, "D", color=color, ms=6.5, mec="white", label=model if row == 0 else None)
     axis.set_yticks(range(len(names)), [name.replace("_", " ").replace(" f1", " F1") for name in names])
     axis.set_ylim(len(names) - 0.45, -0.55)
-    axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
-    axis.set(title="Test part: mean, 95 % interval, every seed", xlabel="")
+    axis.xaxis.set_major_locator(MaxNLocator(6))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
+    axis.set(title="Test part: mean, 95 % interval, every seed", xlabel="%")
     axis.grid(axis="y", visible=False)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9.5)
     return figure

@@ -13,9 +13,10 @@ from pipeline.pages import count, p_value, percent, percent_estimate, points_est
 from pipeline.performance import Comparison, Scores
 from pipeline.results import MODELS, Evaluation
 from pipeline.sections import FEW_GROUPS, LABELS
+from pipeline.subsets import Subset
 
 
-def content(evaluation: Evaluation, scores: Scores, comparison: Comparison) -> dict[str, Any]:
+def content(evaluation: Evaluation, scores: Scores, comparison: Comparison, subsets: list[Subset]) -> dict[str, Any]:
     def points(values: np.ndarray[Any, Any]) -> str:
         return ", ".join(f"{100 * v:.1f}" for v in values)
 
@@ -44,7 +45,7 @@ def content(evaluation: Evaluation, scores: Scores, comparison: Comparison) -> d
         "differences": [[LABELS[name], points_estimate(scores.difference[name])] for name in SCORES],
         "classes": classes,
         "perfect": scores.perfect,
-        "few": [f"{evaluation.classes[c]} ({n})" for c, n in enumerate(scores.class_groups) if n < FEW_GROUPS],
+        "few": _few(evaluation.classes, scores.class_groups),
         "matrix": [[name, *(count(v) for v in row)] for name, row in zip(evaluation.classes, matrix, strict=True)],
         "classes_named": evaluation.classes,
         "runs": runs,
@@ -53,7 +54,20 @@ def content(evaluation: Evaluation, scores: Scores, comparison: Comparison) -> d
             for first, second, b, c, p, adjusted in comparison.pairs
         ],
         "p": p_value(comparison.p),
-    }
+        "subsets": [
+            [
+                s.kind, s.value, f"{s.n_images:,}", f"{s.n_groups:,}", s.n_classes,
+                *(("too few groups", "") if s.n_groups < FEW_GROUPS
+                  else (percent_estimate(s.accuracy), percent_estimate(s.macro_f1))),
+            ]
+            for s in subsets
+        ],
+    }  # fmt: skip
+
+
+def _few(classes: list[str], n_groups: list[int]) -> str:
+    few = [f"{name} ({n})" for name, n in zip(classes, n_groups, strict=True) if n < FEW_GROUPS]
+    return f"every class ({min(n_groups)} to {max(n_groups)})" if len(few) == len(classes) > 2 else ", ".join(few)
 
 
 def draw(evaluation: Evaluation, scores: Scores) -> dict[str, Picture]:

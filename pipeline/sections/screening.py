@@ -24,13 +24,16 @@ def content(evaluation: Evaluation, decisions: dict[str, Decision], settings: Sc
         s = estimates.screening(winner.operation, prevalence, settings.n_screened)
         rows.append({"label": label, "prevalence": prevalence, "screening": s})
     n_healthy = winner.estimate.n_healthy
+    at_half = performance.decide(evaluation, "winner", settings.prevalence_per_100k, settings.n_screened, at=0.5)
+    columns = {**decisions, "winner at 0.5": at_half}
     return {
         "decisions": decisions,
+        "columns": columns,
         "n_screened": settings.n_screened,
         "prevalence": settings.prevalence_per_100k,
         "source": settings.prevalence_source,
         "rows": rows,
-        "quantities": _quantities(decisions),
+        "quantities": _quantities(columns),
         "sure": 1 - estimates.sure_bound(winner.operation.n_healthy),
         "sure_persons": n_healthy * (1 - estimates.sure_bound(winner.operation.n_healthy)),
         "claims": [(n, estimates.negatives_to_claim(n, n_healthy)) for n in (100, 22)],
@@ -44,7 +47,7 @@ def content(evaluation: Evaluation, decisions: dict[str, Decision], settings: Sc
 
 
 def _quantities(decisions: dict[str, Decision]) -> list[list[str]]:
-    """One row per quantity, one column per model."""
+    """One row per quantity, one column per decision."""
     shown: dict[str, Callable[[Estimate], str]] = {
         "sensitivity": percent_estimate,
         "specificity": percent_estimate,

@@ -30,11 +30,11 @@ def content(found: Search, evaluation: Evaluation, scores: Scores, comparison: C
         word = "more" if (difference.value or 0) > 0 else "less"
         answer += f", {_points(difference)} percentage points {word} than the baseline ({test})."
     else:
-        points = points_estimate(difference)
-        answer += (
-            f". Against the baseline that is {points} percentage points; "
-            f"in the typical pair of seeds the two cannot be told apart ({test})."
-        )
+        answer += f". Against the baseline that is {points_estimate(difference)} percentage points: not established"
+        if (difference.low or 0) * (difference.high or 0) > 0:
+            answer += f", since the test does not confirm what the interval suggests ({test})."
+        else:
+            answer += f" ({test})."
     return {
         "answer": answer,
         "facts": [

@@ -1,6 +1,6 @@
 """evaluate: winner and baseline under fresh seeds; threshold on `val`; the test part is read here and scored once.
 
-data/split/<dataset>, data/search/<e> -> data/evaluate/<e>/{predictions.csv,curves.csv,metrics.json,model/}
+data/split/<dataset>, data/search/<e> -> data/evaluate/<e>/{predictions.csv,curves.csv,files.csv,metrics.json,model/}
 
 model/ holds the weights and MODEL_CARD.md.
 """
@@ -24,12 +24,15 @@ from pipeline.files import locked, read_json, write_json, writing
 from pipeline.jobs import Failed, Finished, Job
 from pipeline.metrics import choose_threshold
 from pipeline.model_card import write_model_card
+from pipeline.runs import Record, StudyRun
 from pipeline.seeds import derive_seed
 from pipeline.setup import Search, Setup
-from pipeline.tracking import Record, StudyRun, Tracker
+from pipeline.tracking import Tracker
 from pipeline.training import Epoch, load_trained, predict
 from pipeline.trials import retraining_name
 from pipeline.workers import open_executor
+
+FILE_COLUMNS = ("sample", "official_part", "format", "mode", "width", "height")  # of files.csv
 
 
 def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_sensitivity: float) -> None:
@@ -70,8 +73,10 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
         tables.append(table.assign(model=name, seed=seed))
         curves += [{"model": name, "seed": seed, **epoch} for epoch in record["epochs"]]
     _write_predictions(out / "predictions.csv", pd.concat(tables), development.info["classes"])
-    with writing(out / "curves.csv") as part:
-        pd.DataFrame(curves).to_csv(part, index=False, lineterminator="\n")
+    files = pd.concat([samples.table[list(FILE_COLUMNS)] for samples in (development, test)])
+    for name, table in (("curves", pd.DataFrame(curves)), ("files", files)):
+        with writing(out / f"{name}.csv") as part:
+            table.to_csv(part, index=False, lineterminator="\n")
     runs = [run for model in report.values() for run in model["runs"]]
     write_json(
         out / "metrics.json",
@@ -169,6 +174,7 @@ def _train(tracker: Tracker, waiting: list[_Retraining], settings: Search) -> di
     try:
         with open_executor(settings) as executor, tqdm(total=len(waiting), desc="retrain") as bar:
             for i, result in executor.run(jobs(), on_epoch):
+                bar.set_postfix_str(waiting[i].name, refresh=False)
                 bar.update()
                 if isinstance(result, Failed):
                     failed[waiting[i].name] = result

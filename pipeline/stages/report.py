@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline import figures, performance
+from pipeline import figures, performance, subsets
 from pipeline.estimates import Estimate
 from pipeline.files import write_json, writing
 from pipeline.metrics import SCORES
@@ -44,6 +44,7 @@ def run(
         model: performance.decide(evaluation, model, screening.prevalence_per_100k, screening.n_screened)
         for model in (MODELS if evaluation.positive else ())
     }
+    stored = subsets.by_file(evaluation, draws, generator("files"))
     main = found.study["objective"]
 
     pictures = {
@@ -58,9 +59,9 @@ def run(
         "dataset": evaluation.dataset,
         "evaluation": evaluation.info,
         "verdict": verdict.content(found, evaluation, scores, comparison, main),
-        "data": data.content(evaluation),
+        "data": data.content(evaluation, scores, subsets.official(evaluation, draws, generator("official"))),
         "search": trials.content(found, evaluation, scores, main),
-        "performance": tests.content(evaluation, scores, comparison),
+        "performance": tests.content(evaluation, scores, comparison, stored),
         "probabilities": probabilities.content(evaluation, areas, calibrated),
         "screening": decided.content(evaluation, decisions, screening) if decisions else None,
         "reproduce": reproduce.content(found, evaluation, settings.seed, tracking_uri),

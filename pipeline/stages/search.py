@@ -14,12 +14,13 @@ from pipeline.data import DEVELOPMENT, read_samples
 from pipeline.experiment import read_experiment
 from pipeline.files import write_json, writing
 from pipeline.layout import choose_layout
+from pipeline.runs import StudyRun
 from pipeline.search import Coordinator
 from pipeline.setup import Setup
 from pipeline.space import Experiment
 from pipeline.studies import open_study
 from pipeline.study_figures import draw_study
-from pipeline.tracking import StudyRun, Tracker
+from pipeline.tracking import Tracker
 from pipeline.training import device
 from pipeline.trials import best_trial, finished_trials, records, run_name
 from pipeline.workers import open_executor

@@ -1,0 +1,94 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import f1_score
+
+import contract_data
+from pipeline.errors import DataError
+from pipeline.results import Evaluation, read_evaluation
+from pipeline.subsets import by_file, official
+
+INFO = contract_data.dataset_info("mri", ["healthy", "tumor"], ["tumor"], medical=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return contract_data.write_experiment(tmp_path_factory.mktemp("subsets"), "mri", INFO)[1]
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(1)
+
+
+def with_files(evaluation: Evaluation, **columns: Any) -> Evaluation:
+    return replace(evaluation, files=evaluation.files.assign(**columns))
+
+
+def rows(folder: Path) -> pd.DataFrame:
+    """Predictions of the winner beside the files."""
+    table = pd.read_csv(folder / "predictions.csv", dtype={"sample": str, "group": str})
+    return table[table["model"] == "winner"].merge(pd.read_csv(folder / "files.csv", dtype={"sample": str}))
+
+
+def test_scores_by_file_are_those_of_its_rows(folder: Path) -> None:
+    found = {(s.kind, s.value): s for s in by_file(read_evaluation(folder), 200, rng())}
+    assert set(found) == {("format", "JPEG"), ("format", "PNG")}  # one mode and one size: nothing to compare
+    test = rows(folder).query("part == 'test'")
+    for (_, value), subset in found.items():
+        part = test[test["format"] == value]
+        assert subset.n_images == part["sample"].nunique()
+        assert subset.n_groups == part["group"].nunique()
+        by_seed = [seed for _, seed in part.groupby("seed")]
+        f1 = np.mean([f1_score(seed["label"], seed["predicted"], average="macro") for seed in by_seed])
+        assert subset.macro_f1.value == pytest.approx(f1)
+        assert subset.accuracy.value == pytest.approx((part["label"] == part["predicted"]).mean())
+        assert subset.macro_f1.low is not None
+        assert subset.macro_f1.low < subset.macro_f1.value < (subset.macro_f1.high or 0)
+
+
+def test_a_subset_of_one_class_is_scored_on_that_class(folder: Path) -> None:
+    evaluation = read_evaluation(folder)
+    labels = dict(
+        zip(
+            np.concatenate([part.samples for part in evaluation.parts.values()]),
+            np.concatenate([part.labels for part in evaluation.parts.values()]),
+            strict=True,
+        )
+    )
+    mode = evaluation.files["sample"].map(labels).map({0: "L", 1: "RGB"})
+    found = [s for s in by_file(with_files(evaluation, mode=mode, format="JPEG"), 50, rng()) if s.kind == "mode"]
+    assert [s.n_classes for s in found] == [1, 1]
+    assert all(s.macro_f1.value is not None and s.macro_f1.value > 0.5 for s in found)  # not halved by the other class
+
+
+def test_the_official_test_part_is_split_into_seen_and_unseen(folder: Path) -> None:
+    evaluation, table = read_evaluation(folder), rows(folder)
+    found = official(evaluation, 100, rng())
+    assert found
+    assert found.unseen
+    theirs = table[table["official_part"] == "test"].drop_duplicates("sample")
+    training = table.loc[table["official_part"] == "train", "group"]
+    assert found.all_of_it.n_images == len(theirs)
+    assert found.unseen.n_images == (theirs["part"] == "test").sum()
+    assert found.trained_on == pytest.approx((theirs["part"] == "train").mean())
+    assert found.leaking == pytest.approx(theirs["group"].isin(training).mean())
+    assert 0 < found.leaking < 1
+
+
+def test_official_parts_that_are_kept_or_missing_are_not_judged(folder: Path) -> None:
+    evaluation = read_evaluation(folder)
+    assert official(with_files(evaluation, official_part=""), 50, rng()) is None
+    kept = replace(evaluation, info={**evaluation.info, "dataset": {**INFO, "keeps_official_test": True}})
+    assert official(kept, 50, rng()) is None
+
+
+def test_a_missing_table_of_files_says_what_to_do(folder: Path, tmp_path: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_file() and path.name != "files.csv":
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(DataError, match=r"files\.csv is missing or damaged; run evaluate again"):
+        read_evaluation(tmp_path)
