@@ -32,6 +32,8 @@ LAYERS = [  # a module imports from its own layer or from an earlier one
         "results",
         "performance",
         "probabilities",
+        "effects",
+        "learning",
         "tables",
         "figures",
         "pages",
