@@ -4,14 +4,13 @@ draws, in which all parameters moved together.
 
 import math
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from pipeline.config import Scalar
-from pipeline.estimates import CONFIDENCE
+from pipeline.estimates import Z
 from pipeline.results import Search
 
 ASKED = ("lr", "batch_size", "n_epochs")  # of every experiment, varied or not
@@ -27,7 +26,7 @@ class Variation:
     values: list[Scalar | None]  # None: the default
     scores: list[float | None]  # best epoch on val; None: the training failed
     baseline: int  # position of the baseline's own value
-    noise: float | None  # see `chance_range`
+    noise: float | None  # see `repeatability`
 
     @property
     def numeric(self) -> bool:
@@ -36,7 +35,8 @@ class Variation:
 
 def variations(found: Search, seeds: NDArray[np.float64]) -> list[Variation]:
     """seeds: (S,) scores on val of the baseline, retrained."""
-    scores = {int(n): float(s) for n, s in zip(found.trials["number"], found.trials["score"], strict=True)}
+    complete = found.trials[found.trials["state"] == "complete"]
+    scores = {int(n): float(s) for n, s in zip(complete["number"], complete["score"], strict=True)}
     tried: dict[str, dict[Scalar | None, int]] = {}  # key -> value -> trial; of a value trained twice the later one
     own: dict[str, Scalar | None] = {}
     for trial in found.study["variations"]:
@@ -48,25 +48,18 @@ def variations(found: Search, seeds: NDArray[np.float64]) -> list[Variation]:
         values = list(numbers)
         if all(isinstance(value, int | float) for value in values):
             values.sort(key=lambda value: float(value or 0))
-        reached = [None if math.isnan(scores[numbers[value]]) else scores[numbers[value]] for value in values]
-        n_trained = sum(score is not None for score in reached)
-        result.append(Variation(key, values, reached, values.index(own[key]), chance_range(seeds, n_trained)))
+        reached = [scores.get(numbers[value]) for value in values]
+        result.append(Variation(key, values, reached, values.index(own[key]), repeatability(seeds)))
     return result
 
 
-def chance_range(seeds: NDArray[np.float64], n: int) -> float | None:
-    """Largest minus smallest score that n trainings alike but for their seed stay within in 95 % of cases.
+def repeatability(seeds: NDArray[np.float64]) -> float | None:
+    """Difference that two trainings alike but for their seed exceed in 5 % of cases.
 
-    seeds: (S,) scores of one configuration. None for a single one. Source: Tukey 1949, the studentised range.
+    seeds: (S,) scores of one configuration, whose SD is taken for that of all. None for a single one.
+    Source: repeatability limit, ISO 5725-6.
     """
-    if seeds.size < 2 or n < 2:
-        return None
-    return _studentised_range(n, seeds.size - 1) * float(seeds.std(ddof=1))
-
-
-@cache
-def _studentised_range(n: int, degrees: int) -> float:
-    return float(stats.studentized_range.ppf(CONFIDENCE, n, degrees))
+    return None if seeds.size < 2 else Z * math.sqrt(2) * float(seeds.std(ddof=1))
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
 import contract_data
-from pipeline.effects import Trend, Variation, chance_range, trend, variations
+from pipeline.effects import Trend, Variation, repeatability, trend, variations
 from pipeline.errors import DataError
 from pipeline.figures import effects as figures
 from pipeline.figures import png
@@ -50,15 +49,17 @@ def made(n: int, score: Any = None, states: list[str] | None = None) -> Search:
     return Search(study, table, ["lr", "batch_size", "model", "cnn.width", "flip", "n_epochs"])
 
 
-def test_the_range_of_chance_is_the_studentised_range() -> None:
-    seeds = np.array([0.90, 0.91, 0.92])
-    assert chance_range(seeds, 2) == pytest.approx(stats.t.ppf(0.975, 2) * np.sqrt(2) * 0.01)  # of two: the t test
-    assert chance_range(seeds, 3) == pytest.approx(8.331 * 0.01, rel=1e-3)  # Tukey's table: q(3, 2) = 8.33
-    assert chance_range(seeds[:1], 3) is None
+def test_two_seeds_lie_further_apart_than_the_limit_in_5_percent() -> None:
+    assert repeatability(np.array([0.90, 0.91, 0.92])) == pytest.approx(0.0277, abs=5e-5)  # 2.77 SD
+    assert repeatability(np.array([0.9])) is None
+    scores = np.random.default_rng(0).normal(0.9, 0.01, (2, 20_000))
+    limit = repeatability(scores.ravel())
+    assert (np.abs(scores[0] - scores[1]) > limit).mean() == pytest.approx(0.05, abs=0.006)
 
 
 def test_variations_are_put_in_order_around_the_baseline() -> None:
-    found = made(4, score=lambda t: [0.9, 0.2, 0.95, 0.8, np.nan])
+    states = ["complete"] * 4 + ["failed"]
+    found = made(4, lambda t: [0.9, 0.2, 0.95, 0.8, 0.7], states)
     found.trials.loc[1:, "role"] = "one_at_a_time"
     tried = [("lr", 0.1), ("lr", 0.0001), ("flip", True), ("optimizer", "sgd")]
     own = {"lr": 0.001, "flip": False, "optimizer": None}
@@ -68,7 +69,7 @@ def test_variations_are_put_in_order_around_the_baseline() -> None:
     lr, flip, optimizer = variations(found, np.array([0.9, 0.91]))
     assert (lr.values, lr.scores, lr.baseline) == ([0.0001, 0.001, 0.1], [0.95, 0.9, 0.2], 1)
     assert (flip.values, flip.scores, flip.numeric) == ([False, True], [0.9, 0.8], False)
-    assert (optimizer.values, optimizer.scores, optimizer.noise) == ([None, "sgd"], [0.9, None], None)
+    assert (optimizer.values, optimizer.scores) == ([None, "sgd"], [0.9, None])
     assert png(figures.one_at_a_time([lr, flip, optimizer], "accuracy"))
 
 
@@ -79,7 +80,7 @@ def test_variations_are_put_in_order_around_the_baseline() -> None:
          "Raising lr from 0.001 to 0.1 lowered the macro F1 on val from 95.0 % to 21.0 %; best at 0.01 (96.0 %)."),
         ([0.001, 0.01, 0.1], [0.95, 0.96, 0.945], 0.02,
          "lr, between 0.001 and 0.1: no difference beyond the noise between seeds (scores within 1.5 points; "
-         "seeds alone may make 2.0)."),
+         "two seeds may lie 2.0 apart)."),
         ([0.001, 0.01, 0.1], [0.50, 0.96, 0.51], 0.02,
          "lr: the macro F1 on val was best at 0.01 (96.0 %) and worst at 0.001 (50.0 %)."),
         ([0.001, 0.1, 1.0], [0.5, 0.9, None], None,
@@ -153,7 +154,9 @@ def test_cost_adds_up() -> None:
 @pytest.mark.parametrize("n", [1, 3, 40])
 def test_pages_of_few_and_many_trials(tmp_path: Path, n: int) -> None:
     """Also where all failed but the baseline (n = 3)."""
-    folder, scored = contract_data.write_experiment(tmp_path, "e", MRI, n_seeds=2)
+    folder, scored = contract_data.write_experiment(
+        tmp_path, "e", contract_data.dataset_info("plain", ["a", "b"], []), n_seeds=1
+    )
     states = ["complete"] + ["failed"] * 2 if n == 3 else None
     found = made(n - 1, states=states)
     found.trials[["number", "state", "score", "seconds", "epochs", "run_id", "role", *found.parameters]].to_csv(

@@ -48,22 +48,18 @@ def _place(axis: Axes, which: str, values: pd.Series) -> pd.Series:
     known = _known(values)
     if numeric(values) and len(known) > FEW_VALUES:
         if _wide(values):
-            _log(axis, which)
+            axis.set(**{f"{which}scale": "log"})
+            line = axis.xaxis if which == "x" else axis.yaxis
+            line.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            line.set_minor_formatter(NullFormatter())
         return values.astype(float)
     names = [short(cell(value), 14) for value in known]
     axis.set(**{f"{which}ticks": range(len(known)), f"{which}lim": (-0.5, len(known) - 0.5)})
     axis.set(**{f"{which}ticklabels": names})
     if which == "x" and sum(map(len, names)) > 16:
         axis.tick_params(axis="x", rotation=20)
-    jitter = np.random.default_rng(0).uniform(-0.15, 0.15, len(values))
+    jitter = np.random.default_rng("xy".index(which)).uniform(-0.1, 0.1, len(values))
     return values.map(known.index).astype(float) + jitter
-
-
-def _log(axis: Axes, which: str) -> None:
-    axis.set(**{f"{which}scale": "log"})
-    line = axis.xaxis if which == "x" else axis.yaxis
-    line.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    line.set_minor_formatter(NullFormatter())
 
 
 def _panels(n: int, height_in: float) -> tuple[Figure, NDArray[Any], list[Axes]]:
@@ -77,17 +73,22 @@ def _panels(n: int, height_in: float) -> tuple[Figure, NDArray[Any], list[Axes]]
 
 @styled
 def one_at_a_time(variations: Sequence[Variation], objective: str) -> Figure:
-    """The score over each value, the baseline's marked; band: the baseline's score ± what chance alone may do."""
+    """The score over each value, the baseline's marked; band: its score ± the noise between seeds."""
     figure, panels, first = _panels(len(variations), 2.5)
     for axis, variation in zip(panels, variations, strict=True):
-        x = _values(axis, variation)
+        names = ["default" if value is None else short(cell(value), 12) for value in variation.values]
+        x = pd.Series(range(len(names)), dtype=float)
+        axis.set_xticks(x, names)
+        axis.set_xlim(-0.5, len(names) - 0.5)
+        if sum(map(len, names)) > 14:
+            axis.tick_params(axis="x", rotation=40, labelsize=9)
         scores = pd.Series(variation.scores, dtype=float)
         own = variation.baseline
         if variation.noise is not None and pd.notna(scores[own]):
             band = (scores[own] - variation.noise, scores[own] + variation.noise)
             axis.axhspan(*band, color=ORANGE, alpha=0.15, lw=0)
         trained = scores.notna()
-        axis.plot(x[trained], scores[trained], "-" if variation.numeric else "", color=BLUE, lw=1.2)
+        axis.plot(x[trained], scores[trained], ls="-" if variation.numeric else "none", color=BLUE, lw=1.2)
         axis.scatter(x[trained], scores[trained], color=BLUE, s=26, zorder=3)
         axis.scatter(x[own], scores[own], marker="D", color=ORANGE, s=44, zorder=4)
         failed = x[~trained]
@@ -99,24 +100,6 @@ def one_at_a_time(variations: Sequence[Variation], objective: str) -> Figure:
         axis.set_ylabel(f"{objective} on val", fontsize=9.5)
         percents(axis)
     return figure
-
-
-def _values(axis: Axes, variation: Variation) -> pd.Series:
-    """Their positions on the x axis, each with its tick: numbers where they are, names side by side."""
-    names = ["default" if value is None else short(cell(value), 12) for value in variation.values]
-    if variation.numeric:
-        x = pd.Series(variation.values, dtype=float)
-        if _wide(x):
-            _log(axis, "x")
-        axis.set_xticks(x, names)
-        axis.minorticks_off()
-    else:
-        x = pd.Series(range(len(names)), dtype=float)
-        axis.set_xticks(x, names)
-        axis.set_xlim(-0.5, len(names) - 0.5)
-    if sum(map(len, names)) > 14:
-        axis.tick_params(axis="x", rotation=40, labelsize=9)
-    return x
 
 
 @styled

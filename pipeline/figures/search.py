@@ -17,7 +17,7 @@ STATE_MARKERS = {"complete": "o", "pruned": "v", "failed": "x"}
 @styled
 def history(trials: pd.DataFrame, objective: str) -> Figure:
     """Scores in the order of the trials, and the best complete one so far."""
-    figure, axes = canvas(3.1)
+    figure, axes = canvas(3.3)
     axis = axes[0, 0]
     done = trials[trials["state"] == "complete"]
     if len(done):
@@ -26,7 +26,7 @@ def history(trials: pd.DataFrame, objective: str) -> Figure:
     axis.set(xlabel="trial", ylabel=f"{objective} on val", title="Every trial, in order")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     percents(axis)
-    axis.legend(fontsize=9, loc="lower right")
+    figure.legend(*axis.get_legend_handles_labels(), fontsize=9, loc="outside lower center", ncols=6)
     return figure
 
 
@@ -57,14 +57,14 @@ def cost(trials: pd.DataFrame, objective: str) -> Figure:
     """The best score so far over the time of training, trial after trial; below, what each stretch of it went into."""
     figure, axes = canvas(3.1, 2, 1, sharex=True, height_ratios=[9, 1])
     above, below = axes[:, 0]
-    unit, seconds = ("hours", 3600) if trials["seconds"].sum() >= 5400 else ("minutes", 60)
+    total = trials["seconds"].sum()
+    unit, seconds = ("hours", 3600) if total >= 5400 else ("minutes", 60) if total >= 90 else ("seconds", 1)
     end = trials["seconds"].cumsum() / seconds
     done = trials["state"] == "complete"
     best = trials.loc[done, "score"].cummax()
     if len(best):
-        total = pd.Series([best.iloc[-1]], index=[end.iloc[-1]])
-        line = pd.concat([pd.Series(best.to_numpy(), index=end[done]), total])
-        above.step(line.index, line, where="post", color="black", lw=1.4)
+        x, y = [*end[done], end.iloc[-1]], [*best, best.iloc[-1]]  # to the end, also where the last trial failed
+        above.step(x, y, where="post", color="black", lw=1.4)
     trial_points(above, trials[done], end[done], size=24)
     above.set(ylabel=f"{objective} on val", title="Best so far over the time of training")
     percents(above)

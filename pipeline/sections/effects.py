@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import Scalar
-from pipeline.effects import ASKED, MIN_DRAWS, Trend, Variation, trend, variations
+from pipeline.effects import ASKED, MIN_DRAWS, Trend, Variation, repeatability, trend, variations
 from pipeline.figures import Picture, png
 from pipeline.figures import effects as figures
 from pipeline.pages import cell, percent
+from pipeline.performance import spread
 from pipeline.results import Evaluation, Search
 from pipeline.sections import LABELS
 
@@ -21,11 +22,11 @@ def content(found: Search, evaluation: Evaluation) -> dict[str, Any]:
     objective = LABELS[found.study["objective"]]
     asked = [key for key in ASKED if key in found.trials and key not in {v.key for v in tried}]
     shares, n = found.study["importances"], len(found.draws("complete"))
-    sd = _seeds(evaluation).std(ddof=1) if _seeds(evaluation).size > 1 else None
+    sd = spread(_seeds(evaluation))
     return {
         "varied_alone": [said_of_variation(variation, objective) for variation in tried],
         "drawn": [said_of_trend(trend(found, key), objective) for key in asked],
-        "noise": None if sd is None else f"{100 * sd:.2f}",
+        "noise": None if sd is None else (f"{100 * (repeatability(_seeds(evaluation)) or 0):.1f}", f"{100 * sd:.2f}"),
         "n_seeds": _seeds(evaluation).size,
         "n_draws": n,
         "shares": None if shares is None else [[key, percent(share)] for key, share in shares.items()],
@@ -61,7 +62,7 @@ def said_of_variation(variation: Variation, objective: str) -> str:
         among = f"between {_shown(first)} and {_shown(last)}" if variation.numeric else f"{len(trained)} values"
         return (
             f"{key}, {among}: no difference beyond the noise between seeds (scores within "
-            f"{100 * (highest - lowest):.1f} points; seeds alone may make {100 * noise:.1f}).{end}"
+            f"{100 * (highest - lowest):.1f} points; two seeds may lie {100 * noise:.1f} apart).{end}"
         )
     if variation.numeric and abs(at_last - at_first) > (noise or 0):
         moved = "lowered" if at_last < at_first else "raised"
@@ -123,9 +124,9 @@ def _one_at_a_time(tried: list[Variation], objective: str) -> Picture:
     return Picture(
         "one_at_a_time", png(figures.one_at_a_time(tried, objective)),
         f"Score of the baseline with one parameter changed, a panel each: {', '.join(v.key for v in tried)}.",
-        f"The baseline (diamond) with one value changed and all else kept, one training each. "
-        f"Inside the band a difference to the baseline may come from the seed alone. Cross: training failed. "
-        f"{objective} of the best epoch.",
+        "The baseline (diamond) with one value changed and all else kept, one training each, by the "
+        "score of its best epoch; values stand in their order, not to scale. Inside the band a difference to the "
+        "baseline may come from the seed alone. Cross: training failed.",
     )  # fmt: skip
 
 
