@@ -61,8 +61,8 @@ class Search:
         return self.trials[(self.trials["role"] == "search") & self.trials["state"].isin(states)]
 
     def varied(self) -> list[str]:
-        """Parameters of the space that took more than one value in the draws, also in pruned and failed ones."""
-        drawn = self.draws("complete", "pruned", "failed")
+        """Parameters of the space that took more than one value in the draws that did not fail."""
+        drawn = self.draws("complete", "pruned")
         return [
             leaf["key"] for leaf in self.study["space"] if leaf["key"] in drawn and drawn[leaf["key"]].nunique() > 1
         ]

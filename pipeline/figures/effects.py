@@ -1,7 +1,7 @@
 """What a parameter does to the score: varied alone, and as it was drawn together with others."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -35,18 +35,20 @@ def _wide(values: pd.Series) -> bool:
     return numeric(values) and values.min() > 0 and values.max() / values.min() >= 10
 
 
-def _known(values: pd.Series) -> list[Any]:
-    """Each value once: numbers in their order, others by name."""
-    return sorted(values.dropna().unique(), key=lambda v: (float(v), "") if numeric(values) else (0.0, str(v)))
+def _choices(values: pd.Series) -> list[Any] | None:
+    """Each value once if they are to stand side by side: names, and a few numbers that come again; None: to scale."""
+    known = sorted(values.dropna().unique(), key=lambda v: (float(v), "") if numeric(values) else (0.0, str(v)))
+    few = len(known) <= FEW_VALUES and len(known) < values.notna().sum()
+    return known if few or not numeric(values) else None
 
 
 def _place(axis: Axes, which: str, values: pd.Series) -> pd.Series:
     """Positions of values without gaps on the axis `which`, x or y, whose scale and ticks are set.
 
-    A few values stand side by side as choices do, their points spread a little so that none hides another.
+    The points of choices are spread a little so that none hides another.
     """
-    known = _known(values)
-    if numeric(values) and len(known) > FEW_VALUES:
+    known = _choices(values)
+    if known is None:
         if _wide(values):
             axis.set(**{f"{which}scale": "log"})
             line = axis.xaxis if which == "x" else axis.yaxis
@@ -131,15 +133,27 @@ def importances(shares: Mapping[str, float]) -> Figure:
 
 def _share(values: pd.Series, log: bool) -> tuple[NDArray[np.float64], dict[float, str]]:
     """Where each value stands between 0 and 1, NaN where there is none; ticks: position -> label."""
-    known = _known(values)
-    if len(known) <= FEW_VALUES or not numeric(values):
+    known = _choices(values)
+    if known is not None:
         at = {value: (i + 0.5) / len(known) for i, value in enumerate(known)}
         return values.map(at).to_numpy(dtype=float), {at[value]: short(cell(value), 12) for value in known}
-    low, high = float(known[0]), float(known[-1])
+    return _to_scale(values, log)
+
+
+def _three_digits(value: float) -> str:
+    return cell(float(f"{value:.3g}"))
+
+
+def _to_scale(
+    values: pd.Series, log: bool, show: Callable[[float], str] = _three_digits
+) -> tuple[NDArray[np.float64], dict[float, str]]:
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return np.where(values.isna(), np.nan, 0.5), {0.5: show(low)}
     scale = np.log if log else np.asarray
     place = (scale(values.to_numpy(dtype=float)) - scale(low)) / (scale(high) - scale(low))
     middle = math.sqrt(low * high) if log else (low + high) / 2
-    return place, {position: f"{value:.2g}" for position, value in ((0.0, low), (0.5, middle), (1.0, high))}
+    return place, {0.0: show(low), 0.5: show(middle), 1.0: show(high)}
 
 
 @styled
@@ -151,18 +165,15 @@ def parallel(draws: pd.DataFrame, parameters: Mapping[str, bool], objective: str
     names = [*parameters, "score"]
     figure, axes = canvas(0.52 * len(names) + 0.75)
     axis = axes[0, 0]
-    places, gaps = [], bool(draws[list(parameters)].isna().to_numpy().any())
+    places = []
     for row, name in enumerate(names):
-        place, ticks = _share(draws[name], parameters.get(name, False))
-        start = 0.0
-        if name == "score":
-            ticks = {position: _percent(label) for position, label in ticks.items()}
-        elif draws[name].isna().any():
-            start, place, ticks = (
-                NOT_DRAWN,
-                np.where(np.isnan(place), NOT_DRAWN, place),
-                {NOT_DRAWN: "not drawn", **ticks},
-            )
+        if name in parameters:
+            place, ticks = _share(draws[name], parameters[name])
+        else:
+            place, ticks = _to_scale(draws[name], False, lambda value: f"{100 * value:.1f} %")
+        start = NOT_DRAWN if np.isnan(place).any() else 0.0
+        if start:
+            place, ticks = np.where(np.isnan(place), start, place), {start: "not drawn", **ticks}
         axis.plot([start, 1], [row, row], color="black", lw=1.1, zorder=2)
         for position, label in ticks.items():
             axis.plot(position, row, "|", color="black", ms=7, zorder=2)
@@ -174,15 +185,12 @@ def parallel(draws: pd.DataFrame, parameters: Mapping[str, bool], objective: str
     _lines(axis, draws, np.stack(places, axis=1))
     labels = [short(name, 22) for name in parameters]
     axis.set_yticks(range(len(names)), [*labels, f"{objective}\non val"])
+    gaps = draws[list(parameters)].isna().to_numpy().any()
     axis.set(xlim=(1.5 * NOT_DRAWN if gaps else -0.06, 1.06), ylim=(len(names) - 0.35, -0.35), xticks=[])
     axis.spines[["left", "bottom"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
     axis.grid(visible=False)
     return figure
-
-
-def _percent(label: str) -> str:
-    return f"{100 * float(label):.4g} %"
 
 
 def _lines(axis: Axes, draws: pd.DataFrame, places: NDArray[np.float64]) -> None:

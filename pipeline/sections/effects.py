@@ -109,9 +109,8 @@ def draw(found: Search, evaluation: Evaluation) -> dict[str, Picture]:
         if len(shares) > 1:
             first, second, *_ = shares
             pictures.append(_contour(found, (first, second), objective))
-    shown = [key for key in varied if found.draws("complete", "pruned")[key].notna().any()]
-    if shown:
-        pictures.append(_slices(found, _first(shown, shares, MAX_PANELS), len(shown), objective))
+    if varied:
+        pictures.append(_slices(found, _first(varied, shares, MAX_PANELS), len(varied), objective))
     return {p.name: p for p in pictures}
 
 
