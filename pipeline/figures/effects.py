@@ -56,8 +56,8 @@ def _place(axis: Axes, which: str, values: pd.Series) -> pd.Series:
             line.set_minor_formatter(NullFormatter())
         return values.astype(float)
     names = [short(cell(value), 14) for value in known]
-    axis.set(**{f"{which}ticks": range(len(known)), f"{which}lim": (-0.5, len(known) - 0.5)})
-    axis.set(**{f"{which}ticklabels": names})
+    ends = (-0.5, len(known) - 0.5)
+    axis.set(**{f"{which}ticks": range(len(known)), f"{which}ticklabels": names, f"{which}lim": ends})
     if which == "x" and sum(map(len, names)) > 16:
         axis.tick_params(axis="x", rotation=20)
     jitter = np.random.default_rng("xy".index(which)).uniform(-0.1, 0.1, len(values))
@@ -93,10 +93,8 @@ def one_at_a_time(variations: Sequence[Variation], objective: str) -> Figure:
         axis.plot(x[trained], scores[trained], ls="-" if variation.numeric else "none", color=BLUE, lw=1.2)
         axis.scatter(x[trained], scores[trained], color=BLUE, s=26, zorder=3)
         axis.scatter(x[own], scores[own], marker="D", color=ORANGE, s=44, zorder=4)
-        failed = x[~trained]
-        axis.scatter(
-            failed, np.zeros(len(failed)), marker="x", color=GREY, transform=axis.get_xaxis_transform(), clip_on=False
-        )
+        bottom: dict[str, Any] = {"transform": axis.get_xaxis_transform(), "clip_on": False}
+        axis.scatter(x[~trained], np.zeros((~trained).sum()), marker="x", color=GREY, **bottom)
         axis.set_title(short(variation.key, 24), fontsize=10)
     for axis in first:
         axis.set_ylabel(f"{objective} on val", fontsize=9.5)
@@ -136,8 +134,15 @@ def _share(values: pd.Series, log: bool) -> tuple[NDArray[np.float64], dict[floa
     known = _choices(values)
     if known is not None:
         at = {value: (i + 0.5) / len(known) for i, value in enumerate(known)}
-        return values.map(at).to_numpy(dtype=float), {at[value]: short(cell(value), 12) for value in known}
+        return values.map(at).to_numpy(dtype=float) + _apart(len(values)), {
+            at[value]: short(cell(value), 12) for value in known
+        }
     return _to_scale(values, log)
+
+
+def _apart(n: int) -> NDArray[np.float64]:
+    """Steps to the side, so that lines that share a choice do not hide each other."""
+    return np.linspace(-0.022, 0.022, n)
 
 
 def _three_digits(value: float) -> str:
@@ -173,7 +178,7 @@ def parallel(draws: pd.DataFrame, parameters: Mapping[str, bool], objective: str
             place, ticks = _to_scale(draws[name], False, lambda value: f"{100 * value:.1f} %")
         start = NOT_DRAWN if np.isnan(place).any() else 0.0
         if start:
-            place, ticks = np.where(np.isnan(place), start, place), {start: "not drawn", **ticks}
+            place, ticks = np.where(np.isnan(place), start + _apart(len(draws)), place), {start: "not drawn", **ticks}
         axis.plot([start, 1], [row, row], color="black", lw=1.1, zorder=2)
         for position, label in ticks.items():
             axis.plot(position, row, "|", color="black", ms=7, zorder=2)
@@ -198,16 +203,12 @@ def _lines(axis: Axes, draws: pd.DataFrame, places: NDArray[np.float64]) -> None
     order = draws["score"].fillna(-np.inf).argsort().to_numpy()
     norm = _norm(draws.loc[draws["state"] == "complete", "score"])
     rows = np.arange(places.shape[1])
-    # lines that share a choice stand side by side
-    shifts = np.linspace(-0.022, 0.022, len(draws)) if len(draws) > 1 else np.zeros(1)
     for i in order:
         if draws["state"].iloc[i] == "complete":
             style: dict[str, Any] = {"color": SCALE(norm(draws["score"].iloc[i])), "lw": 1.8, "zorder": 4}
         else:
             style = {"color": GREY, "lw": 0.9, "ls": "--", "zorder": 3}
-        x = places[i] + shifts[i]
-        x[-1] = places[i, -1]
-        axis.plot(x, rows, alpha=0.9, **style)
+        axis.plot(places[i], rows, alpha=0.9, **style)
 
 
 def _norm(scores: pd.Series) -> Normalize:
