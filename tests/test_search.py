@@ -150,10 +150,13 @@ def test_adopted_trials_are_tracked_and_not_trained_again(unkilled: Path, digits
 
 def test_another_space_is_another_study(unkilled: Path, digits_folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "quick.yaml"
-    file.write_text((unkilled / "quick.yaml").read_text().replace("trials: 5", "trials: 1").replace("[4, 8]", "[4]"))
+    text = (unkilled / "quick.yaml").read_text().replace("trials: 5", "trials: 2").replace("[4, 8]", "[4]")
+    file.write_text(text + "one_at_a_time: {weight_decay: [0.1]}\n")
     study = read_json(run(file, digits_folder, tmp_path) / "study.json")
     assert study["study"] != read_json(unkilled / "out" / "study.json")["study"]
-    assert study["n_trials"] == {"complete": 1, "pruned": 0, "failed": 0}
+    assert study["n_trials"] == {"complete": 2, "pruned": 0, "failed": 0}
+    assert study["variations"] == [{"number": 1, "key": "weight_decay", "value": 0.1, "baseline": None}]
+    assert study["importances"] is None  # nothing was drawn
 
 
 def test_more_trials_extend_the_study(unkilled: Path, digits_folder: Path) -> None:

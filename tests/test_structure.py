@@ -33,6 +33,8 @@ LAYERS = [  # a module imports from its own layer or from an earlier one
         "performance",
         "probabilities",
         "subsets",
+        "effects",
+        "learning",
         "tables",
         "figures",
         "pages",

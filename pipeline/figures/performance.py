@@ -1,10 +1,9 @@
-"""Confusion matrices, learning curves, scores with their intervals."""
+"""Confusion matrices, scores with their intervals."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import seaborn as sns
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
@@ -12,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from pipeline.estimates import Estimate
-from pipeline.figures import MODEL_COLORS, PART_COLORS, WIDTH_IN, canvas, short, styled
+from pipeline.figures import MODEL_COLORS, WIDTH_IN, canvas, short, styled
 
 
 @styled
@@ -53,29 +52,6 @@ def _cell(count: float, share: float) -> str:
         else f"{100 * share:.2g} %"
     )
     return f"{number}\n{percent}"
-
-
-@styled
-def learning_curves(curves: pd.DataFrame, best_epochs: Mapping[str, Sequence[int]]) -> Figure:
-    """Thin: every seed; thick: their mean; ticks: epochs kept. curves: the contract of `evaluate`."""
-    models = [m for m in MODEL_COLORS if m in set(curves["model"])]
-    figure, axes = canvas(2.7 * len(models) + 0.3, len(models), 2, sharex="row")
-    for row, model in zip(axes, models, strict=True):
-        table = curves[curves["model"] == model]
-        for axis, (measure, label) in zip(row, (("loss", "loss"), ("macro_f1", "macro F1")), strict=True):
-            for part in ("train", "val"):
-                column, color = f"{part}_{measure}", PART_COLORS[part]
-                wide = table.pivot(index="epoch", columns="seed", values=column)
-                axis.plot(wide.index, wide.to_numpy(), color=color, lw=0.8, alpha=0.45)
-                axis.plot(wide.index, wide.mean(axis=1), color=color, lw=2.2, label=part)
-            axis.set(title=f"{model}: {label}", xlabel="epoch")
-            axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-            axis.plot(
-                best_epochs[model], np.zeros(len(best_epochs[model])), "|", color="black", ms=14, mew=1.6,
-                transform=axis.get_xaxis_transform(), clip_on=False, label="epoch kept", ls="none",
-            )  # fmt: skip
-        row[0].legend(fontsize=9)
-    return figure
 
 
 @styled

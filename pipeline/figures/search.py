@@ -1,75 +1,79 @@
-"""The trials of a search, in order and over each parameter."""
+"""The trials of a search, in order and over the time they took."""
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from pipeline.figures import ORANGE, STATE_COLORS, canvas, short, styled
+from pipeline.figures import GREEN, ORANGE, STATE_COLORS, canvas, styled
+
+STATE_MARKERS = {"complete": "o", "pruned": "v", "failed": "x"}
 
 
 @styled
 def history(trials: pd.DataFrame, objective: str) -> Figure:
     """Scores in the order of the trials, and the best complete one so far."""
-    figure, axes = canvas(3.1)
+    figure, axes = canvas(3.3)
     axis = axes[0, 0]
     done = trials[trials["state"] == "complete"]
     if len(done):
         axis.step(done["number"], done["score"].cummax(), where="post", color="black", lw=1.4, label="best so far")
-    _trial_points(axis, trials, trials["number"])
+    trial_points(axis, trials, trials["number"])
     axis.set(xlabel="trial", ylabel=f"{objective} on val", title="Every trial, in order")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.legend(fontsize=9, loc="lower right")
+    percents(axis)
+    figure.legend(*axis.get_legend_handles_labels(), fontsize=9, loc="outside lower center", ncols=6)
     return figure
 
 
-def _trial_points(axis: Axes, trials: pd.DataFrame, x: pd.Series, size: float = 34) -> None:
-    for state, marker in (("complete", "o"), ("pruned", "v"), ("failed", "x")):
-        rows = (trials["state"] == state) & (trials["role"] != "baseline")
+def percents(axis: Axes) -> None:
+    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
+
+
+def trial_points(axis: Axes, trials: pd.DataFrame, x: pd.Series, size: float = 34) -> None:
+    for state, marker in STATE_MARKERS.items():
+        rows = trials["state"] == state
         where: dict[str, Any]
         if state == "failed":  # no score: marked on the axis
             where = {"y": np.zeros(rows.sum()), "transform": axis.get_xaxis_transform(), "clip_on": False}
         else:
+            rows &= trials["role"] == "search"
             where = {"y": trials.loc[rows, "score"]}
         if rows.any():
             axis.scatter(x[rows], marker=marker, s=size, color=STATE_COLORS[state], alpha=0.85, label=state, **where)
-    base = (trials["role"] == "baseline") & trials["score"].notna()
-    axis.scatter(x[base], trials.loc[base, "score"], marker="D", s=size * 1.3, color=ORANGE, label="baseline", zorder=3)
+    for role, marker, color in (("baseline", "D", ORANGE), ("one_at_a_time", "s", GREEN)):
+        rows = (trials["role"] == role) & (trials["state"] == "complete")
+        if rows.any():
+            label = role.replace("_", " ")
+            axis.scatter(x[rows], trials.loc[rows, "score"], marker=marker, s=size * 1.2, color=color, label=label)
 
 
 @styled
-def slices(trials: pd.DataFrame, parameters: Sequence[str], objective: str) -> Figure:
-    """The score over each parameter, one panel each; numbers that span a factor of 10 on a log axis."""
-    columns = min(3, len(parameters))
-    rows = math.ceil(len(parameters) / columns)
-    figure, axes = canvas(2.35 * rows + 0.2, rows, columns, sharey=True)
-    rng = np.random.default_rng(0)  # jitter, so that equal choices do not hide each other
-    for axis, name in zip(axes.flat, parameters, strict=False):
-        shown = trials[trials[name].notna() & (trials["state"] != "failed")]
-        values = shown[name]
-        if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-            x = values.astype(float)
-            if x.min() > 0 and x.max() / x.min() >= 10:
-                axis.set_xscale("log")
-                axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-                axis.xaxis.set_minor_formatter(NullFormatter())
-        else:
-            choices = sorted(values.astype(str).unique())
-            x = pd.Series([choices.index(str(v)) for v in values], index=shown.index, dtype=float)
-            x += rng.uniform(-0.12, 0.12, len(x))
-            axis.set_xticks(
-                range(len(choices)), [short(c, 14) for c in choices], rotation=20 if len(choices) > 2 else 0
-            )
-            axis.set_xlim(-0.5, len(choices) - 0.5)
-        _trial_points(axis, shown, x, size=22)
-        axis.set_title(short(name, 24), fontsize=10)
-    for axis in axes[:, 0]:
-        axis.set_ylabel(f"{objective}, val", fontsize=9.5)
-    for axis in axes.flat[len(parameters) :]:
-        axis.remove()
+def cost(trials: pd.DataFrame, objective: str) -> Figure:
+    """The best score so far over the time of training, trial after trial; below, what each stretch of it went into."""
+    figure, axes = canvas(3.1, 2, 1, sharex=True, height_ratios=[9, 1])
+    above, below = axes[:, 0]
+    total = trials["seconds"].sum()
+    unit, seconds = ("hours", 3600) if total >= 5400 else ("minutes", 60) if total >= 90 else ("seconds", 1)
+    end = trials["seconds"].cumsum() / seconds
+    done = trials["state"] == "complete"
+    best = trials.loc[done, "score"].cummax()
+    if len(best):
+        x, y = [*end[done], end.iloc[-1]], [*best, best.iloc[-1]]  # to the end, also where the last trial failed
+        above.step(x, y, where="post", color="black", lw=1.4)
+    trial_points(above, trials[done], end[done], size=24)
+    above.set(ylabel=f"{objective} on val", title="Best so far over the time of training")
+    percents(above)
+    for state, color in STATE_COLORS.items():
+        rows = trials["state"] == state
+        spent = trials.loc[rows, "seconds"] / seconds
+        below.broken_barh(list(zip(end[rows] - spent, spent, strict=True)), (0, 1), color=color, ec="white", lw=0.6)
+    below.set(xlabel=f"{unit} of training, added up", yticks=[], ylim=(0, 1), xlim=(0, None))
+    below.grid(visible=False)
+    shown = [Patch(color=STATE_COLORS[s], label=s) for s in STATE_COLORS if (trials["state"] == s).any()]
+    below.legend(handles=shown, fontsize=9, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -1.9))
     return figure

@@ -1,4 +1,4 @@
-"""Scores, comparison, confusion matrices and learning curves."""
+"""Scores, comparison and confusion matrices."""
 
 from typing import Any
 
@@ -72,13 +72,7 @@ def _few(classes: list[str], n_groups: list[int]) -> str:
 
 def draw(evaluation: Evaluation, scores: Scores) -> dict[str, Picture]:
     k, classes = len(evaluation.classes), evaluation.classes
-    kept = {model: [run["best_epoch"] for run in evaluation.runs(model)] for model in MODELS}
     pictures = [
-        Picture(
-            "learning", png(figures.learning_curves(evaluation.curves, kept)),
-            "Loss and macro F1 over epochs, train against val, winner above baseline, one thin line per seed.",
-            "Learning curves of every seed (thin) and their mean (thick). Ticks on the axis: the epoch kept per seed.",
-        ),
         Picture(
             "scores", png(figures.score_points({LABELS[n]: v for n, v in scores.seeds.items()},
                                                {LABELS[n]: v for n, v in scores.means.items()})),

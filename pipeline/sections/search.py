@@ -1,36 +1,40 @@
-"""Every trial, and the same score seen three ways."""
+"""Every trial, what it cost, and the same score seen three ways."""
 
 from typing import Any
 
 import numpy as np
 
-from pipeline.figures import Picture, png
+from pipeline.figures import STATE_COLORS, Picture, png
 from pipeline.figures import search as figures
-from pipeline.pages import percent, percent_estimate
+from pipeline.pages import duration, percent, percent_estimate
 from pipeline.performance import Scores
 from pipeline.results import MODELS, Evaluation, Search
 from pipeline.sections import LABELS
 
 
 def content(found: Search, evaluation: Evaluation, scores: Scores, main: str) -> dict[str, Any]:
-    """Every trial, and the same score seen three ways: best of N, retrained, untouched."""
-    study = found.study
+    """The same score: best of N, retrained, untouched."""
+    best = {"winner": found.study["best"], "baseline": found.study["baseline"]}
+    retrained = {
+        model: float(np.mean([run["val_score"] for run in evaluation.runs(model)])) for model in MODELS
+    }  # on val, mean over seeds
     sights = [
         [
             model,
-            str(trial["number"]),
-            percent(trial["score"]),
-            percent(float(np.mean([run["val_score"] for run in evaluation.runs(model)]))),
+            str(best[model]["number"]),
+            percent(best[model]["score"]),
+            percent(retrained[model]),
             percent_estimate(scores.means[main][model]),
         ]
-        for model, trial in (("winner", study["best"]), ("baseline", study["baseline"]))
+        for model in MODELS
     ]
     return {
         "sights": sights,
+        "gap": said_of_gap(best["winner"]["score"], retrained["winner"]),
         "main": LABELS[main],
+        "states": states(found),
         "head": [name.replace("_", " ") for name in found.trials.columns],
         "trials": found.trials.astype(object).to_dict("records"),
-        "pruned_share": study["n_trials"]["pruned"] / max(1, sum(study["n_trials"].values())),
         "configurations": [
             (key, *(evaluation.info["models"][model]["config"].get(key) for model in MODELS))
             for key in dict.fromkeys(k for m in MODELS for k in evaluation.info["models"][m]["config"])
@@ -38,24 +42,40 @@ def content(found: Search, evaluation: Evaluation, scores: Scores, main: str) ->
     }
 
 
+def said_of_gap(best: float, retrained: float) -> str:
+    """best: the winner's score in the search; retrained: its mean over fresh seeds, on the same val."""
+    points = 100 * (best - retrained)
+    if round(points, 1) <= 0:
+        return "Retrained under fresh seeds, the winner scores no lower on validation than in the search."
+    return f"Retrained under fresh seeds, the winner scores {points:.1f} points lower on validation than in the search."
+
+
+def states(found: Search) -> list[list[str]]:
+    """Rows state, trials, their share, time of training, its share; the last one sums up."""
+    trials, total = found.trials, float(found.trials["seconds"].sum())
+    rows = []
+    for state in STATE_COLORS:
+        those = trials[trials["state"] == state]
+        seconds = float(those["seconds"].sum())
+        share = percent(seconds / total) if total else "–"
+        rows.append([state, str(len(those)), percent(len(those) / len(trials)), duration(seconds), share])
+    return [*rows, ["all", str(len(trials)), "", duration(total), ""]]
+
+
 def draw(found: Search) -> dict[str, Picture]:
-    trials = found.trials
     objective = LABELS[found.study["objective"]]
-    varied = [name for name in found.parameters if trials[name].nunique() > 1]
     pictures = [
         Picture(
-            "history", png(figures.history(trials, objective)),
+            "history", png(figures.history(found.trials, objective)),
             f"Scatter of the {objective} on val over the trial number, with the best so far as a rising line.",
-            "Optimisation history. The line is the best complete trial so far: it can only rise, also by luck.",
-        )
+            "Optimisation history. The line is the best complete trial so far: it can only rise, also by luck. A "
+            "pruned trial stands at the best score it reached.",
+        ),
+        Picture(
+            "cost", png(figures.cost(found.trials, objective)),
+            f"The best {objective} on val so far over the time of training; a strip below shows each trial's state.",
+            "Time of training, one trial after the other; trials that ran side by side took less on the clock. The "
+            "strip shows every trial by its state.",
+        ),
     ]  # fmt: skip
-    if varied:
-        pictures.append(
-            Picture(
-                "slices", png(figures.slices(trials, varied[:12], objective)),
-                f"Score of each trial over each varied parameter: {', '.join(varied[:12])}.",
-                "Score over each parameter that varied. Parameters moved together, so a slope here is no effect by "
-                "itself." + (f" The first 12 of {len(varied)} are shown." if len(varied) > 12 else ""),
-            )
-        )  # fmt: skip
     return {p.name: p for p in pictures}

@@ -16,7 +16,7 @@ from pipeline.params import Report, Screening
 from pipeline.performance import Comparison, Decision, Scores
 from pipeline.probabilities import calibrate, discriminate
 from pipeline.results import MODELS, Evaluation, Search, read_evaluation, read_search
-from pipeline.sections import data, probabilities, reproduce, verdict
+from pipeline.sections import data, effects, learning, probabilities, reproduce, verdict
 from pipeline.sections import performance as tests
 from pipeline.sections import screening as decided
 from pipeline.sections import search as trials
@@ -49,6 +49,8 @@ def run(
 
     pictures = {
         **trials.draw(found),
+        **effects.draw(found, evaluation),
+        **learning.draw(evaluation),
         **tests.draw(evaluation, scores),
         **probabilities.draw(calibrated),
         **(decided.draw(evaluation, decisions["winner"], screening) if decisions else {}),
@@ -61,6 +63,8 @@ def run(
         "verdict": verdict.content(found, evaluation, scores, comparison, main),
         "data": data.content(evaluation, scores, subsets.official(evaluation, draws, generator("official"))),
         "search": trials.content(found, evaluation, scores, main),
+        "effects": effects.content(found, evaluation),
+        "learning": learning.content(evaluation),
         "performance": tests.content(evaluation, scores, comparison, stored),
         "probabilities": probabilities.content(evaluation, areas, calibrated),
         "screening": decided.content(evaluation, decisions, screening) if decisions else None,

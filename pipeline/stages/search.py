@@ -19,7 +19,7 @@ from pipeline.search import Coordinator
 from pipeline.setup import Setup
 from pipeline.space import Experiment
 from pipeline.studies import open_study
-from pipeline.study_figures import draw_study
+from pipeline.study_figures import draw_study, importances
 from pipeline.tracking import Tracker
 from pipeline.training import device
 from pipeline.trials import best_trial, finished_trials, records, run_name
@@ -70,6 +70,7 @@ def run(
             reproducible = settings.reproducible
             Coordinator(study, experiment, development, executor, tracker, reproducible=reproducible).run()
             trials = finished_trials(study.optuna, experiment)
+            shares = importances(study.optuna, experiment.n_slots)
             draw_study(study.optuna, experiment.objective, out / "figures")
             tracker.log_figures(out / "figures")
     _write_tables(out, trials, tracker.run_ids())
@@ -84,7 +85,7 @@ def run(
         "threads": settings.threads,
         "mlflow": {"experiment_id": tracker.experiment_id, "run_id": tracker.run_id},
     }
-    write_json(out / "study.json", {**_told(experiment, trials), **made})
+    write_json(out / "study.json", {**_told(experiment, trials), "importances": shares, **made})
 
 
 def _told(experiment: Experiment, trials: list[dict[str, Any]]) -> dict[str, Any]:
@@ -103,8 +104,15 @@ def _told(experiment: Experiment, trials: list[dict[str, Any]]) -> dict[str, Any
         "best": {key: best[key] for key in ("number", "score", "violation")},
         "baseline": {key: baseline[key] for key in ("number", "score")},
         "trials": [{key: t[key] for key in references} for t in trials],
+        "variations": [_variation(experiment, t) for t in trials if t["role"] == "one_at_a_time"],
         "seconds": sum(t["seconds"] for t in trials),
     }
+
+
+def _variation(experiment: Experiment, trial: dict[str, Any]) -> dict[str, Any]:
+    """baseline: its own value; None where it leaves the default."""
+    key, value = experiment.variations[trial["slot"] - 1]
+    return {"number": trial["number"], "key": key, "value": value, "baseline": experiment.baseline.get(key)}
 
 
 def _write_tables(out: Path, trials: list[dict[str, Any]], run_ids: dict[str, str]) -> None:

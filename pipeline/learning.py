@@ -1,0 +1,30 @@
+"""What the learning curves of the retrained models say."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+MARGIN = 0.05  # of the least loss on val: Prechelt's generalisation loss of 5 %
+MIN_EPOCHS_AFTER = 2  # one epoch above the margin is a wiggle
+
+
+def overfitting_start(train_loss: ArrayLike, val_loss: ArrayLike) -> int | None:
+    """The epoch, from 1, after which the loss on val stays more than MARGIN above its minimum to the end while that on
+    train falls on; None if it does not, or for fewer than MIN_EPOCHS_AFTER epochs.
+
+    train_loss, val_loss: (E,) per epoch. Source: the generalisation loss of Prechelt 1998, looked at from the end.
+    """
+    train, val = np.asarray(train_loss, dtype=float), np.asarray(val_loss, dtype=float)
+    last = int(np.flatnonzero(val <= (1 + MARGIN) * val.min())[-1])
+    if val.size - 1 - last < MIN_EPOCHS_AFTER or train[-1] >= train[last]:
+        return None
+    return last + 1
+
+
+def overfitting(curves: pd.DataFrame) -> dict[str, dict[int, int | None]]:
+    """Model -> seed -> `overfitting_start`. curves: the contract of `evaluate`."""
+    found: dict[str, dict[int, int | None]] = {}
+    for model, seed in curves[["model", "seed"]].drop_duplicates().itertuples(index=False):
+        run = curves[(curves["model"] == model) & (curves["seed"] == seed)].sort_values("epoch")
+        found.setdefault(model, {})[seed] = overfitting_start(run["train_loss"], run["val_loss"])
+    return found
