@@ -19,7 +19,7 @@ DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 LAYERS = [  # a module imports from its own layer or from an earlier one
     {"errors", "seeds", "files", "lineage"},
     {"config", "datasets", "archives", "pictures", "setup", "params"},
-    {"data", "duplicates", "metrics", "estimates", "roc", "calibration", "strategies"},
+    {"data", "duplicates", "metrics", "estimates", "roc", "calibration", "strategies", "filters", "shortcut"},
     {"models", "space", "leaves", "batches"},
     {"training", "experiment", "decisions"},
     {"jobs", "studies", "board", "schema"},
@@ -29,6 +29,7 @@ LAYERS = [  # a module imports from its own layer or from an earlier one
         "publish",
         "preview",
         "shapes",
+        "inside",
         "results",
         "performance",
         "probabilities",
@@ -41,6 +42,7 @@ LAYERS = [  # a module imports from its own layer or from an earlier one
     {"cli", "__main__"},
 ]
 OWNERS = {
+    "captum": {"inside"},
     "mlflow": {"tracking", "search_benchmark"},
     "optuna": {"decisions", "studies", "study_figures", "search", "trials", "search_benchmark"},
     "ray": {"cluster"},

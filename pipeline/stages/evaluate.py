@@ -1,6 +1,6 @@
 """evaluate: winner and baseline under fresh seeds; threshold on `val`; the test part is read here and scored once.
 
-data/split/<dataset>, data/search/<e> -> data/evaluate/<e>/{predictions.csv,curves.csv,metrics.json,model/}
+data/split/<dataset>, data/search/<e> -> data/evaluate/<e>/{predictions.csv,curves.csv,metrics.json,model/,inside/}
 """
 
 import shutil
@@ -14,11 +14,12 @@ import pandas as pd
 from tqdm import tqdm
 
 from pipeline import lineage
-from pipeline.champion import register_winner
+from pipeline.champion import best_run, register_winner
 from pipeline.config import Flat, read_yaml
 from pipeline.data import DEVELOPMENT, Samples, read_samples
 from pipeline.errors import PipelineError
 from pipeline.files import locked, read_json, write_json, writing
+from pipeline.inside import write_inside
 from pipeline.jobs import Failed, Finished, Job
 from pipeline.metrics import choose_threshold
 from pipeline.seeds import derive_seed
@@ -66,7 +67,8 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
         report[name]["runs"].append({"seed": seed, **numbers})
         tables.append(table.assign(model=name, seed=seed))
         curves += [{"model": name, "seed": seed, **epoch} for epoch in record["epochs"]]
-    _write_predictions(out / "predictions.csv", pd.concat(tables), development.info["classes"])
+    predictions = pd.concat(tables)
+    _write_predictions(out / "predictions.csv", predictions, development.info["classes"])
     with writing(out / "curves.csv") as part:
         pd.DataFrame(curves).to_csv(part, index=False, lineterminator="\n")
     runs = [run for model in report.values() for run in model["runs"]]
@@ -83,6 +85,9 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
         },
     )
     register_winner(study["experiment"], report["winner"]["runs"], out / "model" / "winner", setup)
+    best = out / "model" / "winner" / f"seed-{best_run(report['winner']['runs'])['seed']}.safetensors"
+    of_winner = predictions[(predictions["model"] == "winner") & (predictions["part"] == "test")]
+    write_inside(out / "inside", best, of_winner, development, test)
 
 
 @dataclass(frozen=True)
