@@ -2,7 +2,7 @@
 
 One retraining is looked at: the best on val, which is the registered champion. Its files, all plain:
 
-inside.json    seed, first, n_kernels, cam, varied, problem; null where there is none
+inside.json    seed, first, n_kernels, cam, cam_px, varied, problem; null where there is none; arrays: the npy files
 examples.csv   kind (error, hit), scan (its feature maps are kept), sample, group, label, predicted, n_wrong, p_<class>
 images.npy     (N, H, W, C) uint8, those of examples.csv
 cams.npy       (N, H, W) float32 of 0 to 1, by the layer `cam`
@@ -32,7 +32,7 @@ from pipeline.shapes import layers
 from pipeline.shortcut import predict_from_files
 from pipeline.training import load_trained
 
-N_ERRORS, N_HITS, N_SCANS, N_KERNELS = 8, 4, 3, 8
+N_ERRORS, N_HITS, N_SCANS, N_KERNELS = 8, 4, 2, 8
 POOLINGS = (nn.MaxPool2d, nn.AvgPool2d)
 Array = NDArray[Any]
 Record = dict[str, tuple[nn.Module, Tensor]]  # layer and output by name, in the order in which the layers are done
@@ -51,10 +51,13 @@ def write_inside(out: Path, weights: Path, predictions: pd.DataFrame, developmen
     for name, table in tables.items():
         with writing(out / f"{name}.csv") as part:
             table.to_csv(part, index=False, lineterminator="\n")
-    for name, array in {"images": images, **arrays}.items():
+    arrays = {"images": images, **arrays}
+    for name, array in arrays.items():
         with writing(out / f"{name}.npy") as part, part.open("wb") as f:
             np.save(f, np.ascontiguousarray(array), allow_pickle=False)
-    write_json(out / "inside.json", {"seed": seed, **found, "varied": varied, "problem": problem})
+    write_json(
+        out / "inside.json", {"seed": seed, **found, "varied": varied, "problem": problem, "arrays": list(arrays)}
+    )
 
 
 def choose_examples(predictions: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -99,7 +102,8 @@ def look_inside(
         arrays["kernels"] = kernels[order]
         if isinstance(run[first][0], nn.Conv2d):
             arrays["maps"] = run[first][1].numpy().transpose(1, 0, 2, 3)[order].round(4)
-    return {"first": first, "n_kernels": None if kernels is None else len(kernels), "cam": cam}, arrays
+    found = {"first": first, "n_kernels": None if kernels is None else len(kernels), "cam": cam}
+    return found | {"cam_px": list(run[cam][1].shape[-2:]) if cam else None}, arrays
 
 
 def record(model: nn.Module, inputs: Tensor) -> Record:

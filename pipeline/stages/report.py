@@ -14,8 +14,9 @@ from pipeline.pages import write_page
 from pipeline.params import Report, Screening
 from pipeline.performance import Comparison, Decision, Scores
 from pipeline.probabilities import calibrate, discriminate
-from pipeline.results import MODELS, Evaluation, Search, read_evaluation, read_search
+from pipeline.results import MODELS, Evaluation, Search, read_evaluation, read_inside, read_search
 from pipeline.sections import data, probabilities, verdict
+from pipeline.sections import inside as insights
 from pipeline.sections import performance as tests
 from pipeline.sections import screening as decided
 from pipeline.sections import search as trials
@@ -28,6 +29,7 @@ CHANCE_DRAWS = 200  # of outcomes under exact probabilities; only their mean is 
 def run(search: Path, evaluate: Path, out: Path, numbers: Path, settings: Report) -> None:
     """numbers: folder for what `summary` needs, which no other stage's folder may contain."""
     found, evaluation = read_search(search), read_evaluation(evaluate)
+    inside = read_inside(evaluate, evaluation)
     experiment, screening, draws = found.study["experiment"], settings.screening, settings.bootstrap_draws
 
     def generator(purpose: str) -> np.random.Generator:
@@ -48,6 +50,7 @@ def run(search: Path, evaluate: Path, out: Path, numbers: Path, settings: Report
         **tests.draw(evaluation, scores),
         **probabilities.draw(calibrated),
         **(decided.draw(evaluation, decisions["winner"], screening) if decisions else {}),
+        **insights.draw(inside, evaluation),
     }
     write_page(
         out / "index.html",
@@ -63,6 +66,7 @@ def run(search: Path, evaluate: Path, out: Path, numbers: Path, settings: Report
         performance=tests.content(evaluation, scores, comparison),
         probabilities=probabilities.content(evaluation, areas, calibrated),
         screening=decided.content(evaluation, decisions, screening) if decisions else None,
+        inside=insights.content(inside, evaluation, scores, draws, generator("shortcut")),
     )
     figures.write_pictures(out / "figures", pictures.values())
     metrics = _metrics(found, evaluation, scores, decisions, screening)
