@@ -32,7 +32,7 @@ from pipeline.shapes import layers
 from pipeline.shortcut import predict_from_files
 from pipeline.training import load_trained
 
-N_ERRORS, N_HITS, N_SCANS, N_KERNELS = 8, 4, 2, 8
+N_ERRORS, N_HITS, N_SCANS, N_KERNELS = 6, 4, 2, 8
 POOLINGS = (nn.MaxPool2d, nn.AvgPool2d)
 Array = NDArray[Any]
 Record = dict[str, tuple[nn.Module, Tensor]]  # layer and output by name, in the order in which the layers are done
