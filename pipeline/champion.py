@@ -32,13 +32,18 @@ class Served(nn.Module):
         return probabilities
 
 
+def best_run(runs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The retraining of highest score on val, which the test part has no say in."""
+    return max(runs, key=lambda run: float(run["val_score"]))
+
+
 def register_winner(experiment: str, runs: Sequence[Mapping[str, Any]], folder: Path, setup: Setup) -> None:
-    """The retraining of highest score on val becomes the champion of its experiment.
+    """The best run becomes the champion of its experiment.
 
     runs: `seed`, `val_score` and `run_id`, which is empty where MLflow could not be reached. folder: model.json and
     one file of weights per seed.
     """
-    best = max(runs, key=lambda run: float(run["val_score"]))
+    best = best_run(runs)
     if not best["run_id"]:
         return
     description = read_json(folder / "model.json")

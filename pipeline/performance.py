@@ -81,6 +81,21 @@ def _class_estimates(found: NDArray[Any], drawn: NDArray[Any], class_groups: lis
     return result
 
 
+def score_predictions(
+    labels: NDArray[Any],
+    predicted: NDArray[Any],
+    groups: NDArray[Any],
+    n_classes: int,
+    draws: int,
+    rng: np.random.Generator,
+) -> dict[str, Estimate]:
+    """Every score of one run with its interval. labels, predicted: (N,) int; groups: (N,) any."""
+    drawn = scores(estimates.bootstrap_confusions(labels, predicted[None], groups, n_classes, draws, rng))  # (draws, 1)
+    found = scores(confusion_matrix(labels, predicted[None], n_classes))  # (1,)
+    n_groups = np.unique(groups).size
+    return {name: _mean(name, found[name], drawn[name][:, 0], n_groups) for name in SCORES}
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Exact McNemar over the test groups, one test per pair of seeds in their order."""

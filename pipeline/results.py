@@ -71,6 +71,20 @@ class Search:
         ]
 
 
+@dataclass(frozen=True)
+class Inside:
+    """Of one retraining of the winner; the contract of `pipeline.inside`."""
+
+    info: dict[str, Any]  # inside.json
+    examples: pd.DataFrame
+    images: NDArray[np.uint8]  # (N, H, W, C), those of the examples
+    cams: NDArray[np.float32] | None  # (N, H, W), 0 to 1
+    kernels: NDArray[np.float32] | None  # (F, C, h, w)
+    maps: NDArray[np.float32] | None  # (F, scans, h, w)
+    layers: pd.DataFrame
+    shortcut: pd.DataFrame
+
+
 TRIAL_COLUMNS = ["number", "state", "score", "seconds", "epochs", "run_id", "role"]
 
 
@@ -144,3 +158,36 @@ def _read_predictions(path: Path, classes: list[str]) -> pd.DataFrame:
     table = read_table(path, {**names, **counts, **shares}, "run evaluate again")
     order = np.lexsort((table["sample"].cat.codes, table["seed"]))
     return table.iloc[order]
+
+
+def read_inside(folder: Path, evaluation: Evaluation) -> Inside:
+    """folder: of the evaluation. Raises DataError if files are missing or damaged, or belong to another evaluation."""
+    inside, again = folder / "inside", "run evaluate again"
+    classes = {"label": "int64", "predicted": "int64"}
+    shares = dict.fromkeys((f"p_{name}" for name in evaluation.classes), "float64")
+    example = {"kind": "str", "scan": "bool", "sample": "str", **classes, "n_wrong": "int64", **shares}
+    layer = {**dict.fromkeys(("name", "kind", "output", "formula_px"), "str"), "parameters": "int64"}
+    try:
+        info = read_json(inside / "inside.json")
+        arrays = {name: np.load(inside / f"{name}.npy", allow_pickle=False) for name in info["arrays"]}
+        found = Inside(
+            info=info,
+            examples=_read_table(inside / "examples.csv", example),
+            images=arrays["images"],
+            cams=arrays.get("cams"),
+            kernels=arrays.get("kernels"),
+            maps=arrays.get("maps"),
+            layers=_read_table(inside / "layers.csv", layer),
+            shortcut=_read_table(inside / "shortcut.csv", {"sample": "str", "group": "str", **classes}),
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{inside} is incomplete or damaged; {again}", [str(error)]) from None
+    n, seeds = evaluation.parts["test"].labels.size, [run["seed"] for run in evaluation.runs("winner")]
+    if len(found.shortcut) != n or len(found.images) != len(found.examples) or info["seed"] not in seeds:
+        reason = f"{len(found.shortcut)} rows for {n} test images, {len(found.images)} images, seed {info['seed']}"
+        raise DataError(f"{inside} does not fit the predictions; {again}", [reason])
+    return found
+
+
+def _read_table(path: Path, types: dict[str, Any]) -> pd.DataFrame:
+    return pd.read_csv(path, usecols=list(types), dtype=types, keep_default_na=False)

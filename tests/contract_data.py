@@ -226,11 +226,50 @@ def write_evaluate(
     )
 
 
-def write_experiment(root: Path, experiment: str, info: dict[str, Any], **options: Any) -> tuple[Path, Path]:
+def write_inside(folder: Path, info: dict[str, Any], seed: int = 0, bare: bool = False) -> None:
+    """Of the evaluation in the folder: what the first seed of the winner gets wrong and right, and made-up arrays.
+
+    bare: a network that shows neither attention nor kernels, and cannot be listed.
+    """
+    rng, inside = np.random.default_rng(seed), folder / "inside"
+    table = pd.read_csv(folder / "predictions.csv", dtype={"sample": str, "group": str})
+    table = table[(table["model"] == "winner") & (table["part"] == "test") & (table["seed"] == 100)]
+    wrong = (table["predicted"] != table["label"]).to_numpy()
+    shown = pd.concat([table[wrong].head(8), table[~wrong].head(4)], ignore_index=True)
+    shown = shown.assign(kind=np.where(shown["predicted"] == shown["label"], "hit", "error"), n_wrong=1)
+    shown["scan"] = np.arange(len(shown)) >= len(shown) - 2
+    n, (height, width, channels) = len(shown), info["image_shape"]
+    arrays = {
+        "images": rng.integers(0, 256, (n, height, width, channels), dtype=np.uint8),
+        "cams": rng.random((n, 8, 8), dtype=np.float32),
+        "kernels": rng.normal(size=(8, channels, 3, 3)).astype(np.float32),
+        "maps": rng.normal(size=(8, 2, height, width)).astype(np.float32),
+    }
+    if bare:
+        arrays = {"images": arrays["images"]}
+    inside.mkdir()
+    for name, array in arrays.items():
+        np.save(inside / f"{name}.npy", array, allow_pickle=False)
+    shown.to_csv(inside / "examples.csv", index=False)
+    table.assign(predicted=0).to_csv(inside / "shortcut.csv", index=False)
+    layers = [("0", "Conv2d", "16 × 8 × 8", "8 × 8", 160), ("1", "ReLU", "16 × 8 × 8", "", 0)]
+    columns = ["name", "kind", "output", "formula_px", "parameters"]
+    pd.DataFrame(layers, columns=columns).to_csv(inside / "layers.csv", index=False)
+    told = {"seed": 100, "first": "0", "n_kernels": 16, "cam": "1", "cam_px": [8, 8], "varied": ["width", "border SD"]}
+    if bare:
+        told |= dict.fromkeys(("first", "n_kernels", "cam", "cam_px"))
+    problem = "no <reason>" if bare else None
+    write_json(inside / "inside.json", {**told, "problem": problem, "arrays": list(arrays)})
+
+
+def write_experiment(
+    root: Path, experiment: str, info: dict[str, Any], *, bare: bool = False, **options: Any
+) -> tuple[Path, Path]:
     """Returns the search and the evaluate folder."""
     search, evaluate = root / "search" / experiment, root / "evaluate" / experiment
     write_search(search, experiment, info)
     write_evaluate(evaluate, experiment, info, **options)
+    write_inside(evaluate, info, bare=bare)
     return search, evaluate
 
 

@@ -72,3 +72,6 @@ def test_a_retraining_whose_worker_dies_is_trained_on(searched: Path, digits_fol
     assert [path.read_bytes() for path in sorted((tmp_path / "stormy/.state/evaluate").glob("*/run.json"))] == trained
     scores = [read_json(tmp_path / name / "metrics.json")["models"] for name in ("stormy/out", "again")]
     assert scores[0] == scores[1]
+    insides = [sorted((tmp_path / name / "inside").iterdir()) for name in ("stormy/out", "again")]
+    assert [path.name for path in insides[0]] == [path.name for path in insides[1]]
+    assert [path.read_bytes() for path in insides[0]] == [path.read_bytes() for path in insides[1]]

@@ -106,14 +106,3 @@ def test_names_the_font_lacks_do_not_stop_a_figure() -> None:
     figure = performance.confusion({"test": matrix}, ["肿瘤", "$\\broken{"])
     assert isinstance(figure, Figure)
     assert figures.png(figure).startswith(b"\x89PNG")
-
-
-def test_the_hand_made_filters_do_what_their_names_say() -> None:
-    flat, step, dot = np.full((9, 9), 100.0), np.repeat([[0.0] * 4 + [50.0] * 5], 9, axis=0), np.zeros((9, 9))
-    dot[4, 4] = 200.0
-    assert (explore.filtered(flat)["Sobel"] == 0).all()
-    assert (explore.filtered(flat)["edge 5x5"] == 0).all()
-    assert np.allclose(explore.filtered(flat)["sharpen"], 100)
-    assert (explore.filtered(step)["Sobel"].argmax(axis=1) == 3).all()
-    # e^-0 / (sum of e^(-k^2/2))^2 of the centre
-    assert explore.filtered(dot)["Gaussian, σ = 1"][4, 4] == pytest.approx(200 / 2.5066**2, rel=1e-3)

@@ -25,11 +25,14 @@ from pipeline import pages, performance
 from pipeline.calibration import calibration_error
 from pipeline.errors import DataError
 from pipeline.estimates import Estimate
+from pipeline.figures import BLUE, GREY, ORANGE
+from pipeline.figures.inside import Example, bars
 from pipeline.files import read_json
 from pipeline.params import Report, Screening
 from pipeline.probabilities import calibrate, discriminate
-from pipeline.results import read_evaluation, read_search
+from pipeline.results import read_evaluation, read_inside, read_search
 from pipeline.sections import checklist, reproduce
+from pipeline.sections import inside as insights
 from pipeline.stages import report, summary
 from pipeline.tables import plain_csv
 
@@ -374,11 +377,14 @@ def test_every_trial_is_on_the_page(page: str) -> None:
     assert states[5] == ["failed", ""]
 
 
-def test_without_positive_classes_there_is_no_screening(tmp_path: Path) -> None:
+def test_a_page_leaves_out_what_an_experiment_does_not_have(tmp_path: Path) -> None:
     info = contract_data.dataset_info("plain", ["a", "b", "c", "d", "e"], [])
-    out = make(tmp_path, "plain", info, n_seeds=2)
-    assert 'id="screening"' not in (out / "index.html").read_text(encoding="utf-8")
+    out = make(tmp_path, "plain", info, n_seeds=2, bare=True)
+    html = (out / "index.html").read_text(encoding="utf-8")
+    assert 'id="screening"' not in html
     assert "screening" not in read_json(out / "metrics.json")
+    for told in ("No Grad-CAM", "Nothing to show: the first layer", "Not listed: no &lt;reason&gt;."):
+        assert told in html
     summary.run(["plain"], tmp_path / "report", tmp_path / "reports")
     assert "No data set with a positive class" in (tmp_path / "reports/index.html").read_text(encoding="utf-8")
 
@@ -462,6 +468,72 @@ def test_reports_need_no_training_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_the_page_looks_inside(page: str, root: Path) -> None:
+    section = page[page.index('id="inside"') : page.index('id="reproduce"')]
+    assert section.count("<img") == 4
+    assert all(not figure.startswith(' class="drawn"') for figure in section.split("<figure")[1:])
+    assert "seed 100: the best on val" in section
+    assert "only width, border SD, fitted on train" in section
+    assert "No shortcut of this kind" in section
+    assert "2 layers, 160 parameters" in section
+    size = sum(path.stat().st_size for path in (root / "reports/hostile/figures").iterdir())
+    assert size < 1_500_000
+
+
+def test_a_shortcut_is_told_with_its_share(root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "evaluate"
+    shutil.copytree(root / "evaluate/single", folder)
+    table = pd.read_csv(folder / "inside/shortcut.csv", dtype={"sample": str, "group": str})
+    table["predicted"] = np.where(np.arange(len(table)) % 10, table["label"], 1 - table["label"])  # right in 9 of 10
+    table.to_csv(folder / "inside/shortcut.csv", index=False)
+    evaluation = read_evaluation(folder)
+    scores = performance.score_test_part(evaluation, 200, np.random.default_rng(0))
+    found = insights.content(read_inside(folder, evaluation), evaluation, scores, 500, np.random.default_rng(0))
+    winner = scores.means["accuracy"]["winner"].value
+    assert winner is not None
+    commonest = (table["label"] == np.bincount(evaluation.parts["train"].labels).argmax()).mean()
+    share = (0.9 - commonest) / (winner - commonest)
+    assert found["shortcut"]["way"] == ("all" if share >= 1 else pages.percent(share, 0))
+    assert found["shortcut"]["base"] == pages.percent(float(commonest))
+    low, high = binomtest(90, 100).proportion_ci(method="wilson")
+    estimate = performance.score_predictions(
+        table["label"].to_numpy(), table["predicted"].to_numpy(), table["group"].to_numpy(), 2, 2000,
+        np.random.default_rng(0),
+    )["accuracy"]  # fmt: skip
+    assert (estimate.value, estimate.low, estimate.high) == (
+        0.9,
+        pytest.approx(low, abs=0.03),
+        pytest.approx(high, abs=0.03),
+    )
+
+
+@pytest.mark.parametrize("file", ["inside.json", "examples.csv", "images.npy", "maps.npy", "shortcut.csv"])
+def test_missing_or_foreign_insights_are_refused(root: Path, tmp_path: Path, file: str) -> None:
+    folder = tmp_path / "evaluate"
+    shutil.copytree(root / "evaluate/single", folder)
+    evaluation = read_evaluation(folder)
+    path = folder / "inside" / file
+    path.write_bytes(path.read_bytes()[:7])
+    with pytest.raises(DataError, match="incomplete or damaged; run evaluate again"):
+        read_inside(folder, evaluation)
+    path.unlink()
+    with pytest.raises(DataError, match="incomplete or damaged; run evaluate again"):
+        read_inside(folder, evaluation)
+    shutil.rmtree(folder / "inside")
+    shutil.copytree(root / "evaluate/hostile/inside", folder / "inside")
+    with pytest.raises(DataError, match="run evaluate again"):
+        read_inside(folder, evaluation)
+
+
+def test_bars_show_the_likeliest_classes_and_always_the_truth() -> None:
+    p = np.array([0.3, 0.25, 0.2, 0.15, 0.06, 0.04])
+    example = Example(np.zeros((2, 2, 1), np.uint8), None, 5, 0, p)
+    shown = bars(example, ["a", "b", "c", "d", "e", "f"])
+    assert [name for name, _, _ in shown] == ["a", "b", "c", "f", "2 others"]
+    assert [value for _, value, _ in shown] == pytest.approx([0.3, 0.25, 0.2, 0.04, 0.21])
+    assert [color for _, _, color in shown] == [ORANGE, GREY, GREY, BLUE, GREY]
 
 
 @pytest.mark.slow

@@ -19,7 +19,19 @@ DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 LAYERS = [  # a module imports from its own layer or from an earlier one
     {"errors", "seeds", "files", "lineage", "markdown"},
     {"config", "datasets", "archives", "pictures", "setup", "params"},
-    {"data", "duplicates", "metrics", "estimates", "roc", "calibration", "strategies", "model_card", "paired"},
+    {
+        "data",
+        "duplicates",
+        "metrics",
+        "estimates",
+        "roc",
+        "calibration",
+        "strategies",
+        "model_card",
+        "paired",
+        "filters",
+        "shortcut",
+    },
     {"models", "space", "leaves", "batches"},
     {"training", "experiment", "decisions"},
     {"jobs", "studies", "board", "schema"},
@@ -29,6 +41,7 @@ LAYERS = [  # a module imports from its own layer or from an earlier one
         "publish",
         "preview",
         "shapes",
+        "inside",
         "results",
         "performance",
         "probabilities",
@@ -44,6 +57,7 @@ LAYERS = [  # a module imports from its own layer or from an earlier one
     {"cli", "__main__"},
 ]
 OWNERS = {
+    "captum": {"inside"},
     "mlflow": {"database", "tracking", "search_benchmark"},
     "optuna": {"decisions", "studies", "study_figures", "search", "trials", "search_benchmark"},
     "ray": {"cluster"},

@@ -1,8 +1,7 @@
 """evaluate: winner and baseline under fresh seeds; threshold on `val`; the test part is read here and scored once.
 
-data/split/<dataset>, data/search/<e> -> data/evaluate/<e>/{predictions.csv,curves.csv,files.csv,metrics.json,model/}
-
-model/ holds the weights and MODEL_CARD.md.
+data/split/<dataset>, data/search/<e> -> data/evaluate/<e>/: predictions.csv, curves.csv, files.csv, metrics.json,
+model/ (weights and MODEL_CARD.md) and inside/ (what the report shows of the winner)
 """
 
 import shutil
@@ -16,11 +15,12 @@ import pandas as pd
 from tqdm import tqdm
 
 from pipeline import lineage
-from pipeline.champion import register_winner
+from pipeline.champion import best_run, register_winner
 from pipeline.config import Flat, read_yaml
 from pipeline.data import DEVELOPMENT, Samples, read_samples
 from pipeline.errors import PipelineError
 from pipeline.files import locked, read_json, write_json, writing
+from pipeline.inside import write_inside
 from pipeline.jobs import Failed, Finished, Job
 from pipeline.metrics import choose_threshold
 from pipeline.model_card import write_model_card
@@ -72,7 +72,8 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
         report[name]["runs"].append({"seed": seed, **numbers})
         tables.append(table.assign(model=name, seed=seed))
         curves += [{"model": name, "seed": seed, **epoch} for epoch in record["epochs"]]
-    _write_predictions(out / "predictions.csv", pd.concat(tables), development.info["classes"])
+    predictions = pd.concat(tables)
+    _write_predictions(out / "predictions.csv", predictions, development.info["classes"])
     files = pd.concat([samples.table[list(FILE_COLUMNS)] for samples in (development, test)])
     for name, table in (("curves", pd.DataFrame(curves)), ("files", files)):
         with writing(out / f"{name}.csv") as part:
@@ -92,6 +93,9 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
     )
     write_model_card(out, study["question"])
     register_winner(study["experiment"], report["winner"]["runs"], out / "model" / "winner", setup)
+    best = out / "model" / "winner" / f"seed-{best_run(report['winner']['runs'])['seed']}.safetensors"
+    of_winner = predictions[(predictions["model"] == "winner") & (predictions["part"] == "test")]
+    write_inside(out / "inside", best, of_winner, development, test)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from pipeline import figures
 from pipeline.data import Samples, label_conflicts, read_samples
 from pipeline.figures import PART_COLORS, WIDTH_IN, Picture, canvas, png, short, styled
+from pipeline.filters import filtered
 from pipeline.pages import percent, write_page
 
 N_PER_CLASS = 10
@@ -204,21 +204,6 @@ def _samples_picture(samples: Samples, classes: list[str]) -> Picture:
         f"Grid of random images of train and val, one row per class: {', '.join(names)}.",
         "Random images of train and val, one row per class, as the networks see them.", drawn=False,
     )  # fmt: skip
-
-
-def filtered(image: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """The hand-made filters of the practicals. image: (H, W), 0 to 255. Each result: (H, W), clipped to 0 to 255."""
-    sharpen = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
-    edge = np.full((5, 5), -1)
-    edge[2, 2] = 24  # sums to 0: a flat area turns black
-    results = {
-        "original": image,
-        "Sobel": np.hypot(ndimage.sobel(image, 0), ndimage.sobel(image, 1)),
-        "Gaussian, σ = 1": ndimage.gaussian_filter(image, 1.0),
-        "sharpen": ndimage.convolve(image, sharpen),
-        "edge 5x5": ndimage.convolve(image, edge),
-    }
-    return {name: np.clip(result, 0, 255) for name, result in results.items()}
 
 
 def _filters_picture(samples: Samples, classes: list[str]) -> Picture:

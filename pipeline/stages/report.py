@@ -15,8 +15,9 @@ from pipeline.paired import write_predictions
 from pipeline.params import Report, Screening
 from pipeline.performance import Comparison, Decision, Scores
 from pipeline.probabilities import calibrate, discriminate
-from pipeline.results import MODELS, Evaluation, Search, read_evaluation, read_search
+from pipeline.results import MODELS, Evaluation, Search, read_evaluation, read_inside, read_search
 from pipeline.sections import data, effects, learning, probabilities, reproduce, verdict
+from pipeline.sections import inside as insights
 from pipeline.sections import performance as tests
 from pipeline.sections import screening as decided
 from pipeline.sections import search as trials
@@ -31,6 +32,7 @@ def run(
 ) -> None:
     """numbers: folder for what `summary` needs, which no other stage's folder may contain. tracking_uri: of MLflow."""
     found, evaluation = read_search(search), read_evaluation(evaluate)
+    inside = read_inside(evaluate, evaluation)
     experiment, screening, draws = found.study["experiment"], settings.screening, settings.bootstrap_draws
 
     def generator(purpose: str) -> np.random.Generator:
@@ -54,6 +56,7 @@ def run(
         **tests.draw(evaluation, scores),
         **probabilities.draw(calibrated),
         **(decided.draw(evaluation, decisions["winner"], screening) if decisions else {}),
+        **insights.draw(inside, evaluation),
     }
     content = {
         "experiment": experiment,
@@ -68,6 +71,7 @@ def run(
         "performance": tests.content(evaluation, scores, comparison, stored),
         "probabilities": probabilities.content(evaluation, areas, calibrated),
         "screening": decided.content(evaluation, decisions, screening) if decisions else None,
+        "inside": insights.content(inside, evaluation, scores, draws, generator("shortcut")),
         "reproduce": reproduce.content(found, evaluation, settings.seed, tracking_uri),
     }
     write_page(out / "index.html", "report", pictures=pictures, **content)
