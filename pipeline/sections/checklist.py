@@ -12,6 +12,7 @@ PLACES = {  # id on the page -> its name
     "search": "Search",
     "performance": "Performance",
     "screening": "Screening",
+    "inside": "Looking inside",
     "reproduce": "Reproduce",
 }
 UNNAMED = "the published files name no person, site or device"
@@ -57,7 +58,7 @@ ITEMS = [
     Item("Accuracy with intervals", "STARD 24, TRIPOD+AI 23a, CLAIM: performance", "performance", ""),
     Item("Calibration", "TRIPOD+AI 12e, 23a", "performance", ""),
     Item("Results by site or device", "TRIPOD+AI 12d, 23b", "", UNNAMED),
-    Item("Failures looked at", "CLAIM: failure analysis", "", "errors are counted, not shown"),
+    Item("Failures looked at", "CLAIM: failure analysis", "inside", "the most confident errors"),
     Item("External test", "TRIPOD+AI 16, CLAIM: external testing", "", "one collection; no second one was tested"),
     Item("Harm by the test", "STARD 25", "", "nobody was examined for this study"),
     Item("Limits", "STARD 26, TRIPOD+AI 26", "screening", "spectrum; what the sample can show"),
