@@ -58,9 +58,13 @@ def ppv_over_prevalence(
     elif np.isfinite(low).any():
         axis.plot(prevalences, low, color=BLUE, lw=2.2, ls="--", label="PPV is at least")
         axis.fill_between(prevalences, low, 1, color=BLUE, alpha=0.12, lw=0)
-    for prevalence in marked:
+    named: list[float] = []
+    for prevalence in sorted(marked, key=lambda prevalence: (prevalence != main, prevalence)):
         strong = prevalence == main
         axis.axvline(prevalence, color=ORANGE if strong else GREY, lw=1.6 if strong else 1, ls="-" if strong else ":")
+        if any(0.85 < prevalence / other < 1.15 for other in named if other != main):
+            continue  # its name would stand on another
+        named.append(prevalence)
         side = "right" if strong else "left"
         axis.annotate(
             f"{prevalence:g}", (prevalence, 1.0), xycoords=("data", "axes fraction"), textcoords="offset points",
