@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+WRITTEN = ("dvc.lock", "reports")  # by a run itself
 PACKAGES = ("torch", "torchvision", "timm", "mlflow", "optuna", "dvc", "numpy", "pandas", "scikit-learn")
 
 
@@ -79,7 +80,8 @@ def git_state(root: Path) -> dict[str, str | bool]:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
 
     try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "-uno"))}
+        changed = git("status", "--porcelain", "-uno", "--", ":/", *(f":(exclude,top){path}" for path in WRITTEN))
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed)}
     except (OSError, subprocess.CalledProcessError):
         return {"commit": "unknown", "dirty": True}
 

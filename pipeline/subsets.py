@@ -29,15 +29,21 @@ class Subset:
     macro_f1: Estimate
 
 
-def by_file(evaluation: Evaluation, draws: int, rng: np.random.Generator) -> list[Subset]:
-    """Test images by format, mode and size of their file; a kind that all share is left out, the largest come first."""
+def by_file(evaluation: Evaluation, least_groups: int, draws: int, rng: np.random.Generator) -> list[Subset]:
+    """Test images by format, mode and size of their file; a kind that all share is left out, the largest come first.
+
+    Values of fewer than `least_groups` groups stand together as others.
+    """
     test = _images(evaluation)
     test = test[test["part"] == "test"]
     found = []
     for kind in FILE_COLUMNS:
-        sizes = test[kind].value_counts()
+        n_groups = test.groupby(kind)["group"].nunique()
+        large = n_groups.index[n_groups >= least_groups]
+        value = test[kind].where(test[kind].isin(large), f"{len(n_groups) - len(large)} others")
+        sizes = value.value_counts()
         if len(sizes) > 1:
-            found += [_score(kind, str(v), test[test[kind] == v], evaluation, draws, rng) for v in sizes.index]
+            found += [_score(kind, str(name), test[value == name], evaluation, draws, rng) for name in sizes.index]
     return found
 
 

@@ -35,7 +35,7 @@ def rows(folder: Path) -> pd.DataFrame:
 
 
 def test_scores_by_file_are_those_of_its_rows(folder: Path) -> None:
-    found = {(s.kind, s.value): s for s in by_file(read_evaluation(folder), 200, rng())}
+    found = {(s.kind, s.value): s for s in by_file(read_evaluation(folder), 1, 200, rng())}
     assert set(found) == {("format", "JPEG"), ("format", "PNG")}  # one mode and one size: nothing to compare
     test = rows(folder).query("part == 'test'")
     for (_, value), subset in found.items():
@@ -60,9 +60,18 @@ def test_a_subset_of_one_class_is_scored_on_that_class(folder: Path) -> None:
         )
     )
     mode = evaluation.files["sample"].map(labels).map({0: "L", 1: "RGB"})
-    found = [s for s in by_file(with_files(evaluation, mode=mode, format="JPEG"), 50, rng()) if s.kind == "mode"]
+    found = [s for s in by_file(with_files(evaluation, mode=mode, format="JPEG"), 1, 50, rng()) if s.kind == "mode"]
     assert [s.n_classes for s in found] == [1, 1]
     assert all(s.macro_f1.value is not None and s.macro_f1.value > 0.5 for s in found)  # not halved by the other class
+
+
+def test_values_of_few_groups_stand_together(folder: Path) -> None:
+    evaluation = read_evaluation(folder)
+    n = len(evaluation.files)
+    mode = np.where(np.arange(n) % 2, "L", [f"mode-{i % 7}" for i in range(n)])
+    found = [s for s in by_file(with_files(evaluation, mode=mode), 30, 50, rng()) if s.kind == "mode"]
+    assert [s.value for s in found] == ["L", "7 others"] or [s.value for s in found] == ["7 others", "L"]
+    assert sum(s.n_images for s in found) == evaluation.parts["test"].labels.size
 
 
 def test_the_official_test_part_is_split_into_seen_and_unseen(folder: Path) -> None:

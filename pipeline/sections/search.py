@@ -28,13 +28,15 @@ def content(found: Search, evaluation: Evaluation, scores: Scores, main: str) ->
         ]
         for model in MODELS
     ]
+    alike = [name for name in found.parameters if found.trials[name].nunique(dropna=False) == 1]
+    trials = found.trials.drop(columns=alike)
     return {
         "sights": sights,
         "gap": said_of_gap(best["winner"]["score"], retrained["winner"]),
         "main": LABELS[main],
         "states": states(found),
-        "head": [name.replace("_", " ") for name in found.trials.columns],
-        "trials": found.trials.astype(object).to_dict("records"),
+        "head": [name.replace("_", " ") for name in trials.columns],
+        "trials": trials.astype(object).to_dict("records"),
         "configurations": [
             (key, *(evaluation.info["models"][model]["config"].get(key) for model in MODELS))
             for key in dict.fromkeys(k for m in MODELS for k in evaluation.info["models"][m]["config"])

@@ -16,7 +16,7 @@ from pipeline.params import Report, Screening
 from pipeline.performance import Comparison, Decision, Scores
 from pipeline.probabilities import calibrate, discriminate
 from pipeline.results import MODELS, Evaluation, Search, read_evaluation, read_inside, read_search
-from pipeline.sections import data, effects, learning, probabilities, reproduce, verdict
+from pipeline.sections import FEW_GROUPS, data, effects, learning, probabilities, reproduce, verdict
 from pipeline.sections import inside as insights
 from pipeline.sections import performance as tests
 from pipeline.sections import screening as decided
@@ -46,7 +46,7 @@ def run(
         model: performance.decide(evaluation, model, screening.prevalence_per_100k, screening.n_screened)
         for model in (MODELS if evaluation.positive else ())
     }
-    stored = subsets.by_file(evaluation, draws, generator("files"))
+    stored = subsets.by_file(evaluation, FEW_GROUPS, draws, generator("files"))
     main = found.study["objective"]
 
     pictures = {
