@@ -21,7 +21,8 @@ def content(found: Search, evaluation: Evaluation, scores: Scores, comparison: C
         )
     else:
         answer += (
-            f"reaches a {LABELS[main]} of {percent_estimate(winner)} (mean of {n_seeds} fresh seeds, 95 % interval)"
+            f"reaches {'an' if main == 'accuracy' else 'a'} {LABELS[main]} of {percent_estimate(winner)} "
+            f"(mean of {n_seeds} fresh seeds, 95 % interval)"
         )
     test = f"exact McNemar over test groups, {p_value(comparison.p)}"
     if models["winner"]["config"] == models["baseline"]["config"]:
