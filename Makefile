@@ -2,6 +2,7 @@
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALLED := $(VENV)/.installed
+BESIDE := -n 2 --dist loadfile --no-loadscope-reorder # two files side by side, in their order: the longest come early
 
 .PHONY: install demo repro test test-all check bench ui
 
@@ -23,10 +24,10 @@ repro: install ## everything in params.yaml
 	@echo "Report: reports/index.html"
 
 test: install ## the quick suite, two files side by side
-	python -m pytest -n 2 --dist loadfile
+	python -m pytest $(BESIDE)
 
 test-all: install ## with the slow ones and those that drive chromium: a lost Ray node, a search killed fifty times
-	python -m pytest -n 2 --dist loadfile -m "not gpu and not network"
+	python -m pytest $(BESIDE) -m "not gpu and not network"
 
 check: install
 	ruff check .

@@ -43,6 +43,7 @@ def lose(cluster: Cluster, node: Any, root: Path) -> None:
     cluster.remove_node(node, allow_graceful=False)
 
 
+@pytest.mark.timeout(1200)
 def test_a_lost_node_costs_no_trial(digits_folder: Path, tmp_path: Path, cluster: Cluster) -> None:
     second = cluster.add_node(num_cpus=1)
     text = EXPERIMENT.replace("n_epochs: 3", "n_epochs: 200")
