@@ -8,6 +8,7 @@ The pictures are generated, so the benchmark needs no data set; rounds alternate
 import time
 from collections.abc import Callable, Iterator
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -55,15 +56,23 @@ class Pictures(Dataset[tuple[torch.Tensor, int]]):
 
 def run(out: Path) -> None:
     """Prints the table and writes it to `out`."""
-    rows = [row for name, task in TASKS.items() for row in _measure(name, *task)]
-    rows += search_benchmark.rows(ROUNDS)
-    scaling = search_benchmark.scaling()
+    measured = chain(
+        (row for name, task in TASKS.items() for row in _measure(name, *task)), search_benchmark.rows(ROUNDS)
+    )
+    rows = [_shown(row, row["name"], row["ratio"]) for row in measured]
+    scaling = [_shown(row, row["sampler"], row["workers"]) for row in search_benchmark.scaling()]
     machine = hardware()
     write_json(out, {"machine": machine, "date": date.today().isoformat(), "rows": rows, "scaling": scaling})
     print(f"{machine['cpu']}, {machine['cores']} cores, {machine['gpu'] or 'no GPU'}; median of {ROUNDS} rounds")
     print(pd.DataFrame(rows).to_string(index=False, float_format="%.2f"))
     print("\nOne coordinator whose trainings take no time (feeds: workers whose epochs take 1 s or 10 s)")
     print(pd.DataFrame(scaling).to_string(index=False, float_format="%.2f"))
+
+
+def _shown(row: dict[str, Any], name: str, number: float) -> dict[str, Any]:
+    """Says that a row is there: all of them take a while."""
+    print(f"{name}: {number:.4g}", flush=True)
+    return row
 
 
 def _measure(name: str, config: Flat, shape: tuple[int, int, int], n: int, target: float) -> Iterator[dict[str, Any]]:

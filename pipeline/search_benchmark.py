@@ -93,12 +93,14 @@ def rows(rounds: int) -> Iterator[dict[str, Any]]:
             print(f"Ray is not measured: {error}")
 
 
-def scaling(sizes: Iterable[tuple[int, int]] = SIZES) -> list[dict[str, Any]]:
+def scaling(sizes: Iterable[tuple[int, int]] = SIZES) -> Iterator[dict[str, Any]]:
     """The ceiling of one coordinator: trials, and messages (one per epoch) per second of a whole search.
 
     written_s: what MLflow in SQLite, written behind, takes in the end. feeds: workers whose epochs take 1 s or 10 s.
     """
-    return [_ceiling(sampler, *size) for sampler in SAMPLERS for size in sizes]
+    for sampler in SAMPLERS:
+        for size in sizes:
+            yield _ceiling(sampler, *size)
 
 
 def _ceiling(sampler: str, workers: int, trials: int) -> dict[str, Any]:

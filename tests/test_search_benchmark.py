@@ -34,7 +34,7 @@ def test_instant_workers_take_turns_and_take_work_when_free() -> None:
 
 @pytest.mark.slow
 def test_the_table_of_the_coordinator() -> None:
-    table = search_benchmark.scaling([(3, 6)])
+    table = list(search_benchmark.scaling([(3, 6)]))
     assert [(row["sampler"], row["workers"], row["trials"]) for row in table] == [("random", 3, 6), ("tpe", 3, 6)]
     for row in table:
         assert row["messages_per_s"] > row["trials_per_s"] > 0
