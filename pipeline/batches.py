@@ -1,4 +1,8 @@
-"""From rows of uint8 images to a batch of floats, augmented at random; vectorised, from a passed generator."""
+"""From rows of uint8 images to a batch of floats, augmented at random; vectorised, on the device of the images.
+
+What happens to an image in a pass is a function of seed, epoch and image alone: neither the order nor the size of the
+batches changes it.
+"""
 
 import math
 from collections.abc import Mapping
@@ -9,55 +13,100 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.config import Training
+from pipeline.seeds import derive_seed
 
 
-def training_batch(
-    images: Tensor, rows: Tensor, config: Training, statistics: Mapping[str, Any], generator: torch.Generator
-) -> Tensor:
-    """(B, C, H, W) float32, train-normalised and augmented. images: (N, H, W, C) uint8; rows: (B,) int64."""
-    batch = normalise(gather_batch(images, rows, config, generator), statistics)
-    if config.rotate_deg or config.zoom:
-        batch = warp_batch(batch, config.rotate_deg, config.zoom, generator)
+class Normaliser:
+    """(B, C, H, W) uint8 to float32 with the training part's mean 0 and deviation 1 per channel."""
+
+    def __init__(self, statistics: Mapping[str, Any], device: torch.device) -> None:
+        """statistics: `mean` and `std` per channel, on the 0-255 scale."""
+        self.mean, self.std = (torch.tensor(statistics[k], device=device).view(1, -1, 1, 1) for k in ("mean", "std"))
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        return batch.float().sub_(self.mean).div_(self.std)
+
+
+class Draws:
+    """The random numbers of one pass, uniform in [0, 1): a named column for each decision, a row for each image."""
+
+    NAMES = ("flip_x", "flip_y", "shift_y", "shift_x", "angle", "zoom", "contrast", "brightness", "cut_y", "cut_x")
+
+    def __init__(self, columns: Mapping[str, Tensor]) -> None:
+        """columns: (N,) float32 each."""
+        self.columns = columns
+
+    @classmethod
+    def of_epoch(cls, config: Training, n: int, seed: int, epoch: int, device: torch.device) -> "Draws":
+        """Those of `n` images; none where `config` changes no image."""
+        if not (config.flip != "none" or config.shift or warps(config) or config.intensity or config.cutout):
+            return cls({})
+        columns = dict(zip(cls.NAMES, _uniform(len(cls.NAMES), n, derive_seed(seed, "augment", epoch)), strict=True))
+        if config.flip == "alternating":  # a side by lot for the first epoch, and then the other each time
+            first = _uniform(1, n, derive_seed(seed, "first side"))[0]
+            columns["flip_x"] = first if epoch % 2 else 1 - first
+        return cls({name: column.to(device) for name, column in columns.items()})
+
+    def of(self, rows: Tensor) -> "Draws":
+        return Draws({name: column[rows] for name, column in self.columns.items()})
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.columns[name]
+
+    def around_zero(self, name: str) -> Tensor:
+        """Uniform in [-1, 1)."""
+        return self.columns[name] * 2 - 1
+
+
+def _uniform(n_columns: int, n: int, seed: int) -> Tensor:
+    return torch.rand(n_columns, n, generator=torch.Generator().manual_seed(seed))
+
+
+def training_batch(images: Tensor, rows: Tensor, config: Training, normalise: Normaliser, draws: Draws) -> Tensor:
+    """(B, C, H, W) float32, train-normalised and augmented.
+
+    images: (N, H, W, C) uint8; rows: (B,) int64; draws: of all N images.
+    """
+    draws = draws.of(rows)
+    batch = normalise(gather_batch(images, rows, config, draws))
+    if warps(config):
+        batch = warp_batch(batch, config.rotate_deg, config.zoom, draws)
     if config.intensity:
-        batch = jitter_intensity(batch, config.intensity, generator)
+        batch = jitter_intensity(batch, config.intensity, draws)
+    if config.cutout:
+        batch = cut_out(batch, config.cutout, draws)
     return batch
 
 
-def normalise(batch: Tensor, statistics: Mapping[str, Any]) -> Tensor:
-    """(B, C, H, W) uint8 to float32 with the training part's mean 0 and deviation 1 per channel."""
-    mean, std = (torch.tensor(statistics[k], device=batch.device).view(1, -1, 1, 1) for k in ("mean", "std"))
-    return (batch.float() - mean) / std
+def warps(config: Training) -> bool:
+    return config.rotate_deg > 0 or config.zoom > 0
 
 
-def gather_batch(images: Tensor, rows: Tensor, config: Training, generator: torch.Generator) -> Tensor:
+def gather_batch(images: Tensor, rows: Tensor, config: Training, draws: Draws) -> Tensor:
     """The chosen images, flipped and shifted, in one gather.
 
-    images: (N, H, W, C) uint8; rows: (B,) int64. Returns (B, C, H, W) uint8, channels-last in memory.
-    Pixels shifted in from outside mirror the border.
+    images: (N, H, W, C) uint8; rows: (B,) int64; draws: of these rows. Returns (B, C, H, W) uint8, channels-last in
+    memory. Pixels shifted in from outside mirror the border.
     """
     if config.flip == "none" and not config.shift:
-        return images[rows].permute(0, 3, 1, 2)
+        return images.index_select(0, rows).permute(0, 3, 1, 2)
     n, (height, width) = len(rows), images.shape[1:3]
-    y = torch.arange(height).expand(n, height)
-    x = torch.arange(width).expand(n, width)
+    y = torch.arange(height, device=images.device).expand(n, height)
+    x = torch.arange(width, device=images.device).expand(n, width)
     if config.flip != "none":
-        x = torch.where(_coins(n, generator), width - 1 - x, x)
+        x = torch.where((draws["flip_x"] < 0.5)[:, None], width - 1 - x, x)
     if config.flip == "both":
-        y = torch.where(_coins(n, generator), height - 1 - y, y)
+        y = torch.where((draws["flip_y"] < 0.5)[:, None], height - 1 - y, y)
     if config.shift:
-        y = y + _offsets(n, round(config.shift * height), generator)
-        x = x + _offsets(n, round(config.shift * width), generator)
-    y, x = (_mirror(at, size).to(images.device) for at, size in ((y, height), (x, width)))
-    batch = images[rows[:, None, None], y[:, :, None], x[:, None, :]]  # (B, H, W, C)
-    return batch.permute(0, 3, 1, 2)
+        y = y + _offsets(draws["shift_y"], round(config.shift * height))
+        x = x + _offsets(draws["shift_x"], round(config.shift * width))
+    y, x = _mirror(y, height), _mirror(x, width)
+    return images[rows[:, None, None], y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)
 
 
-def _coins(n: int, generator: torch.Generator) -> Tensor:
-    return torch.rand(n, 1, generator=generator) < 0.5
-
-
-def _offsets(n: int, largest_px: int, generator: torch.Generator) -> Tensor:
-    return torch.randint(-largest_px, largest_px + 1, (n, 1), generator=generator)
+def _offsets(draws: Tensor, largest_px: int) -> Tensor:
+    """(B, 1) whole pixels, uniform in ± largest_px."""
+    return (draws * (2 * largest_px + 1)).long()[:, None] - largest_px
 
 
 def _mirror(at: Tensor, size: int) -> Tensor:
@@ -65,27 +114,67 @@ def _mirror(at: Tensor, size: int) -> Tensor:
     return (size - 1) - (size - 1 - at.abs()).abs()
 
 
-def warp_batch(batch: Tensor, largest_deg: float, zoom: float, generator: torch.Generator) -> Tensor:
+def warp_batch(batch: Tensor, largest_deg: float, zoom: float, draws: Draws) -> Tensor:
     """Each image turned about its centre and magnified, bilinear; outside lies the border.
 
     The angle is uniform in ±largest_deg, the logarithm of the magnification uniform in ±ln(1 + zoom).
     batch: (B, C, H, W) float32. Returns the same shape.
     """
-    angle, log_scale = torch.rand(2, len(batch), generator=generator) * 2 - 1
-    angle, shrink = angle * math.radians(largest_deg), (-log_scale * math.log1p(zoom)).exp()
+    angle = draws.around_zero("angle") * math.radians(largest_deg)
+    shrink = (-draws.around_zero("zoom") * math.log1p(zoom)).exp()
     aspect = batch.shape[2] / batch.shape[3]
     cos, sin, zero = angle.cos() * shrink, angle.sin() * shrink, torch.zeros_like(angle)
     # grid_sample's coordinates run from -1 to 1 along each side, so turning a non-square image needs its aspect
     turn = torch.stack([torch.stack([cos, -sin * aspect, zero], 1), torch.stack([sin / aspect, cos, zero], 1)], 1)
-    grid = F.affine_grid(turn, list(batch.shape), align_corners=False).to(batch.device)  # (B, H, W, 2)
+    grid = F.affine_grid(turn, list(batch.shape), align_corners=False)  # (B, H, W, 2)
     return F.grid_sample(batch, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def jitter_intensity(batch: Tensor, largest: float, generator: torch.Generator) -> Tensor:
+def jitter_intensity(batch: Tensor, largest: float, draws: Draws) -> Tensor:
     """Each image scaled by a factor uniform in 1 ± largest and shifted by up to ± largest.
 
     batch: (B, C, H, W) float32, train-normalised, so that 1 is one standard deviation. Returns the same shape.
     """
-    changes = (torch.rand(2, len(batch), 1, 1, 1, generator=generator) * 2 - 1) * largest
-    scale, shift = changes.to(batch.device).unbind()
+    scale, shift = (draws.around_zero(name).view(-1, 1, 1, 1) * largest for name in ("contrast", "brightness"))
     return batch * (1 + scale) + shift
+
+
+def cut_out(batch: Tensor, share: float, draws: Draws) -> Tensor:
+    """A square of `share` of the shorter side, its centre anywhere in the image, set to the training mean.
+
+    batch: (B, C, H, W) float32, train-normalised. Returns the same shape. Source: DeVries, Taylor 2017,
+    arXiv:1708.04552.
+    """
+    height, width = batch.shape[2:]
+    side = round(share * min(height, width))
+    covered = [
+        _within(draws[name], size, side) for name, size in (("cut_y", height), ("cut_x", width))
+    ]  # (B, H), (B, W)
+    return batch.masked_fill((covered[0][:, :, None] & covered[1][:, None, :])[:, None], 0.0)
+
+
+def _within(draws: Tensor, size: int, side: int) -> Tensor:
+    """(B, size) bool: `side` neighbours about a centre drawn from `size`, what falls outside left out."""
+    first = (draws * size).long()[:, None] - side // 2
+    at = torch.arange(size, device=draws.device)
+    return (at >= first) & (at < first + side)
+
+
+def views(batch: Tensor, kind: str) -> list[tuple[float, Tensor]]:
+    """The images as a prediction sees them, each view with its weight; the weights sum to 1.
+
+    batch: (B, C, H, W). mirrored: and from left to right; mirrored_both: along both axes, too; crops: mirrored, and
+    both of these moved by one pixel along the diagonal in either direction, the moved ones at half weight.
+    Source of crops: Jordan 2024, arXiv:2404.00498, section 3.5.
+    """
+    if kind == "one":
+        return [(1.0, batch)]
+    sides = [batch, batch.flip(3)]
+    if kind == "mirrored":
+        return [(0.5, side) for side in sides]
+    if kind == "mirrored_both":
+        return [(0.25, side) for side in (*sides, batch.flip(2), batch.flip(2, 3))]
+    height, width = batch.shape[2:]
+    padded = [F.pad(side, (1, 1, 1, 1), mode="reflect") for side in sides]
+    moved = [side[:, :, at : at + height, at : at + width] for side in padded for at in (0, 2)]
+    return [(0.25, side) for side in sides] + [(0.125, side) for side in moved]

@@ -21,7 +21,6 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from pipeline import search_benchmark
-from pipeline.batches import normalise
 from pipeline.config import Flat
 from pipeline.data import Samples
 from pipeline.files import write_json
@@ -114,7 +113,7 @@ def _ours(trainer: Trainer) -> None:
 
 
 def _bound(trainer: Trainer) -> None:
-    batch = normalise(trainer.images[: trainer.config.batch_size].permute(0, 3, 1, 2), trainer.description)
+    batch = trainer.normalise(trainer.images[: trainer.config.batch_size].permute(0, 3, 1, 2))
     labels = trainer.labels[: trainer.config.batch_size]
     for _ in range(trainer.n_steps):
         _step(trainer, batch, labels)

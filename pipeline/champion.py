@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from pipeline.files import read_json
+from pipeline.prediction import load_trained
 from pipeline.setup import Setup
 from pipeline.tracking import register_champion
-from pipeline.training import load_trained
 
 
 class Served(nn.Module):

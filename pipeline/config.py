@@ -209,8 +209,9 @@ class Training(Strict):
     label_smoothing: Annotated[Number, Field(ge=0, lt=1, description="share of the target spread evenly")] = 0.0
     class_weights: bool = Field(False, description="weigh the loss by inverse class frequency")
     images_per_group: Annotated[Integer, Field(ge=0, description="drawn per duplicate group and epoch; 0: all")] = 0
-    flip: Literal["none", "horizontal", "both"] = Field(
-        "none", description="mirror along these axes, each with probability 1/2"
+    flip: Literal["none", "horizontal", "alternating", "both"] = Field(
+        "none",
+        description="mirror along these axes, each with probability 1/2; alternating: every other epoch, horizontally",
     )
     shift: Annotated[Number, Field(ge=0, le=0.5, description="largest shift, share of the image side")] = 0.0
     intensity: Annotated[Number, Field(ge=0, le=1, description="largest change of contrast and brightness, SDs")] = 0.0
@@ -218,7 +219,17 @@ class Training(Strict):
     zoom: Annotated[Number, Field(ge=0, le=1, description="largest magnification or reduction, share of the side")] = (
         0.0
     )
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="of products; weights stay float32")
+    cutout: Annotated[Number, Field(ge=0, le=1, description="side of a blanked square, share of the image side")] = 0.0
+    views: Literal["one", "mirrored", "mirrored_both", "crops"] = Field(
+        "one", description="of an image whose predictions are averaged; crops: mirrored, and moved by one pixel"
+    )
+    bias_lr: Annotated[Number, Field(gt=0, le=1000, description="learning rate of biases and norms / lr")] = 1.0
+    clip_norm: Annotated[Number, Field(ge=0, description="largest norm of the gradient; 0: any")] = 0.0
+    ema: Annotated[Number, Field(ge=0, lt=1, description="decay per step of the averaged weights; 0: none")] = 0.0
+    patience: Annotated[Integer, Field(ge=0, description="epochs without a lower val loss that end it; 0: any")] = 0
+    precision: Literal["auto", "float32", "tf32", "bfloat16", "float16"] = Field(
+        "float32", description="of products; weights stay float32; auto: the fastest, measured, so not repeatable"
+    )
 
 
 Flat = dict[str, Scalar]  # a configuration as `key: value`; what is drawn, logged and stored

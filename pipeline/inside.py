@@ -23,14 +23,14 @@ from captum.attr import LayerAttribution, LayerGradCam
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.batches import normalise
+from pipeline.batches import Normaliser
 from pipeline.data import Samples
 from pipeline.errors import PipelineError
 from pipeline.files import read_json, write_json, writing
 from pipeline.models import Shapes
+from pipeline.prediction import load_trained
 from pipeline.shapes import layers
 from pipeline.shortcut import predict_from_files
-from pipeline.training import load_trained
 
 N_ERRORS, N_HITS, N_SCANS, N_KERNELS = 6, 4, 2, 8
 POOLINGS = (nn.MaxPool2d, nn.AvgPool2d)
@@ -91,7 +91,8 @@ def look_inside(
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     """The layers looked at, and what they hold. images: (N, H, W, C) uint8, one per row of examples."""
     model = model.cpu().eval()  # where equal inputs give equal bytes
-    inputs = normalise(torch.from_numpy(images).permute(0, 3, 1, 2), description)  # (N, C, H, W)
+    normalise = Normaliser(description, torch.device("cpu"))
+    inputs = normalise(torch.from_numpy(images).permute(0, 3, 1, 2))  # (N, C, H, W)
     run = record(model, inputs[torch.from_numpy(examples["scan"].to_numpy(copy=True))])
     cam, (first, kernels) = cam_layer(run), first_kernels(run, inputs.shape[1:])
     arrays = {}

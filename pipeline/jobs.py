@@ -21,7 +21,8 @@ from pipeline.data import Samples
 from pipeline.errors import PipelineError
 from pipeline.files import writing
 from pipeline.models import count_parameters
-from pipeline.training import Epoch, Trainer, device
+from pipeline.prediction import device
+from pipeline.training import Epoch, Trainer
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class _Progress:
         if self.best is None or rank > self.best:
             self.best, self.best_epoch = rank, epoch.epoch
             if self.job.weights:
-                state = self.trainer.model.state_dict()
+                state = self.trainer.trained.state_dict()
                 self.weights = {key: value.detach().cpu().clone().contiguous() for key, value in state.items()}
         self._save()
 

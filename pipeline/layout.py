@@ -18,9 +18,10 @@ from pipeline.errors import PipelineError, first_line
 from pipeline.files import locked, read_json, write_json
 from pipeline.jobs import die_with_parent, prepare_process
 from pipeline.lineage import digest, hardware
+from pipeline.prediction import device, visible_gpus
 from pipeline.setup import Search
 from pipeline.space import Experiment
-from pipeline.training import Trainer, device, visible_gpus
+from pipeline.training import Trainer
 
 ROUNDS = 3
 

@@ -14,9 +14,10 @@ from pipeline.errors import ConfigError, InputError, first_line
 from pipeline.experiment import read_experiment
 from pipeline.jobs import prepare_process
 from pipeline.models import Shapes, build_model, count_parameters
+from pipeline.prediction import device
 from pipeline.space import Experiment, Leaf, grid, n_combinations
 from pipeline.strategies import Random
-from pipeline.training import Trainer, device
+from pipeline.training import Trainer
 
 MAX_CORNERS = 4096
 N_DRAWS = 5

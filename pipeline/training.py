@@ -1,26 +1,28 @@
 """One training: a generator of epochs that knows nothing of who logs, prunes or stores them."""
 
-import os
+import copy
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from pipeline.batches import normalise, training_batch
+from pipeline.batches import Draws, Normaliser, training_batch
 from pipeline.config import Flat, Training, split_flat
 from pipeline.data import Samples
 from pipeline.errors import TrainingError
 from pipeline.metrics import confusion_matrix, scores
-from pipeline.models import Shapes, describe, lr_factors, rebuild, start_model
+from pipeline.models import Shapes, describe, fit_to_images, start_model
+from pipeline.optimizers import make_optimizer, make_schedule
+from pipeline.precision import arithmetic, candidates, fastest
+from pipeline.prediction import EVAL_BATCH, channels_last, predict
 from pipeline.seeds import derive_seed
 
-EVAL_BATCH = 512
+FIT_IMAGES = 5000  # of the training part, that layers which follow from images are given
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,9 @@ class Epoch:
 
 
 class Trainer:
-    """Trains `config` on the development part; `model` holds the weights after the epoch yielded last.
+    """Trains `config` on the development part; `trained` holds the weights after the epoch yielded last.
 
-    Same arguments, same thread count and same machine give the same weights.
+    Same arguments, same thread count and same machine give the same weights; not so `precision: auto`, which measures.
     """
 
     def __init__(self, config: Flat, development: Samples, seed: int, device: str = "cpu") -> None:
@@ -70,12 +72,14 @@ class Trainer:
             **channel_statistics(train_images),
             "classes": development.info["classes"],
             "positive": development.info["positive"],
-            "precision": self.config.precision,
+            "views": self.config.views,
         }
+        self.normalise = Normaliser(self.description, self.device)
         with torch.random.fork_rng():
             torch.manual_seed(derive_seed(seed, "weights"))
             model = start_model(self.config.model, self.description["options"], shapes)
-        self.model = _channels_last(model.to(self.device))
+        self.model = channels_last(model.to(self.device))
+        fit_to_images(self.model, self.normalise(self.images[:FIT_IMAGES].permute(0, 3, 1, 2)))
         train = development.table["part"].to_numpy() == "train"
         self.groups = np.unique(development.table["group"].to_numpy()[train], return_inverse=True)[1]  # (N,)
         n_drawn = len(self._draw(torch.Generator()))
@@ -84,20 +88,33 @@ class Trainer:
         if n_drawn % self.config.batch_size == 1 and self.n_steps > 1:
             self.n_steps -= 1
         self.n_done = 0  # epochs
+        self.best_loss, self.best_epoch = float("inf"), 0  # on val
         weights = class_weights(self.labels, shapes.n_classes) if self.config.class_weights else None
         self.criterion = nn.CrossEntropyLoss(weights, label_smoothing=self.config.label_smoothing)
-        self.optimizer = _optimizer(self.model, self.config)
-        self.schedule = _schedule(self.optimizer, self.config, self.n_steps * self.config.n_epochs)
+        self.optimizer = make_optimizer(self.model, self.config)
+        self.schedule = make_schedule(self.optimizer, self.config, self.n_steps * self.config.n_epochs)
+        self.average = None
+        if self.config.ema:
+            mean = get_ema_multi_avg_fn(self.config.ema)  # type: ignore[no-untyped-call]
+            self.average = AveragedModel(self.model, multi_avg_fn=mean, use_buffers=True)
+        self._set_precision("float32" if self.config.precision == "auto" else self.config.precision)
+        if self.config.precision == "auto":
+            self._set_precision(self._fastest_precision())
+
+    @property
+    def trained(self) -> nn.Module:
+        """What `val` is scored with: the model, or the running average of its weights."""
+        return self.average.module if self.average else self.model
 
     def epochs(self) -> Iterator[Epoch]:
         """Raises TrainingError with epoch and step where the loss stops being finite."""
         n_classes = self.description["shapes"]["n_classes"]
         for epoch in range(self.n_done + 1, self.config.n_epochs + 1):
+            if self.config.patience and self.n_done - self.best_epoch >= self.config.patience:
+                return
             start = time.perf_counter()
-            with torch.random.fork_rng():
-                torch.manual_seed(derive_seed(self.seed, "dropout", epoch))
-                loss, confusion = self._pass(epoch, self.n_steps)
-            probabilities = predict(self.model, self.description, self.val_images)
+            loss, confusion = self._pass(epoch, self.n_steps)
+            probabilities = predict(self.trained, self.description, self.val_images)
             val_loss = log_loss(probabilities, self.val_labels)
             if not np.isfinite(val_loss):
                 raise TrainingError(f"the loss on val is {val_loss} after epoch {epoch}; lower lr")
@@ -105,6 +122,8 @@ class Trainer:
             confusion = confusion_matrix(self.val_labels, probabilities.argmax(1), n_classes)
             val, rates = scores(confusion), self._rates(confusion)
             self.n_done = epoch
+            if val_loss < self.best_loss:
+                self.best_loss, self.best_epoch = val_loss, epoch
             yield Epoch(
                 epoch=epoch,
                 train_loss=loss,
@@ -132,17 +151,27 @@ class Trainer:
         """All that `restore` needs to go on as if never interrupted; random numbers depend on seed and epoch alone."""
         return {
             "n_done": self.n_done,
+            "best_loss": self.best_loss,
+            "best_epoch": self.best_epoch,
+            "precision": self.description["precision"],
             "model": self.model.state_dict(),
+            "average": self.average.state_dict() if self.average else {},
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Takes the state of a trainer made with the same arguments."""
         self.model.load_state_dict(state["model"])
+        if self.average:
+            self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
-        self.n_done = state["n_done"]
+        self._set_precision(state["precision"])
+        if state["scaler"]:
+            self.scaler.load_state_dict(state["scaler"])
+        self.n_done, self.best_loss, self.best_epoch = (state[key] for key in ("n_done", "best_loss", "best_epoch"))
 
     def estimate_epoch_s(self, n_steps: int = 4) -> float:
         """Seconds of one epoch, from a few steps and one batch of `val`; the trainer is of no use afterwards."""
@@ -152,32 +181,60 @@ class Trainer:
             start = time.perf_counter()
             self._pass(1, n_steps)
             trained = time.perf_counter()
-            predict(self.model, self.description, batch)
+            predict(self.trained, self.description, batch)
         per_image = (time.perf_counter() - trained) / len(batch)
         return (trained - start) * self.n_steps / n_steps + per_image * len(self.val_images)
 
+    def _set_precision(self, precision: str) -> None:
+        self.description["precision"] = precision
+        # the small gradients of float16 would vanish; a larger first scale loses steps until it has shrunk
+        self.scaler = torch.amp.GradScaler(self.device.type, init_scale=1024, enabled=precision == "float16")
+
+    def _fastest_precision(self, n_steps: int = 3) -> str:
+        """Times the first steps in each format, and goes back to the start."""
+        measured = {}
+        start = copy.deepcopy(self.state())
+        for name in candidates(self.device):
+            for _ in range(2):  # what comes first is slower
+                self.restore({**copy.deepcopy(start), "precision": name})
+                began = time.perf_counter()
+                loss, _ = self._pass(1, min(n_steps, self.n_steps))
+                measured[name] = (time.perf_counter() - began, loss)
+        self.restore(start)
+        return fastest(measured)
+
     def _pass(self, epoch: int, n_steps: int) -> tuple[float, np.ndarray]:
         """Mean loss and confusion matrix of the first steps of one pass over the training part."""
+        with torch.random.fork_rng():
+            torch.manual_seed(derive_seed(self.seed, "dropout", epoch))
+            return self._steps(epoch, n_steps)
+
+    def _steps(self, epoch: int, n_steps: int) -> tuple[float, np.ndarray]:
         self.model.train()
-        generator = torch.Generator().manual_seed(derive_seed(self.seed, "batches", epoch))
-        order = self._draw(generator).to(self.device)
-        n_classes = self.description["shapes"]["n_classes"]
-        confusion = torch.zeros(n_classes * n_classes, dtype=torch.int64, device=self.device)
-        losses = []
+        order = self._draw(torch.Generator().manual_seed(derive_seed(self.seed, "batches", epoch))).to(self.device)
+        draws = Draws.of_epoch(self.config, len(self.images), self.seed, epoch, self.device)
+        losses, predicted = [], []
         for step in range(n_steps):
             rows = order[step * self.config.batch_size : (step + 1) * self.config.batch_size]
-            batch = training_batch(self.images, rows, self.config, self.description, generator)
-            labels = self.labels[rows]
-            with _autocast(self.device, self.config.precision):
+            batch = training_batch(self.images, rows, self.config, self.normalise, draws)
+            with arithmetic(self.device, self.description["precision"]):
                 logits = self.model(batch)  # (B, K)
-            loss = self.criterion(logits.float(), labels)
+            loss = self.criterion(logits.float(), self.labels[rows])
             self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
+            self.scaler.scale(loss).backward()
+            if self.config.clip_norm:
+                self.scaler.unscale_(self.optimizer)
+                nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
             self.schedule.step()
+            if self.average:
+                self.average.update_parameters(self.model)
             losses.append(loss.detach())
-            confusion += torch.bincount(labels * n_classes + logits.argmax(1), minlength=n_classes * n_classes)
-        values = torch.stack(losses)
+            predicted.append(logits.argmax(1))
+        values, found = torch.stack(losses), torch.cat(predicted)
+        actual, n_classes = self.labels[order[: len(found)]], self.description["shapes"]["n_classes"]
+        confusion = torch.bincount(actual * n_classes + found, minlength=n_classes * n_classes)
         if not bool(values.isfinite().all()):
             step = int((~values.isfinite()).nonzero()[0]) + 1
             raise TrainingError(f"the loss is {values[step - 1]} at step {step} of epoch {epoch}; lower lr")
@@ -207,44 +264,6 @@ def channel_statistics(images: np.ndarray) -> dict[str, list[float]]:
     return {"mean": mean.tolist(), "std": np.maximum(std, 1.0).tolist()}
 
 
-@torch.inference_mode()
-def predict(model: nn.Module, description: Mapping[str, Any], images: np.ndarray) -> np.ndarray:
-    """Class probabilities (N, K) float32 of (N, H, W, C) uint8 images, in fixed batches, in evaluation mode."""
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    parts = []
-    for start in range(0, len(images), EVAL_BATCH):
-        batch = torch.from_numpy(np.array(images[start : start + EVAL_BATCH])).to(device)
-        with _autocast(device, description["precision"]):
-            logits = model(normalise(batch.permute(0, 3, 1, 2), description))
-        parts.append(logits.float().softmax(1).cpu().numpy())
-    model.train(was_training)
-    return np.concatenate(parts) if parts else np.zeros((0, description["shapes"]["n_classes"]), np.float32)
-
-
-def device() -> str:
-    """The accelerator where there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def visible_gpus() -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; no CUDA context is made."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is None:
-        return [str(i) for i in range(torch.cuda.device_count())]
-    return [name.strip() for name in named.split(",") if name.strip()] if torch.cuda.device_count() else []
-
-
-def load_trained(description: Mapping[str, Any], weights: Path) -> nn.Module:
-    """The rebuilt model, where and in the memory layout that training and prediction use."""
-    return _channels_last(rebuild(description, weights).to(device()))
-
-
-def _channels_last(model: nn.Module) -> nn.Module:
-    return model.to(memory_format=torch.channels_last)
-
-
 def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Mean -ln p of the true class, nats per image."""
     p = probabilities[np.arange(len(labels)), labels].astype(np.float64)
@@ -255,33 +274,3 @@ def class_weights(labels: Tensor, n_classes: int) -> Tensor:
     """(K,) float32 proportional to 1 / class frequency, mean 1 over the images."""
     counts = torch.bincount(labels, minlength=n_classes).float()
     return counts.sum() / (n_classes * counts)
-
-
-def _autocast(device: torch.device, precision: str) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
-
-
-def _optimizer(model: nn.Module, config: Training) -> torch.optim.Optimizer:
-    factors = lr_factors(model)
-    groups = []
-    for factor in sorted(set(factors.values()), key=lambda factor: (factor != 1, factor)):  # its own rate stands first
-        part, lr = [p for p, of_part in factors.items() if of_part == factor], config.lr * factor
-        decayed = [p for p in part if p.ndim > 1]
-        other = [p for p in part if p.ndim <= 1]  # biases and norms: decay would only shift them
-        groups += [{"params": decayed, "lr": lr, "weight_decay": config.weight_decay}]
-        groups += [{"params": other, "lr": lr, "weight_decay": 0.0}]
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, config.lr, config.momentum, nesterov=config.momentum > 0)
-    if config.optimizer == "adam":
-        return torch.optim.Adam(groups, config.lr)
-    return torch.optim.AdamW(groups, config.lr)
-
-
-def _schedule(optimizer: torch.optim.Optimizer, config: Training, n_steps: int) -> LRScheduler:
-    """Learning rate per step; all groups follow one curve, each at its own height."""
-    if config.schedule == "one_cycle":
-        peaks = [group["lr"] for group in optimizer.param_groups]
-        return OneCycleLR(optimizer, peaks, n_steps, pct_start=0.25, cycle_momentum=False)
-    if config.schedule == "cosine":
-        return CosineAnnealingLR(optimizer, n_steps)
-    return LambdaLR(optimizer, lambda step: 1.0)

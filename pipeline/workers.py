@@ -32,8 +32,9 @@ from pipeline.jobs import (
     prepare_process,
     train,
 )
+from pipeline.prediction import visible_gpus
 from pipeline.setup import Search
-from pipeline.training import Epoch, visible_gpus
+from pipeline.training import Epoch
 
 
 class Executor(Protocol):

@@ -1,6 +1,9 @@
 """Shared: the real digits, downloaded, prepared and split once, and the experiments the tests search."""
 
+import os
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: files are tested side by side
 
 import pytest
 from markdown_it import MarkdownIt

@@ -15,11 +15,13 @@ from pipeline.models import (
     conv_output_px,
     count_parameters,
     describe,
+    fit_to_images,
     model_spec,
     rebuild,
     register,
     registry,
 )
+from pipeline.models.fast_cifar import Whitening
 from pipeline.models.se_resnet import Block, SqueezeExcite
 
 MODELS = ["timm:test_resnet" if name == "timm" else name for name in registry()]
@@ -27,7 +29,7 @@ SHAPES = [Shapes(1, 28, 28, 10), Shapes(3, 32, 32, 4), Shapes(1, 24, 40, 2)]
 
 
 def test_the_registry_holds_what_the_readme_promises() -> None:
-    assert set(registry()) >= {"mlp", "cnn", "lenet", "se_resnet", "timm", "unet_encoder"}
+    assert set(registry()) == {"mlp", "cnn", "lenet", "se_resnet", "timm", "unet_encoder", "fast_cifar"}
 
 
 @pytest.mark.parametrize("shapes", SHAPES, ids=str)
@@ -38,7 +40,7 @@ def test_maps_images_to_logits_and_passes_gradients(model: str, shapes: Shapes) 
     logits = network(torch.randn(2, shapes.channels, shapes.height, shapes.width))
     assert logits.shape == (2, shapes.n_classes)
     logits.square().sum().backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters() if p.requires_grad)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -197,6 +199,26 @@ def test_a_se_resnet_is_small_by_default() -> None:
     assert 200_000 < count_parameters(build_model("se_resnet", {}, Shapes(1, 128, 128, 2))) < 1_000_000
 
 
+def test_whitened_patches_have_no_correlation_and_equal_variance() -> None:
+    torch.manual_seed(0)
+    images = torch.randn(200, 3, 12, 12).cumsum(3) * torch.tensor([1.0, 3.0, 0.5]).view(1, 3, 1, 1)  # smooth
+    images = (images - images.mean((0, 2, 3), keepdim=True)) / images.std((0, 2, 3), keepdim=True)
+    network = build_model("fast_cifar", {"width": 8}, Shapes(3, 12, 12, 2))
+    fit_to_images(network, images)
+    whitening = next(layer for layer in network.modules() if isinstance(layer, Whitening))
+    whitened = whitening(images).transpose(0, 1).flatten(1)  # (24, n)
+    assert torch.equal(whitened[:12], -whitened[12:])
+    moments = whitened[:12] @ whitened[:12].T / whitened.shape[1]
+    assert torch.allclose(moments, torch.eye(12), atol=0.15)
+    assert not whitening.weight.requires_grad
+
+
+def test_the_published_width_has_the_published_parameters() -> None:
+    """Jordan 2024, arXiv:2404.00498, table 1 and listing: airbench94 has 1.97 million parameters."""
+    network = build_model("fast_cifar", {}, Shapes(3, 32, 32, 10))
+    assert sum(p.numel() for p in network.parameters()) == pytest.approx(1.97e6, rel=0.01)
+
+
 def test_a_model_too_deep_for_the_image_says_so() -> None:
     with pytest.raises(InputError, match="cnn: block 4 of 5 leaves no pixel"):
         build_model("cnn", {"depth": 5}, Shapes(1, 8, 8, 2))
@@ -207,7 +229,7 @@ def test_a_model_too_deep_for_the_image_says_so() -> None:
 
 
 def test_unknown_names_get_the_nearest() -> None:
-    known = "cnn, lenet, mlp, se_resnet, timm, unet_encoder"
+    known = "cnn, fast_cifar, lenet, mlp, se_resnet, timm, unet_encoder"
     with pytest.raises(InputError, match=rf"known are {known} .*; did you mean 'lenet'"):
         model_spec("lenett")
     with pytest.raises(InputError, match="did you mean 'timm:resnet18'"):

@@ -1,5 +1,6 @@
 """The training loop: learns, repeats itself, stops on nonsense; augmentations keep what they must."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -7,12 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline.batches import gather_batch, jitter_intensity, warp_batch
-from pipeline.config import Flat, Training
+from pipeline.config import Flat
 from pipeline.data import Samples
 from pipeline.errors import TrainingError
-from pipeline.models import lr_factors
-from pipeline.training import Trainer, channel_statistics, class_weights, log_loss, predict
+from pipeline.models import lr_factors, registry
+from pipeline.precision import fastest
+from pipeline.prediction import predict
+from pipeline.training import Trainer, channel_statistics, class_weights, log_loss
 
 MLP: Flat = {"model": "mlp", "mlp.width": 32, "lr": 0.01, "batch_size": 32, "n_epochs": 3}
 CNN: Flat = {"model": "cnn", "cnn.width": 8, "cnn.dropout": 0.2, "lr": 0.01, "batch_size": 64, "n_epochs": 2}
@@ -116,101 +118,96 @@ def test_prediction_does_not_depend_on_the_company_of_an_image(development: Samp
     assert trainer.model.training
 
 
+@pytest.mark.parametrize("views", ["mirrored", "mirrored_both", "crops"])
+def test_a_prediction_of_both_sides_does_not_care_from_which_it_is_seen(views: str, development: Samples) -> None:
+    trainer = Trainer({**MLP, "views": views}, development, seed=1)
+    next(trainer.epochs())
+    images = np.asarray(development.images[:20])
+    seen, mirrored = (predict(trainer.trained, trainer.description, side) for side in (images, images[:, :, ::-1]))
+    assert np.allclose(seen, mirrored, atol=1e-6)
+    plain = {**trainer.description, "views": "one"}
+    assert not np.allclose(seen, predict(trainer.trained, plain, images), atol=1e-3)
+
+
+def test_averaged_weights_are_the_mean_that_the_decay_says(development: Samples) -> None:
+    trainer = Trainer({**MLP, "ema": 0.9, "batch_size": 400, "n_epochs": 1}, development, seed=1)
+    steps: list[torch.Tensor] = []
+    trainer.optimizer.register_step_post_hook(lambda *_: steps.append(next(trainer.model.parameters()).clone()))
+    list(trainer.epochs())
+    expected = steps[0]
+    for weight in steps[1:]:
+        expected = 0.9 * expected + 0.1 * weight
+    assert len(steps) > 2
+    assert torch.allclose(next(trainer.trained.parameters()), expected, atol=1e-6)
+    assert not torch.allclose(next(trainer.model.parameters()), expected, atol=1e-4)
+
+
+def test_gradients_are_clipped_to_their_norm(development: Samples) -> None:
+    trainer = Trainer({**MLP, "clip_norm": 0.01, "n_epochs": 1}, development, seed=1)
+    norms: list[float] = []
+
+    def watch(*_: object) -> None:
+        gradients = [p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None]
+        norms.append(float(torch.cat(gradients).norm()))
+
+    trainer.optimizer.register_step_pre_hook(watch)
+    list(trainer.epochs())
+    assert max(norms) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_training_ends_where_val_has_not_improved_for_so_many_epochs(development: Samples) -> None:
+    config = {**MLP, "lr": 0.1, "optimizer": "adam", "n_epochs": 60, "patience": 3}
+    losses = [epoch.val_loss for epoch in Trainer(config, development, seed=1).epochs()]
+    assert len(losses) < 60
+    assert losses.index(min(losses)) == len(losses) - 4
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16", "float16"])
+@pytest.mark.parametrize("model", ["timm:test_resnet" if name == "timm" else name for name in registry()])
+def test_every_model_learns_a_batch_in_every_precision(model: str, precision: str, scans: Samples) -> None:
+    lr = 0.1 if model == "fast_cifar" else 0.01
+    config = {"model": model, "lr": lr, "batch_size": 16, "n_epochs": 12, "precision": precision}
+    config |= {"mlp.width": 32, "unet_encoder.width": 4, "se_resnet.depth": 2, "fast_cifar.width": 8}
+    epochs = list(Trainer(config, scans, seed=1).epochs())
+    assert epochs[-1].train_loss < 0.5 * epochs[0].train_loss
+    assert epochs[-1].train_accuracy == 1.0
+
+
+def test_the_fastest_format_that_agrees_is_taken_and_nothing_is_trained_by_trying(development: Samples) -> None:
+    auto = Trainer({**CNN, "precision": "auto"}, development, seed=1)
+    assert auto.description["precision"] in ("float32", "bfloat16")
+    told = Trainer({**CNN, "precision": auto.description["precision"]}, development, seed=1)
+    assert auto.n_done == 0
+    next(auto.epochs())
+    next(told.epochs())
+    assert all(torch.equal(a, b) for a, b in zip(auto.model.parameters(), told.model.parameters(), strict=True))
+    assert fastest({"float32": (3.0, 1.0), "bfloat16": (1.0, 1.2), "float16": (2.0, 1.01)}) == "float16"
+    assert fastest({"float32": (1.0, 1.0), "bfloat16": (2.0, 1.0)}) == "float32"
+
+
+RESUMABLE: dict[str, Flat] = {
+    "averaged, patient": {**AUGMENTED, "ema": 0.99, "patience": 5, "clip_norm": 1.0, "flip": "alternating"},
+    "cosine SGD": {**CNN, "optimizer": "sgd", "schedule": "cosine", "cutout": 0.3, "batch_size": 100},
+    "whitened": {"model": "fast_cifar", "fast_cifar.width": 4, "lr": 0.1, "bias_lr": 8, "batch_size": 4},
+    "float16": {**CNN, "precision": "float16"},
+}
+
+
+@pytest.mark.parametrize("name", RESUMABLE)
+def test_resumed_is_uninterrupted_bit_for_bit(name: str, development: Samples, scans: Samples) -> None:
+    config, samples = {**RESUMABLE[name], "n_epochs": 3}, scans if name == "whitened" else development
+    whole, first = Trainer(config, samples, seed=1), Trainer(config, samples, seed=1)
+    losses = [epoch.val_loss for epoch in whole.epochs()]
+    next(first.epochs())
+    again = Trainer(config, samples, seed=1)
+    again.restore(copy.deepcopy(first.state()))
+    assert [epoch.val_loss for epoch in again.epochs()] == losses[1:]
+    assert all(torch.equal(a, b) for a, b in zip(again.trained.parameters(), whole.trained.parameters(), strict=True))
+
+
 def test_log_loss_and_class_weights_by_hand() -> None:
     assert log_loss(np.array([[0.5, 0.5], [0.25, 0.75]]), np.array([0, 1])) == pytest.approx(0.490415, abs=1e-6)
     assert class_weights(torch.tensor([0, 0, 0, 1]), 2).tolist() == pytest.approx([2 / 3, 2.0])
-
-
-def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-def config(**settings: object) -> Training:
-    return Training.model_validate({"model": "mlp", "lr": 1, "batch_size": 1, "n_epochs": 1, **settings})
-
-
-IMAGES = torch.arange(40 * 6 * 5 * 2, dtype=torch.int64).remainder(251).to(torch.uint8).view(40, 6, 5, 2)
-ROWS = torch.tensor([7, 3, 3, 39, 0, 11, 12, 13])
-
-
-def test_without_augmentation_the_rows_come_as_they_are() -> None:
-    batch = gather_batch(IMAGES, ROWS, config(), generator())
-    assert torch.equal(batch, IMAGES[ROWS].permute(0, 3, 1, 2))
-
-
-def test_flips_mirror_about_half_of_the_images() -> None:
-    rows = torch.zeros(400, dtype=torch.int64)
-    batch = gather_batch(IMAGES, rows, config(flip="horizontal"), generator())
-    plain = IMAGES[0].permute(2, 0, 1)
-    kept = (batch == plain).flatten(1).all(1)
-    flipped = (batch == plain.flip(2)).flatten(1).all(1)
-    assert bool((kept ^ flipped).all())
-    assert 150 < int(flipped.sum()) < 250
-
-
-def test_shifts_move_by_whole_pixels_and_mirror_the_border() -> None:
-    batch = gather_batch(IMAGES, ROWS, config(shift=0.4), generator())  # up to 2 pixels
-    plain = torch.nn.functional.pad(IMAGES[ROWS].permute(0, 3, 1, 2).float(), (2, 2, 2, 2), mode="reflect")
-    offsets = set()
-    for image, padded in zip(batch.float(), plain, strict=True):
-        found = [(y, x) for y in range(5) for x in range(5) if torch.equal(padded[:, y : y + 6, x : x + 5], image)]
-        assert found
-        offsets.add(found[0])
-    assert len(offsets) > 3
-
-
-def test_rotation_turns_about_the_centre() -> None:
-    batch = torch.zeros(64, 1, 33, 33)
-    batch[:, :, 16, 16] = 1.0  # the centre stays
-    batch[:, :, 16, 28] = 1.0  # 12 px to the right
-    turned = warp_batch(batch, 90.0, 0.0, generator())
-    assert bool((turned[:, 0, 16, 16] > 0.5).all())
-    y, x = torch.meshgrid(torch.arange(33) - 16, torch.arange(33) - 16, indexing="ij")
-    ring = ((y**2 + x**2).float().sqrt() - 12).abs() < 1.6
-    assert bool((turned[:, 0][:, ring].amax(1) > 0.2).all())
-    assert bool((turned[:, 0][:, ~ring & ((y != 0) | (x != 0)) & ((y**2 + x**2) > 4)] == 0).all())
-    assert torch.equal(warp_batch(batch, 0.0, 0.0, generator()).round(), batch)
-
-
-def test_rotation_of_a_long_image_keeps_distances() -> None:
-    batch = torch.zeros(32, 1, 21, 61)
-    batch[:, :, 10, 36] = 1.0  # 6 px to the right of the centre
-    turned = warp_batch(batch, 60.0, 0.0, generator())
-    mass = turned / turned.sum((2, 3), keepdim=True)
-    y, x = torch.meshgrid(torch.arange(21.0) - 10, torch.arange(61.0) - 30, indexing="ij")
-    distance = ((mass * y).sum((2, 3)) ** 2 + (mass * x).sum((2, 3)) ** 2).sqrt()
-    assert bool(((distance - 6).abs() < 0.35).all())
-
-
-def test_zoom_scales_distances_within_its_bounds() -> None:
-    batch = torch.zeros(200, 1, 21, 61)
-    batch[:, :, 10, 40] = 1.0  # 10 px to the right of the centre
-    zoomed = warp_batch(batch, 0.0, 0.25, generator())
-    x = torch.arange(61.0) - 30
-    distance = (zoomed / zoomed.sum((2, 3), keepdim=True) * x).sum((1, 2, 3))
-    assert bool(((distance > 10 / 1.25 - 0.5) & (distance < 12.5 + 0.5)).all())
-    assert distance.min() < 8.5
-    assert distance.max() > 12
-
-
-def test_flips_along_both_axes_make_all_four_mirror_images() -> None:
-    batch = gather_batch(IMAGES, torch.zeros(100, dtype=torch.int64), config(flip="both"), generator())
-    plain = IMAGES[0].permute(2, 0, 1)
-    mirrored = (plain, plain.flip(1), plain.flip(2), plain.flip(1, 2))
-    counts = [int((batch == image).flatten(1).all(1).sum()) for image in mirrored]
-    assert sum(counts) == 100
-    assert min(counts) > 10
-
-
-def test_intensity_changes_are_affine_and_bounded() -> None:
-    batch = torch.randn(50, 2, 4, 4)
-    changed = jitter_intensity(batch, 0.3, generator())
-    for before, after in zip(batch, changed, strict=True):
-        scale, shift = np.polyfit(before.ravel().numpy(), after.ravel().numpy(), 1)
-        assert 0.7 <= scale <= 1.3
-        assert abs(shift) <= 0.3
-        assert torch.allclose(before * scale + shift, after, atol=1e-5)
-    assert (changed - batch).abs().flatten(1).amax(1).min() > 0
 
 
 UNET: Flat = {"model": "unet_encoder", "unet_encoder.width": 1, "lr": 0.01, "batch_size": 64, "n_epochs": 2}

@@ -12,7 +12,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.config import Strict
 from pipeline.errors import InputError, did_you_mean
@@ -69,7 +69,7 @@ def register(
 
 def registry() -> dict[str, ModelSpec]:
     """All families by name."""
-    from pipeline.models import cnn, lenet, mlp, se_resnet, timm_model, unet_encoder  # noqa: F401 - they register
+    from pipeline.models import cnn, fast_cifar, lenet, mlp, se_resnet, timm_model, unet_encoder  # noqa: F401 - they register
 
     return _specs
 
@@ -135,6 +135,21 @@ class Paced(nn.Sequential):
     def __init__(self, layers: OrderedDict[str, nn.Module], lr_factor: float) -> None:
         super().__init__(layers)
         self.lr_factor = lr_factor
+
+
+class FromImages(nn.Module):
+    """A layer whose first weights follow from the training images that enter the model."""
+
+    def fit(self, images: Tensor) -> None:
+        """images: (B, C, H, W) float32, train-normalised."""
+        raise NotImplementedError
+
+
+def fit_to_images(model: nn.Module, images: Tensor) -> None:
+    """images: (B, C, H, W) float32, train-normalised."""
+    for layer in model.modules():
+        if isinstance(layer, FromImages):
+            layer.fit(images)
 
 
 def lr_factors(model: nn.Module) -> dict[nn.Parameter, float]:

@@ -24,11 +24,12 @@ from pipeline.inside import write_inside
 from pipeline.jobs import Failed, Finished, Job
 from pipeline.metrics import choose_threshold
 from pipeline.model_card import write_model_card
+from pipeline.prediction import load_trained, predict
 from pipeline.runs import Record, StudyRun
 from pipeline.seeds import derive_seed
 from pipeline.setup import Search, Setup
 from pipeline.tracking import Tracker
-from pipeline.training import Epoch, load_trained, predict
+from pipeline.training import Epoch
 from pipeline.trials import retraining_name
 from pipeline.workers import open_executor
 

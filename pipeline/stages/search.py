@@ -14,6 +14,7 @@ from pipeline.data import DEVELOPMENT, read_samples
 from pipeline.experiment import read_experiment
 from pipeline.files import write_json, writing
 from pipeline.layout import choose_layout
+from pipeline.prediction import device
 from pipeline.runs import StudyRun
 from pipeline.search import Coordinator
 from pipeline.setup import Setup
@@ -21,7 +22,6 @@ from pipeline.space import Experiment
 from pipeline.studies import open_study
 from pipeline.study_figures import draw_study, importances
 from pipeline.tracking import Tracker
-from pipeline.training import device
 from pipeline.trials import best_trial, finished_trials, records, run_name
 from pipeline.workers import open_executor
 

@@ -1,0 +1,93 @@
+"""A small network without residuals whose first layer whitens patches, in the spirit of the CIFAR-10 speed records.
+
+A frozen 2x2 convolution whitens the pixels of the training images; then three groups of [3x3 convolution, pooling,
+batch norm, activation, `convs` - 1 times 3x3 convolution, batch norm, activation]; the maximum of what is left, and one
+scaled linear layer. Convolutions start as the identity on their first channels; batch norms shift, but do not scale.
+
+Source: Jordan 2024, arXiv:2404.00498, sections 3 and 4 (whitening, identity, scaling); width 64
+and growth 4 are its network.
+"""
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.config import Integer, Number, Strict
+from pipeline.models import FromImages, Shapes, register, require_pixels
+
+PATCH_PX = 2
+N_GROUPS = 3
+
+
+class FastCifarOptions(Strict):
+    width: Annotated[Integer, Field(ge=1, le=512, description="channels of the first group")] = 64
+    growth: Annotated[Number, Field(ge=1, le=8, description="channels of the other two groups / of the first")] = 4.0
+    convs: Annotated[Integer, Field(ge=1, le=4, description="3x3 convolutions per group")] = 2
+    activation: Literal["gelu", "relu"] = Field("gelu", description="gelu as published; relu costs less")
+    scale: Annotated[Number, Field(gt=0, le=1, description="of the outputs")] = 1 / 9
+
+
+class Whitening(nn.Conv2d, FromImages):
+    """Projects patches on the principal axes of the training patches, each axis and its negative, at unit variance.
+
+    Only its bias learns. (B, C, H, W) -> (B, 2 * 4 C, H - 1, W - 1).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, 2 * channels * PATCH_PX**2, PATCH_PX)
+        self.weight.requires_grad_(False)
+
+    def fit(self, images: Tensor) -> None:
+        """images: (B, C, H, W) float32, train-normalised."""
+        patches = F.unfold(images, PATCH_PX).transpose(1, 2).flatten(0, 1).double()  # (n, C * 4)
+        variances, axes = torch.linalg.eigh(patches.T @ patches / len(patches))  # axes in columns
+        rows = (axes / (variances + 5e-4).sqrt()).T.flip(0)  # the largest variance first
+        signs = rows.sum(1, keepdim=True).sign() + (rows.sum(1, keepdim=True) == 0)  # eigh leaves them open
+        kernels = (rows * signs).reshape(-1, *self.weight.shape[1:])
+        with torch.no_grad():
+            self.weight.copy_(torch.cat([kernels, -kernels]))
+            assert self.bias is not None
+            self.bias.zero_()
+
+
+class Scaled(nn.Module):
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
+
+
+@register("fast_cifar", FastCifarOptions)
+def build(options: FastCifarOptions, shapes: Shapes) -> nn.Module:
+    require_pixels((min(shapes.height, shapes.width) - 1) // 2**N_GROUPS, "fast_cifar", f"pooling {N_GROUPS}")
+    activation: type[nn.Module] = nn.GELU if options.activation == "gelu" else nn.ReLU
+    layers: list[nn.Module] = [Whitening(shapes.channels), activation()]
+    channels = 2 * shapes.channels * PATCH_PX**2
+    for out in (options.width, *(N_GROUPS - 1) * [round(options.width * options.growth)]):
+        for i in range(options.convs):
+            layers += [_identity(channels, out), *([nn.MaxPool2d(2)] if i == 0 else []), _norm(out), activation()]
+            channels = out
+    return nn.Sequential(
+        *layers,
+        nn.AdaptiveMaxPool2d(1),
+        nn.Flatten(),  # (B, channels, 1, 1) -> (B, channels)
+        nn.Linear(channels, shapes.n_classes, bias=False),
+        Scaled(options.scale),
+    )
+
+
+def _identity(channels: int, out: int) -> nn.Conv2d:
+    layer = nn.Conv2d(channels, out, 3, padding=1, bias=False)
+    nn.init.dirac_(layer.weight[: layer.in_channels].data)
+    return layer
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    layer = nn.BatchNorm2d(channels, eps=1e-12, momentum=0.4)
+    layer.weight.requires_grad_(False)
+    return layer

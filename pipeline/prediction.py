@@ -1,0 +1,60 @@
+"""What a trained network says of images, and the device it says it on."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pipeline.batches import Normaliser, views
+from pipeline.models import rebuild
+from pipeline.precision import arithmetic
+
+EVAL_BATCH = 512
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, description: Mapping[str, Any], images: np.ndarray) -> np.ndarray:
+    """Class probabilities (N, K) float32 of (N, H, W, C) uint8 images, in fixed batches, in evaluation mode.
+
+    Where the description asks for several views of an image, the logits are their weighted mean.
+    """
+    device = next(model.parameters()).device
+    normalise = Normaliser(description, device)
+    was_training = model.training
+    model.eval()
+    parts = []
+    for start in range(0, len(images), EVAL_BATCH):
+        batch = torch.from_numpy(np.array(images[start : start + EVAL_BATCH])).to(device)
+        with arithmetic(device, description["precision"]):
+            seen = views(normalise(batch.permute(0, 3, 1, 2)), description["views"])
+            logits = sum(weight * model(view).float() for weight, view in seen)
+        assert isinstance(logits, Tensor)
+        parts.append(logits.softmax(1).cpu().numpy())
+    model.train(was_training)
+    return np.concatenate(parts) if parts else np.zeros((0, description["shapes"]["n_classes"]), np.float32)
+
+
+def device() -> str:
+    """The accelerator where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; no CUDA context is made."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is None:
+        return [str(i) for i in range(torch.cuda.device_count())]
+    return [name.strip() for name in named.split(",") if name.strip()] if torch.cuda.device_count() else []
+
+
+def load_trained(description: Mapping[str, Any], weights: Path) -> nn.Module:
+    """The rebuilt model, where and in the memory layout that training and prediction use."""
+    return channels_last(rebuild(description, weights).to(device()))
+
+
+def channels_last(model: nn.Module) -> nn.Module:
+    return model.to(memory_format=torch.channels_last)
