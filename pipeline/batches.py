@@ -17,14 +17,18 @@ from pipeline.seeds import derive_seed
 
 
 class Normaliser:
-    """(B, C, H, W) uint8 to float32 with the training part's mean 0 and deviation 1 per channel."""
+    """From bytes to numbers of mean 0 and deviation 1 per channel, by what the description of a model says of them."""
 
-    def __init__(self, statistics: Mapping[str, Any], device: torch.device) -> None:
-        """statistics: `mean` and `std` per channel, on the 0-255 scale."""
-        self.mean, self.std = (torch.tensor(statistics[k], device=device).view(1, -1, 1, 1) for k in ("mean", "std"))
+    def __init__(self, description: Mapping[str, Any], device: torch.device) -> None:
+        """description: has `mean` and `std` per channel, on the 0-255 scale, and `shapes`."""
+        n_pixels = description["shapes"]["height"] * description["shapes"]["width"]
+        # written out for every pixel: an inner loop over three channels would be ten times slower
+        self.mean, self.std = (torch.tensor(description[k], device=device).repeat(n_pixels) for k in ("mean", "std"))
 
-    def __call__(self, batch: Tensor) -> Tensor:
-        return batch.float().sub_(self.mean).div_(self.std)
+    def __call__(self, images: Tensor) -> Tensor:
+        """images: (B, H, W, C) uint8. Returns (B, C, H, W) float32, channels-last in memory."""
+        values = images.flatten(1).float().sub_(self.mean).div_(self.std)
+        return values.view(images.shape).permute(0, 3, 1, 2)
 
 
 class Draws:
@@ -83,13 +87,12 @@ def warps(config: Training) -> bool:
 
 
 def gather_batch(images: Tensor, rows: Tensor, config: Training, draws: Draws) -> Tensor:
-    """The chosen images, flipped and shifted, in one gather.
+    """The chosen images, flipped and shifted, in one gather; pixels shifted in from outside mirror the border.
 
-    images: (N, H, W, C) uint8; rows: (B,) int64; draws: of these rows. Returns (B, C, H, W) uint8, channels-last in
-    memory. Pixels shifted in from outside mirror the border.
+    images: (N, H, W, C) uint8; rows: (B,) int64; draws: of these rows. Returns (B, H, W, C) uint8.
     """
     if config.flip == "none" and not config.shift:
-        return images.index_select(0, rows).permute(0, 3, 1, 2)
+        return images.index_select(0, rows)
     n, (height, width) = len(rows), images.shape[1:3]
     y = torch.arange(height, device=images.device).expand(n, height)
     x = torch.arange(width, device=images.device).expand(n, width)
@@ -101,7 +104,7 @@ def gather_batch(images: Tensor, rows: Tensor, config: Training, draws: Draws) -
         y = y + _offsets(draws["shift_y"], round(config.shift * height))
         x = x + _offsets(draws["shift_x"], round(config.shift * width))
     y, x = _mirror(y, height), _mirror(x, width)
-    return images[rows[:, None, None], y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)
+    return images[rows[:, None, None], y[:, :, None], x[:, None, :]]
 
 
 def _offsets(draws: Tensor, largest_px: int) -> Tensor:

@@ -113,7 +113,7 @@ def _ours(trainer: Trainer) -> None:
 
 
 def _bound(trainer: Trainer) -> None:
-    batch = trainer.normalise(trainer.images[: trainer.config.batch_size].permute(0, 3, 1, 2))
+    batch = trainer.normalise(trainer.images[: trainer.config.batch_size])
     labels = trainer.labels[: trainer.config.batch_size]
     for _ in range(trainer.n_steps):
         _step(trainer, batch, labels)

@@ -92,7 +92,7 @@ def look_inside(
     """The layers looked at, and what they hold. images: (N, H, W, C) uint8, one per row of examples."""
     model = model.cpu().eval()  # where equal inputs give equal bytes
     normalise = Normaliser(description, torch.device("cpu"))
-    inputs = normalise(torch.from_numpy(images).permute(0, 3, 1, 2))  # (N, C, H, W)
+    inputs = normalise(torch.from_numpy(images))  # (N, C, H, W)
     run = record(model, inputs[torch.from_numpy(examples["scan"].to_numpy(copy=True))])
     cam, (first, kernels) = cam_layer(run), first_kernels(run, inputs.shape[1:])
     arrays = {}

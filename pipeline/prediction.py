@@ -30,7 +30,7 @@ def predict(model: nn.Module, description: Mapping[str, Any], images: np.ndarray
     for start in range(0, len(images), EVAL_BATCH):
         batch = torch.from_numpy(np.array(images[start : start + EVAL_BATCH])).to(device)
         with arithmetic(device, description["precision"]):
-            seen = views(normalise(batch.permute(0, 3, 1, 2)), description["views"])
+            seen = views(normalise(batch), description["views"])
             logits = sum(weight * model(view).float() for weight, view in seen)
         assert isinstance(logits, Tensor)
         parts.append(logits.softmax(1).cpu().numpy())

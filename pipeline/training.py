@@ -79,7 +79,7 @@ class Trainer:
             torch.manual_seed(derive_seed(seed, "weights"))
             model = start_model(self.config.model, self.description["options"], shapes)
         self.model = channels_last(model.to(self.device))
-        fit_to_images(self.model, self.normalise(self.images[:FIT_IMAGES].permute(0, 3, 1, 2)))
+        fit_to_images(self.model, self.normalise(self.images[:FIT_IMAGES]))
         train = development.table["part"].to_numpy() == "train"
         self.groups = np.unique(development.table["group"].to_numpy()[train], return_inverse=True)[1]  # (N,)
         n_drawn = len(self._draw(torch.Generator()))

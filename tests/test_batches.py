@@ -36,15 +36,15 @@ ROWS = torch.tensor([7, 3, 3, 39, 0, 11, 12, 13])
 
 def test_without_augmentation_the_rows_come_as_they_are() -> None:
     batch = gather_batch(IMAGES, ROWS, config(), draws(len(ROWS)))
-    assert torch.equal(batch, IMAGES[ROWS].permute(0, 3, 1, 2))
+    assert torch.equal(batch, IMAGES[ROWS])
 
 
 def test_flips_mirror_about_half_of_the_images() -> None:
     rows = torch.zeros(400, dtype=torch.int64)
     batch = gather_batch(IMAGES, rows, config(flip="horizontal"), draws(len(rows)))
-    plain = IMAGES[0].permute(2, 0, 1)
+    plain = IMAGES[0]
     kept = (batch == plain).flatten(1).all(1)
-    flipped = (batch == plain.flip(2)).flatten(1).all(1)
+    flipped = (batch == plain.flip(1)).flatten(1).all(1)
     assert bool((kept ^ flipped).all())
     assert 150 < int(flipped.sum()) < 250
 
@@ -53,7 +53,7 @@ def test_shifts_move_by_whole_pixels_and_mirror_the_border() -> None:
     batch = gather_batch(IMAGES, ROWS, config(shift=0.4), draws(len(ROWS)))  # up to 2 pixels
     plain = torch.nn.functional.pad(IMAGES[ROWS].permute(0, 3, 1, 2).float(), (2, 2, 2, 2), mode="reflect")
     offsets = set()
-    for image, padded in zip(batch.float(), plain, strict=True):
+    for image, padded in zip(batch.permute(0, 3, 1, 2).float(), plain, strict=True):
         found = [(y, x) for y in range(5) for x in range(5) if torch.equal(padded[:, y : y + 6, x : x + 5], image)]
         assert found
         offsets.add(found[0])
@@ -96,8 +96,8 @@ def test_zoom_scales_distances_within_its_bounds() -> None:
 
 def test_flips_along_both_axes_make_all_four_mirror_images() -> None:
     batch = gather_batch(IMAGES, torch.zeros(100, dtype=torch.int64), config(flip="both"), draws(100))
-    plain = IMAGES[0].permute(2, 0, 1)
-    mirrored = (plain, plain.flip(1), plain.flip(2), plain.flip(1, 2))
+    plain = IMAGES[0]
+    mirrored = (plain, plain.flip(0), plain.flip(1), plain.flip(0, 1))
     counts = [int((batch == image).flatten(1).all(1).sum()) for image in mirrored]
     assert sum(counts) == 100
     assert min(counts) > 10
@@ -114,8 +114,20 @@ def test_intensity_changes_are_affine_and_bounded() -> None:
     assert (changed - batch).abs().flatten(1).amax(1).min() > 0
 
 
+def test_normalised_pixels_have_mean_0_and_deviation_1_per_channel() -> None:
+    pixels = IMAGES.flatten(0, 2).double()
+    statistics = {"mean": pixels.mean(0).tolist(), "std": pixels.std(0, correction=0).tolist()}
+    batch = Normaliser({**statistics, "shapes": {"height": 6, "width": 5}}, CPU)(IMAGES)
+    assert batch.shape == (40, 2, 6, 5)
+    assert torch.allclose(batch.mean((0, 2, 3)), torch.zeros(2), atol=1e-5)
+    assert torch.allclose(batch.std((0, 2, 3), correction=0), torch.ones(2), atol=1e-5)
+
+
 def test_what_happens_to_an_image_does_not_depend_on_its_batch() -> None:
-    settings, normalise = config(**EVERYTHING), Normaliser({"mean": [100.0, 120.0], "std": [50.0, 60.0]}, CPU)
+    settings, normalise = (
+        config(**EVERYTHING),
+        Normaliser({"mean": [100.0, 120.0], "std": [50.0, 60.0], "shapes": {"height": 6, "width": 5}}, CPU),
+    )
     of_epoch = {epoch: Draws.of_epoch(settings, 40, 7, epoch, CPU) for epoch in (1, 2)}
 
     def batch(rows: Iterable[int], epoch: int = 1) -> torch.Tensor:
@@ -129,12 +141,12 @@ def test_what_happens_to_an_image_does_not_depend_on_its_batch() -> None:
 
 
 def test_alternating_flips_show_every_image_from_both_sides_in_two_epochs() -> None:
-    settings, rows, plain = config(flip="alternating"), torch.arange(40), IMAGES.permute(0, 3, 1, 2)
+    settings, rows = config(flip="alternating"), torch.arange(40)
     flipped = []
     for epoch in (1, 2, 3):
         batch = gather_batch(IMAGES, rows, settings, Draws.of_epoch(settings, 40, 5, epoch, CPU))
-        flipped.append((batch == plain.flip(3)).flatten(1).all(1))
-        assert bool((flipped[-1] ^ (batch == plain).flatten(1).all(1)).all())
+        flipped.append((batch == IMAGES.flip(2)).flatten(1).all(1))
+        assert bool((flipped[-1] ^ (batch == IMAGES).flatten(1).all(1)).all())
     assert torch.equal(flipped[0], ~flipped[1])
     assert torch.equal(flipped[0], flipped[2])
     assert 10 < int(flipped[0].sum()) < 30

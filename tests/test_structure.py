@@ -146,7 +146,17 @@ def test_the_test_part_is_sealed() -> None:
 def test_the_training_code_does_not_know_the_report() -> None:
     names = {p.stem for p in import_closure("pipeline.training")}
     assert not names & {"estimates", "figures", "pages", "params", "search", "tracking", "report"}
-    assert {"cnn", "fast_cifar", "lenet", "mlp", "se_resnet", "timm_model", "unet_encoder", "batches", "metrics"} <= names
+    assert {
+        "cnn",
+        "fast_cifar",
+        "lenet",
+        "mlp",
+        "se_resnet",
+        "timm_model",
+        "unet_encoder",
+        "batches",
+        "metrics",
+    } <= names
 
 
 def test_no_weights_are_unpickled() -> None:
