@@ -170,7 +170,7 @@ def _note(document: Document, key: Key, error: Any, known: Mapping[str, Any]) ->
     elif error["type"] == "missing":
         document.problem(key, "the key is missing; add it")
     else:
-        message = error["msg"].removeprefix("Value error, ")
+        message = error["msg"].removeprefix("Value error, ").replace("Input should", "must")
         options = error.get("ctx", {}).get("expected", "")
         names = [option.strip("' ") for option in options.replace(" or ", ",").split(",")] if options else []
         document.problem(key, f"{message}, got {error['input']!r}", names, str(error["input"]))

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -43,12 +43,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Finished:
-    """The training came to its end."""
+    """The training came to its end. slices: last step and mean training loss of each part of a pass."""
 
     best_epoch: int
     score: float
     description: dict[str, object]
     n_parameters: int
+    slices: Sequence[tuple[int, float]] = ()
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,8 @@ class _Progress:
             with writing(self.job.weights) as part:
                 save_file(self.weights, part)
         n_parameters = count_parameters(self.trainer.model)
-        return Finished(self.best_epoch, self.best[0], self.trainer.description, n_parameters)
+        trainer = self.trainer
+        return Finished(self.best_epoch, self.best[0], trainer.description, n_parameters, trainer.slices)
 
     def _add(self, epoch: Epoch) -> None:
         self.epochs.append(epoch)

@@ -22,6 +22,7 @@ from pipeline.precision import arithmetic, candidates, fastest
 from pipeline.prediction import EVAL_BATCH, channels_last, predict
 from pipeline.seeds import derive_seed
 
+SLICES = 20  # of a pass, for the learning curve within it
 FIT_IMAGES = 5000  # of the training part, that layers which follow from images are given
 
 
@@ -89,6 +90,7 @@ class Trainer:
             self.n_steps -= 1
         self.n_done = 0  # epochs
         self.best_loss, self.best_epoch = float("inf"), 0  # on val
+        self.slices: list[tuple[int, float]] = []  # last step, mean loss of the steps since the slice before
         weights = class_weights(self.labels, shapes.n_classes) if self.config.class_weights else None
         self.criterion = nn.CrossEntropyLoss(weights, label_smoothing=self.config.label_smoothing)
         self.optimizer = make_optimizer(self.model, self.config)
@@ -113,7 +115,7 @@ class Trainer:
             if self.config.patience and self.n_done - self.best_epoch >= self.config.patience:
                 return
             start = time.perf_counter()
-            loss, confusion = self._pass(epoch, self.n_steps)
+            losses, confusion = self._pass(epoch, self.n_steps)
             probabilities = predict(self.trained, self.description, self.val_images)
             val_loss = log_loss(probabilities, self.val_labels)
             if not np.isfinite(val_loss):
@@ -122,11 +124,12 @@ class Trainer:
             confusion = confusion_matrix(self.val_labels, probabilities.argmax(1), n_classes)
             val, rates = scores(confusion), self._rates(confusion)
             self.n_done = epoch
+            self.slices += _slices(losses, self.n_steps * (epoch - 1))
             if val_loss < self.best_loss:
                 self.best_loss, self.best_epoch = val_loss, epoch
             yield Epoch(
                 epoch=epoch,
-                train_loss=loss,
+                train_loss=float(losses.mean()),
                 train_accuracy=float(train["accuracy"]),
                 train_macro_f1=float(train["macro_f1"]),
                 val_loss=val_loss,
@@ -153,6 +156,7 @@ class Trainer:
             "n_done": self.n_done,
             "best_loss": self.best_loss,
             "best_epoch": self.best_epoch,
+            "slices": self.slices,
             "precision": self.description["precision"],
             "model": self.model.state_dict(),
             "average": self.average.state_dict() if self.average else {},
@@ -172,6 +176,7 @@ class Trainer:
         if state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
         self.n_done, self.best_loss, self.best_epoch = (state[key] for key in ("n_done", "best_loss", "best_epoch"))
+        self.slices = list(state["slices"])
 
     def estimate_epoch_s(self, n_steps: int = 4) -> float:
         """Seconds of one epoch, from a few steps and one batch of `val`; the trainer is of no use afterwards."""
@@ -198,18 +203,18 @@ class Trainer:
             for _ in range(2):  # what comes first is slower
                 self.restore({**copy.deepcopy(start), "precision": name})
                 began = time.perf_counter()
-                loss, _ = self._pass(1, min(n_steps, self.n_steps))
-                measured[name] = (time.perf_counter() - began, loss)
+                losses, _ = self._pass(1, min(n_steps, self.n_steps))
+                measured[name] = (time.perf_counter() - began, float(losses.mean()))
         self.restore(start)
         return fastest(measured)
 
-    def _pass(self, epoch: int, n_steps: int) -> tuple[float, np.ndarray]:
-        """Mean loss and confusion matrix of the first steps of one pass over the training part."""
+    def _pass(self, epoch: int, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
+        """Losses (n_steps,) and confusion matrix of the first steps of one pass over the training part."""
         with torch.random.fork_rng():
             torch.manual_seed(derive_seed(self.seed, "dropout", epoch))
             return self._steps(epoch, n_steps)
 
-    def _steps(self, epoch: int, n_steps: int) -> tuple[float, np.ndarray]:
+    def _steps(self, epoch: int, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
         self.model.train()
         order = self._draw(torch.Generator().manual_seed(derive_seed(self.seed, "batches", epoch))).to(self.device)
         draws = Draws.of_epoch(self.config, len(self.images), self.seed, epoch, self.device)
@@ -238,7 +243,7 @@ class Trainer:
         if not bool(values.isfinite().all()):
             step = int((~values.isfinite()).nonzero()[0]) + 1
             raise TrainingError(f"the loss is {values[step - 1]} at step {step} of epoch {epoch}; lower lr")
-        return float(values.mean()), confusion.view(n_classes, n_classes).cpu().numpy()
+        return values.cpu().numpy(), confusion.view(n_classes, n_classes).cpu().numpy()
 
     def _draw(self, generator: torch.Generator) -> Tensor:
         """Rows of one pass in random order, at most `images_per_group` of each duplicate group."""
@@ -250,6 +255,12 @@ class Trainer:
         rank = np.empty(len(groups), np.int64)
         rank[by_group] = np.arange(len(groups)) - np.searchsorted(groups[by_group], groups[by_group])
         return order[torch.from_numpy(rank < self.config.images_per_group)]
+
+
+def _slices(losses: np.ndarray, n_before: int) -> list[tuple[int, float]]:
+    parts = np.array_split(losses, min(SLICES, len(losses)))
+    ends = n_before + np.cumsum([len(part) for part in parts])
+    return [(int(end), float(part.mean())) for end, part in zip(ends, parts, strict=True)]
 
 
 def channel_statistics(images: np.ndarray) -> dict[str, list[float]]:

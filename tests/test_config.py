@@ -84,7 +84,7 @@ def test_all_problems_of_params_are_reported_at_once(tmp_path: Path) -> None:
         read_params(path)
     line = text[: text.index("n_seed:")].count("\n") + 1
     assert f"params.yaml:{line}: evaluate.n_seed: unknown key" in str(error.value)
-    assert "download.timeout_s: Input should be greater than 0, got -1" in str(error.value)
+    assert "download.timeout_s: must be greater than 0, got -1" in str(error.value)
 
 
 def test_experiment_on_an_unlisted_data_set_is_refused(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ MALFORMED: dict[str, tuple[str | bytes | None, str, str]] = {  # file, start of 
     "step of zero": (swap("high: 64}", "high: 64, step: 0}"), "  mlp.width", "step > 0 must hold, got step=0"),
     "NaN bound": (swap("low: 1e-4", "low: .nan"), "  lr", "must be a finite number, got nan"),
     "inf bound": (swap("high: 1e-1", "high: .inf"), "  lr", "must be a finite number, got inf"),
-    "int given 2.5": (swap("n_epochs: 3", "n_epochs: 2.5"), "fixed", "fixed.n_epochs: Input should be a valid"),
+    "int given 2.5": (swap("n_epochs: 3", "n_epochs: 2.5"), "fixed", "fixed.n_epochs: must be a valid"),
     "int given on": (swap("n_epochs: 3", "n_epochs: true"), "fixed", "must be a whole number, got True"),
     "empty choices": (swap("[32, 64]", "[]"), "  batch_size", "choices must not be empty"),
     "duplicate choices": (swap("[32, 64]", "[32, 32]"), "  batch_size", "choices must differ, got [32, 32]"),

@@ -1,7 +1,7 @@
 """evaluate: winner and baseline under fresh seeds; threshold on `val`; the test part is read here and scored once.
 
-data/split/<dataset>, data/search/<e> -> data/evaluate/<e>/: predictions.csv, curves.csv, files.csv, metrics.json,
-model/ (weights and MODEL_CARD.md) and inside/ (what the report shows of the winner)
+data/split/<dataset>, data/search/<e> -> data/evaluate/<e>/: predictions.csv, curves.csv, steps.csv, files.csv,
+metrics.json, model/ (weights and MODEL_CARD.md) and inside/ (what the report shows of the winner)
 """
 
 import shutil
@@ -56,7 +56,7 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
     run_ids = _retrain(trained, of_study, setup)
     shutil.rmtree(out, ignore_errors=True)  # nothing of an earlier evaluation stays beside this one
     report: dict[str, Any] = {name: {"config": config, "runs": []} for name, config in configs.items()}
-    tables, curves = [], []
+    tables, curves, steps = [], [], []
     for done in tqdm(trained, desc="predict", unit="model"):
         name, seed, record = done.model, done.seed, read_json(done.folder / "run.json")
         weights = out / "model" / name / f"seed-{seed}.safetensors"
@@ -73,10 +73,11 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
         report[name]["runs"].append({"seed": seed, **numbers})
         tables.append(table.assign(model=name, seed=seed))
         curves += [{"model": name, "seed": seed, **epoch} for epoch in record["epochs"]]
+        steps += [{"model": name, "seed": seed, "step": step, "train_loss": loss} for step, loss in record["slices"]]
     predictions = pd.concat(tables)
     _write_predictions(out / "predictions.csv", predictions, development.info["classes"])
     files = pd.concat([samples.table[list(FILE_COLUMNS)] for samples in (development, test)])
-    for name, table in (("curves", pd.DataFrame(curves)), ("files", files)):
+    for name, table in (("curves", pd.DataFrame(curves)), ("steps", pd.DataFrame(steps)), ("files", files)):
         with writing(out / f"{name}.csv") as part:
             table.to_csv(part, index=False, lineterminator="\n")
     runs = [run for model in report.values() for run in model["runs"]]
@@ -193,6 +194,7 @@ def _train(tracker: Tracker, waiting: list[_Retraining], settings: Search) -> di
                     "n_parameters": result.n_parameters,
                     "started_ms": records[i].started_ms,
                     "epochs": [asdict(epoch) for epoch in records[i].epochs],
+                    "slices": result.slices,
                 }
                 write_json(waiting[i].folder / "run.json", found)  # behind the weights, so that it marks them as whole
                 (waiting[i].folder / "checkpoint").unlink(missing_ok=True)
