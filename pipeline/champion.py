@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pipeline.files import read_json
-from pipeline.prediction import load_trained
+from pipeline.prediction import load_trained, logits_of_views
 from pipeline.setup import Setup
 from pipeline.tracking import register_champion
 
@@ -22,14 +22,13 @@ class Served(nn.Module):
 
     def __init__(self, model: nn.Module, description: Mapping[str, Any]) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.views = model, description["views"]
         for name in ("mean", "std"):
             self.register_buffer(name, torch.tensor(description[name]).view(1, -1, 1, 1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """images: (B, C, H, W) float32 of 0 to 255. Returns (B, K)."""
-        probabilities: torch.Tensor = self.model((images - self.mean) / self.std).softmax(1)
-        return probabilities
+        return logits_of_views(self.model, (images - self.mean) / self.std, self.views).softmax(1)
 
 
 def best_run(runs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -30,12 +30,16 @@ def predict(model: nn.Module, description: Mapping[str, Any], images: np.ndarray
     for start in range(0, len(images), EVAL_BATCH):
         batch = torch.from_numpy(np.array(images[start : start + EVAL_BATCH])).to(device)
         with arithmetic(device, description["precision"]):
-            seen = views(normalise(batch), description["views"])
-            logits = sum(weight * model(view).float() for weight, view in seen)
-        assert isinstance(logits, Tensor)
+            logits = logits_of_views(model, normalise(batch), description["views"])
         parts.append(logits.softmax(1).cpu().numpy())
     model.train(was_training)
     return np.concatenate(parts) if parts else np.zeros((0, description["shapes"]["n_classes"]), np.float32)
+
+
+def logits_of_views(model: nn.Module, images: Tensor, kind: str) -> Tensor:
+    """(B, K) float32, the weighted mean over the views of each image. images: (B, C, H, W), normalised."""
+    total: Tensor = sum(weight * model(view).float() for weight, view in views(images, kind))
+    return total
 
 
 def device() -> str:

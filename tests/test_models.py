@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from pipeline.champion import Served
 from pipeline.config import Strict
 from pipeline.errors import InputError
 from pipeline.models import (
@@ -23,6 +24,7 @@ from pipeline.models import (
 )
 from pipeline.models.fast_cifar import Whitening
 from pipeline.models.se_resnet import Block, SqueezeExcite
+from pipeline.prediction import predict
 
 MODELS = ["timm:test_resnet" if name == "timm" else name for name in registry()]
 SHAPES = [Shapes(1, 28, 28, 10), Shapes(3, 32, 32, 4), Shapes(1, 24, 40, 2)]
@@ -239,3 +241,15 @@ def test_unknown_names_get_the_nearest() -> None:
 def test_a_family_cannot_be_registered_twice() -> None:
     with pytest.raises(ValueError, match="'mlp' is registered twice"):
         register("mlp", Strict)(lambda options, shapes, variant: nn.Identity())
+
+
+@pytest.mark.parametrize("kind", ["one", "crops"])
+def test_what_is_served_is_what_was_predicted(kind: str) -> None:
+    torch.manual_seed(0)
+    shapes = Shapes(3, 16, 16, 4)
+    statistics = {"mean": [90.0, 100.0, 110.0], "std": [50.0, 60.0, 70.0]}
+    described = {**describe("fast_cifar", {"width": 4}, shapes), **statistics, "precision": "float32", "views": kind}
+    network = build_model("fast_cifar", {"width": 4}, shapes).eval()
+    images = torch.randint(0, 256, (5, 16, 16, 3), dtype=torch.uint8)
+    served = Served(network, described)(images.permute(0, 3, 1, 2).float())
+    assert torch.allclose(served, torch.from_numpy(predict(network, described, images.numpy())), atol=1e-6)
