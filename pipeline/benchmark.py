@@ -1,67 +1,42 @@
-"""Images per second of the training loop, beside the usual way and beside the bound; then the search.
+"""How fast, how large, how soon: every promise of speed beside what it is measured against, as table and picture.
 
-usual: a DataLoader with 2 workers, PIL -> ToTensor -> Normalize, float32, as the practicals train.
-bound: the same network and precision, stepping on one batch that is already there.
-The pictures are generated, so the benchmark needs no data set; rounds alternate, so that a busy machine slows all.
+ratio: ours / reference, which is to be at least or at most the target.
 """
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import chain
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
-from PIL import Image
-from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
 
-from pipeline import search_benchmark
-from pipeline.config import Flat
-from pipeline.data import Samples
-from pipeline.files import write_json
+from pipeline import grid_benchmark, memory_benchmark, search_benchmark, speed_benchmark
+from pipeline.figures import BLUE, ORANGE, canvas, png, styled
+from pipeline.files import write_json, writing
 from pipeline.lineage import hardware
-from pipeline.training import Trainer
 
 ROUNDS = 3
-MNIST: Flat = {"model": "cnn", "cnn.width": 16, "batch_size": 1024}
-LENET: Flat = {"model": "lenet", "batch_size": 64}
-TASKS: dict[str, tuple[Flat, tuple[int, int, int], int, float]] = {  # configuration, (H, W, C), images, target (usual)
-    "MNIST 16-32 CNN, batch 1024": (MNIST, (28, 28, 1), 16_384, 4.0),
-    "CIFAR-10 LeNet, batch 64": (LENET, (32, 32, 3), 8_192, 3.0),
+PANELS = {
+    "at least": "More is better: ratio / target (orange: missed)",
+    "at most": "Less is better: ratio / target (orange: missed)",
 }
-TARGET_BOUND = 0.95
 
 
-class Pictures(Dataset[tuple[torch.Tensor, int]]):
-    """One PIL image at a time, as torchvision's data sets give them."""
-
-    def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
-        self.images, self.labels = images, labels
-        c = images.shape[-1]
-        self.transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.5] * c, [0.25] * c)])
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, i: int) -> tuple[torch.Tensor, int]:
-        picture = self.images[i][..., 0] if self.images.shape[-1] == 1 else self.images[i]
-        return self.transform(Image.fromarray(picture)), int(self.labels[i])
-
-
-def run(out: Path) -> None:
-    """Prints the table and writes it to `out`."""
+def run(root: Path) -> None:
+    """Prints the table, and writes it and its picture to reports/. root: of the repository."""
     measured = chain(
-        (row for name, task in TASKS.items() for row in _measure(name, *task)), search_benchmark.rows(ROUNDS)
+        speed_benchmark.rows(ROUNDS, root / "data/raw/brain_mri"),
+        memory(root / "experiments"),
+        search_benchmark.rows(ROUNDS),
+        search_and_grid(root),
     )
     rows = [_shown(row, row["name"], row["ratio"]) for row in measured]
     scaling = [_shown(row, row["sampler"], row["workers"]) for row in search_benchmark.scaling()]
     machine = hardware()
-    write_json(out, {"machine": machine, "date": date.today().isoformat(), "rows": rows, "scaling": scaling})
+    content = {"machine": machine, "date": date.today().isoformat(), "rows": rows, "scaling": scaling}
+    write_json(root / "reports/benchmark.json", content)
+    write_chart(root / "reports/benchmark.png", rows)
     print(f"{machine['cpu']}, {machine['cores']} cores, {machine['gpu'] or 'no GPU'}; median of {ROUNDS} rounds")
     print(pd.DataFrame(rows).to_string(index=False, float_format="%.2f"))
     print("\nOne coordinator whose trainings take no time (feeds: workers whose epochs take 1 s or 10 s)")
@@ -74,65 +49,45 @@ def _shown(row: dict[str, Any], name: str, number: float) -> dict[str, Any]:
     return row
 
 
-def _measure(name: str, config: Flat, shape: tuple[int, int, int], n: int, target: float) -> Iterator[dict[str, Any]]:
-    rng = np.random.default_rng(0)
-    images, labels = rng.integers(0, 256, (n, *shape), dtype=np.uint8), rng.integers(0, 10, n)
-    parts = np.where(np.arange(n) < n - 64, "train", "val")
-    table = pd.DataFrame({"label": labels, "part": parts, "group": np.arange(n).astype(str)})
-    samples = Samples(images, table, {"classes": [str(k) for k in range(10)], "positive": [], "digest": ""})
-    settings: Flat = {"optimizer": "sgd", "lr": 0.01, "n_epochs": 1, "precision": "bfloat16"}
-    plain: Flat = {"precision": "float32"}
-    ways: dict[str, Callable[[], None]] = {
-        "ours": lambda: _ours(Trainer({**config, **settings}, samples, seed=1)),
-        "bound": lambda: _bound(Trainer({**config, **settings}, samples, seed=1)),
-        "usual": lambda: _usual(Trainer({**config, **settings, **plain}, samples, seed=1), images, labels),
-    }
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
-    for round_ in range(ROUNDS + 1):
-        for way, train in ways.items():
-            start = time.perf_counter()
-            train()
-            if round_:  # the first is a warm-up
-                seconds[way].append(time.perf_counter() - start)
-    speed = {way: n / median(times) for way, times in seconds.items()}
-    for reference, aim in (("usual", target), ("bound", TARGET_BOUND)):
-        ratio = speed["ours"] / speed[reference]
-        yield {
-            "name": f"{name}, against the {reference}",
-            "ours": speed["ours"],
-            "reference": speed[reference],
-            "unit": "images/s",
-            "ratio": ratio,
-            "target": aim,
-            "met": ratio >= aim,
-        }
+def memory(experiments: Path) -> Iterator[dict[str, Any]]:
+    for name, peak_gb in memory_benchmark.peaks(experiments):
+        target_gb = memory_benchmark.TARGET_GB
+        yield search_benchmark.at_most(f"peak memory of training {name}", peak_gb, target_gb, "GB", 1)
 
 
-def _ours(trainer: Trainer) -> None:
-    next(trainer.epochs())
+def search_and_grid(root: Path) -> Iterator[dict[str, Any]]:
+    """On MNIST; prints the reason where that is not there."""
+    development, experiments = root / "data/split/mnist/development", root / "experiments"
+    if development.is_dir():
+        yield grid_benchmark.compare(experiments / "mnist_grid.yaml", experiments / "mnist.yaml", development)
+    else:
+        print(f"The search is not compared with a grid: {development} is missing; run: dvc repro split@mnist")
 
 
-def _bound(trainer: Trainer) -> None:
-    batch = trainer.normalise(trainer.images[: trainer.config.batch_size])
-    labels = trainer.labels[: trainer.config.batch_size]
-    for _ in range(trainer.n_steps):
-        _step(trainer, batch, labels)
+def write_chart(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    with writing(path) as part:
+        part.write_bytes(png(_chart(rows)))
 
 
-def _usual(trainer: Trainer, images: np.ndarray, labels: np.ndarray) -> None:
-    trainer.model.to(memory_format=torch.contiguous_format)
-    for batch, label in DataLoader(Pictures(images, labels), trainer.config.batch_size, shuffle=True, num_workers=2):
-        _step(trainer, batch, label)
-
-
-def _step(trainer: Trainer, batch: torch.Tensor, labels: torch.Tensor) -> None:
-    with torch.autocast("cpu", torch.bfloat16, enabled=trainer.config.precision == "bfloat16"):
-        logits = trainer.model(batch)
-    loss = torch.nn.functional.cross_entropy(logits.float(), labels)
-    trainer.optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    trainer.optimizer.step()
+@styled
+def _chart(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """One panel for each aim; a bar per row, beside the line at 1 where the target lies."""
+    panels = {aim: [row for row in rows if row["aim"] == aim] for aim in PANELS}
+    panels = {aim: chosen for aim, chosen in panels.items() if chosen}
+    n_rows = [len(chosen) for chosen in panels.values()]
+    figure, axes = canvas(0.45 * len(rows) + 0.9 * len(panels), len(panels), height_ratios=[n + 1 for n in n_rows])
+    for axis, (aim, chosen) in zip(axes[:, 0], panels.items(), strict=True):
+        shares = [row["ratio"] / row["target"] for row in chosen]
+        axis.barh(range(len(chosen)), shares, 0.35, color=[BLUE if row["met"] else ORANGE for row in chosen])
+        for y, row in enumerate(chosen):
+            above = {"xycoords": ("axes fraction", "data"), "va": "bottom", "fontsize": 8.5}
+            axis.annotate(row["name"], (0.005, y - 0.2), **above)
+            axis.annotate(f"{row['ratio']:.2f}, {aim} {row['target']:.3g}", (1, y - 0.2), ha="right", **above)
+        axis.axvline(1, color="black", lw=1.2)
+        axis.set(title=PANELS[aim], ylim=(len(chosen) - 0.6, -0.75), yticks=[], xlim=(0, max(1.3, *shares) * 1.02))
+        axis.grid(axis="y", visible=False)
+    return figure
 
 
 if __name__ == "__main__":
-    run(Path("reports/benchmark.json"))
+    run(Path())

@@ -23,7 +23,7 @@ from pipeline.prediction import EVAL_BATCH, channels_last, predict
 from pipeline.seeds import derive_seed
 
 SLICES = 20  # of a pass, for the learning curve within it
-FIT_IMAGES = 5000  # of the training part, that layers which follow from images are given
+FIT_IMAGES, FIT_BATCH = 5000, 250  # of the training part, for layers that follow from images
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ class Trainer:
             torch.manual_seed(derive_seed(seed, "weights"))
             model = start_model(self.config.model, self.description["options"], shapes)
         self.model = channels_last(model.to(self.device))
-        fit_to_images(self.model, self.normalise(self.images[:FIT_IMAGES]))
+        starts = range(0, min(FIT_IMAGES, len(self.images)), FIT_BATCH)
+        fit_to_images(self.model, lambda: (self.normalise(self.images[i : i + FIT_BATCH]) for i in starts))
         train = development.table["part"].to_numpy() == "train"
         self.groups = np.unique(development.table["group"].to_numpy()[train], return_inverse=True)[1]  # (N,)
         n_drawn = len(self._draw(torch.Generator()))
@@ -268,7 +269,10 @@ def channel_statistics(images: np.ndarray) -> dict[str, list[float]]:
 
     images: (N, H, W, C) uint8.
     """
-    counts = np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(images.shape[-1])])  # (C, 256)
+    counts = np.zeros((images.shape[-1], 256), np.int64)
+    for start in range(0, len(images), 1000):  # bincount needs eight bytes for each byte
+        for c, channel in enumerate(counts):
+            channel += np.bincount(images[start : start + 1000, ..., c].ravel(), minlength=256)
     levels = np.arange(256)
     mean = counts @ levels / counts.sum(1)
     std = np.sqrt(counts @ levels**2 / counts.sum(1) - mean**2)

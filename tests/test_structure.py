@@ -54,7 +54,7 @@ LAYERS = [  # a module imports from its own layer or from an earlier one
         "pages",
     },
     {"sections"},
-    {"stages", "search_benchmark", "benchmark"},
+    {"stages", "search_benchmark", "speed_benchmark", "memory_benchmark", "grid_benchmark", "benchmark"},
     {"cli", "__main__"},
 ]
 OWNERS = {
@@ -65,7 +65,7 @@ OWNERS = {
     "rich": {"board"},
     "timm": {"models"},
     "ruamel": {"config"},
-    "PIL": {"pictures", "duplicates", "figures", "benchmark"},
+    "PIL": {"pictures", "duplicates", "figures", "speed_benchmark"},
     "httpx": {"stages"},
     "jinja2": {"pages"},
     "matplotlib": {"figures", "study_figures", "stages"},

@@ -140,16 +140,16 @@ class Paced(nn.Sequential):
 class FromImages(nn.Module):
     """A layer whose first weights follow from the training images that enter the model."""
 
-    def fit(self, images: Tensor) -> None:
-        """images: (B, C, H, W) float32, train-normalised."""
+    def fit(self, batches: Iterable[Tensor]) -> None:
+        """batches: (B, C, H, W) float32 each, train-normalised."""
         raise NotImplementedError
 
 
-def fit_to_images(model: nn.Module, images: Tensor) -> None:
-    """images: (B, C, H, W) float32, train-normalised."""
+def fit_to_images(model: nn.Module, batches: Callable[[], Iterable[Tensor]]) -> None:
+    """batches: gives some training images anew, (B, C, H, W) float32 at a time, train-normalised."""
     for layer in model.modules():
         if isinstance(layer, FromImages):
-            layer.fit(images)
+            layer.fit(batches())
 
 
 def lr_factors(model: nn.Module) -> dict[nn.Parameter, float]:

@@ -8,6 +8,7 @@ Source: Jordan 2024, arXiv:2404.00498, sections 3 and 4 (whitening, identity, sc
 and growth 4 are its network.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import torch
@@ -40,10 +41,13 @@ class Whitening(nn.Conv2d, FromImages):
         super().__init__(channels, 2 * channels * PATCH_PX**2, PATCH_PX)
         self.weight.requires_grad_(False)
 
-    def fit(self, images: Tensor) -> None:
-        """images: (B, C, H, W) float32, train-normalised."""
-        patches = F.unfold(images, PATCH_PX).transpose(1, 2).flatten(0, 1).double()  # (n, C * 4)
-        variances, axes = torch.linalg.eigh(patches.T @ patches / len(patches))  # axes in columns
+    def fit(self, batches: Iterable[Tensor]) -> None:
+        """batches: (B, C, H, W) float32 each, train-normalised."""
+        moments, n = torch.zeros((), device=self.weight.device), 0
+        for images in batches:
+            patches = F.unfold(images, PATCH_PX).transpose(1, 2).flatten(0, 1).double()  # (n, C * 4)
+            moments, n = moments + patches.T @ patches, n + len(patches)
+        variances, axes = torch.linalg.eigh(moments / n)  # axes in columns
         rows = (axes / (variances + 5e-4).sqrt()).T.flip(0)  # the largest variance first
         signs = rows.sum(1, keepdim=True).sign() + (rows.sum(1, keepdim=True) == 0)  # eigh leaves them open
         kernels = (rows * signs).reshape(-1, *self.weight.shape[1:])
