@@ -34,7 +34,7 @@ check: install
 	ruff format --check .
 	mypy
 
-bench: install ## training speed, cost of a search, workers that one coordinator feeds; a quarter of an hour
+bench: install ## training speed, cost of a search, workers that one coordinator feeds; half an hour
 	python -m pipeline.benchmark
 
 ui: install ## MLflow on http://127.0.0.1:5000
