@@ -1,11 +1,14 @@
 """What the learning curves of the retrained models say."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 MARGIN = 0.05  # of the least loss on val: Prechelt's generalisation loss of 5 %
 MIN_EPOCHS_AFTER = 2  # one epoch above the margin is a wiggle
+MILESTONES = 6  # epochs of a training in a table
 
 
 def overfitting_start(train_loss: ArrayLike, val_loss: ArrayLike) -> int | None:
@@ -27,4 +30,33 @@ def overfitting(curves: pd.DataFrame) -> dict[str, dict[int, int | None]]:
     for model, seed in curves[["model", "seed"]].drop_duplicates().itertuples(index=False):
         run = curves[(curves["model"] == model) & (curves["seed"] == seed)].sort_values("epoch")
         found.setdefault(model, {})[seed] = overfitting_start(run["train_loss"], run["val_loss"])
+    return found
+
+
+class Milestone(NamedTuple):
+    """Where a slice of the training ends; losses are means over the seeds that got there."""
+
+    model: str
+    step: int
+    epoch: float
+    n_seeds: int
+    train_loss: float  # of the slice
+    val_loss: float | None  # None before the first epoch ends
+
+
+def milestones(curves: pd.DataFrame, steps: pd.DataFrame) -> list[Milestone]:
+    """The first slice of each model, then ends of epochs, evenly on a logarithm.
+
+    curves, steps: of `results.Evaluation`.
+    """
+    found = []
+    for model, epochs in curves.groupby("model", sort=False):
+        n_steps = int(epochs["step"].iloc[0] // epochs["epoch"].iloc[0])  # of an epoch
+        slices, last = steps[steps["model"] == model], epochs["epoch"].max()
+        shown = [n_steps * int(epoch) for epoch in np.unique(np.rint(np.geomspace(1, last, MILESTONES)))]
+        for step in sorted({int(slices["step"].min()), *shown}):
+            train, val = (table.loc[table["step"] == step] for table in (slices, epochs))
+            val_loss = float(val["val_loss"].mean()) if len(val) else None
+            mean = float(train["train_loss"].mean())
+            found.append(Milestone(str(model), step, step / n_steps, len(train), mean, val_loss))
     return found

@@ -89,11 +89,21 @@ def score_predictions(
     draws: int,
     rng: np.random.Generator,
 ) -> dict[str, Estimate]:
-    """Every score of one run with its interval. labels, predicted: (N,) int; groups: (N,) any."""
-    drawn = scores(estimates.bootstrap_confusions(labels, predicted[None], groups, n_classes, draws, rng))  # (draws, 1)
-    found = scores(confusion_matrix(labels, predicted[None], n_classes))  # (1,)
-    n_groups = np.unique(groups).size
-    return {name: _mean(name, found[name], drawn[name][:, 0], n_groups) for name in SCORES}
+    """Every score, mean over S runs on any images, with its interval; the macro ones are over the classes that occur.
+
+    labels: (N,) int; predicted: (S, N) int; groups: (N,) any.
+    """
+    occurring = np.unique(labels)
+
+    def means(found: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+        """found: (..., S, K, K). Returns (...)."""
+        by_class, accuracy = class_scores(found), scores(found)["accuracy"].mean(axis=-1)
+        names = ("precision", "recall", "f1")
+        return {"accuracy": accuracy} | {f"macro_{n}": by_class[n][..., occurring].mean((-2, -1)) for n in names}
+
+    drawn = means(estimates.bootstrap_confusions(labels, predicted, groups, n_classes, draws, rng))
+    found, n_groups = means(confusion_matrix(labels, predicted, n_classes)), np.unique(groups).size
+    return {name: _mean(name, found[name], drawn[name], n_groups) for name in SCORES}
 
 
 @dataclass(frozen=True)

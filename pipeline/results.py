@@ -13,7 +13,9 @@ from pipeline.errors import DataError
 from pipeline.files import read_json
 
 MODELS = ("winner", "baseline")
+AGAIN = "run evaluate again"
 FILE_TYPES = dict.fromkeys(("sample", "official_part", "format", "mode"), "str") | {"width": "int64", "height": "int64"}
+STEP_TYPES = {"model": "str", "seed": "int64", "step": "int64", "train_loss": "float64"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Part:
 @dataclass(frozen=True)
 class Evaluation:
     info: dict[str, Any]  # metrics.json
-    curves: pd.DataFrame
+    curves: pd.DataFrame  # one row per epoch of each run; `step` is its last one
+    steps: pd.DataFrame  # model, seed, last step of a slice of a pass, mean train_loss of the slice
     files: pd.DataFrame  # what is known of the file of each sample: official_part, format, mode, width, height
     parts: dict[str, Part]
     classes: list[str]
@@ -86,8 +89,6 @@ class Inside:
 
 
 TRIAL_COLUMNS = ["number", "state", "score", "seconds", "epochs", "run_id", "role"]
-
-
 STUDY_KEYS = ["space", "variations", "importances"]  # that an older version did not write
 
 
@@ -128,26 +129,40 @@ def read_evaluation(folder: Path) -> Evaluation:
             n_runs = len(info["models"][model]["runs"])
             if not index.size or index.size % n_runs:
                 reason = f"{model}, {part}: {index.size} rows for {n_runs} seeds"
-                raise DataError(f"{folder / 'predictions.csv'} is incomplete; run evaluate again", [reason])
+                raise DataError(f"{folder / 'predictions.csv'} is incomplete; {AGAIN}", [reason])
             stack = {name: v[index].reshape(n_runs, -1, *v.shape[1:]) for name, v in columns.items()}
             samples = shared.setdefault("sample", stack["sample"][0])
             if stack["sample"].shape[1] != samples.size or (stack["sample"] != samples).any():
                 reason = f"{model}, {part}: not the same images under every seed and model"
-                raise DataError(f"{folder / 'predictions.csv'} does not fit together; run evaluate again", [reason])
+                raise DataError(f"{folder / 'predictions.csv'} does not fit together; {AGAIN}", [reason])
             shared |= {"label": stack["label"][0], "group": stack["group"][0]}
             models[model] = Runs(stack["predicted"], stack["probabilities"], stack["score"])
         names = table["sample"].cat.categories.to_numpy(dtype=np.str_)[shared["sample"]]
         parts[part] = Part(names, shared["label"], shared["group"], is_positive[shared["label"]], models)
-    files = read_table(folder / "files.csv", FILE_TYPES, "run evaluate again")
-    return Evaluation(info, pd.read_csv(folder / "curves.csv"), files, parts, classes, positive)
+    curves, steps = _read_learning(folder)
+    return Evaluation(info, curves, steps, _read_table(folder / "files.csv", FILE_TYPES), parts, classes, positive)
 
 
-def read_table(path: Path, types: dict[str, str], advice: str) -> pd.DataFrame:
-    """The columns of a CSV file that `types` names. Raises DataError, with the advice, if one is missing or no such."""
+def _read_table(path: Path, types: dict[str, str]) -> pd.DataFrame:
+    """The columns of a CSV file that `types` names. Raises DataError if one is missing or no such."""
     try:
         return pd.read_csv(path, usecols=list(types), dtype=types, keep_default_na=False)
     except (ValueError, OSError) as error:
-        raise DataError(f"{path} is missing or damaged; {advice}", [str(error)]) from None
+        raise DataError(f"{path} is missing or damaged; {AGAIN}", [str(error)]) from None
+
+
+def _read_learning(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Curves and steps. Raises DataError if they are not of the same runs, or an epoch ends within a slice."""
+    curves, steps = pd.read_csv(folder / "curves.csv"), _read_table(folder / "steps.csv", STEP_TYPES)
+    run = ["model", "seed"]
+    each = steps.groupby(run)["step"].max() / curves.groupby(run)["epoch"].max()  # NaN for a run that one lacks
+    ends = curves.join(each.rename("step"), on=run)
+    ends["step"] = (ends["step"] * ends["epoch"]).round(6)
+    rows = [set(table[[*run, "step"]].itertuples(index=False, name=None)) for table in (ends, steps)]
+    if each.isna().any() or not rows[0] <= rows[1]:
+        reason = "not the same runs, or a pass that ends at no step of the table"
+        raise DataError(f"{folder / 'steps.csv'} does not fit curves.csv; {AGAIN}", [reason])
+    return ends.astype({"step": "int64"}), steps
 
 
 def _read_predictions(path: Path, classes: list[str]) -> pd.DataFrame:
@@ -155,14 +170,14 @@ def _read_predictions(path: Path, classes: list[str]) -> pd.DataFrame:
     names = dict.fromkeys(("model", "part", "sample", "group"), "category")
     counts = dict.fromkeys(("seed", "label", "predicted"), "int64")
     shares = dict.fromkeys((f"p_{name}" for name in classes), "float64")
-    table = read_table(path, {**names, **counts, **shares}, "run evaluate again")
+    table = _read_table(path, {**names, **counts, **shares})
     order = np.lexsort((table["sample"].cat.codes, table["seed"]))
     return table.iloc[order]
 
 
 def read_inside(folder: Path, evaluation: Evaluation) -> Inside:
     """folder: of the evaluation. Raises DataError if files are missing or damaged, or belong to another evaluation."""
-    inside, again = folder / "inside", "run evaluate again"
+    inside = folder / "inside"
     classes = {"label": "int64", "predicted": "int64"}
     shares = dict.fromkeys((f"p_{name}" for name in evaluation.classes), "float64")
     example = {"kind": "str", "scan": "bool", "sample": "str", **classes, "n_wrong": "int64", **shares}
@@ -181,13 +196,9 @@ def read_inside(folder: Path, evaluation: Evaluation) -> Inside:
             shortcut=_read_table(inside / "shortcut.csv", {"sample": "str", "group": "str", **classes}),
         )
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{inside} is incomplete or damaged; {again}", [str(error)]) from None
+        raise DataError(f"{inside} is incomplete or damaged; {AGAIN}", [str(error)]) from None
     n, seeds = evaluation.parts["test"].labels.size, [run["seed"] for run in evaluation.runs("winner")]
     if len(found.shortcut) != n or len(found.images) != len(found.examples) or info["seed"] not in seeds:
         reason = f"{len(found.shortcut)} rows for {n} test images, {len(found.images)} images, seed {info['seed']}"
-        raise DataError(f"{inside} does not fit the predictions; {again}", [reason])
+        raise DataError(f"{inside} does not fit the predictions; {AGAIN}", [reason])
     return found
-
-
-def _read_table(path: Path, types: dict[str, Any]) -> pd.DataFrame:
-    return pd.read_csv(path, usecols=list(types), dtype=types, keep_default_na=False)

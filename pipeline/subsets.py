@@ -1,16 +1,13 @@
 """Scores of the winner on subsets of the images: by how a file is stored, and on the official test part."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from pipeline import estimates
 from pipeline.data import PARTS
 from pipeline.estimates import Estimate
-from pipeline.metrics import class_scores, confusion_matrix
+from pipeline.performance import score_predictions
 from pipeline.results import Evaluation
 
 FILE_COLUMNS = ("format", "mode", "size")
@@ -39,8 +36,8 @@ def by_file(evaluation: Evaluation, least_groups: int, draws: int, rng: np.rando
     found = []
     for kind in FILE_COLUMNS:
         n_groups = test.groupby(kind)["group"].nunique()
-        large = n_groups.index[n_groups >= least_groups]
-        value = test[kind].where(test[kind].isin(large), f"{len(n_groups) - len(large)} others")
+        small = n_groups.index[n_groups < least_groups]
+        value = test[kind].mask(test[kind].isin(small), f"{len(small)} others") if len(small) > 1 else test[kind]
         sizes = value.value_counts()
         if len(sizes) > 1:
             found += [_score(kind, str(name), test[value == name], evaluation, draws, rng) for name in sizes.index]
@@ -90,19 +87,9 @@ def _images(evaluation: Evaluation) -> pd.DataFrame:
 def _score(
     kind: str, value: str, rows: pd.DataFrame, evaluation: Evaluation, draws: int, rng: np.random.Generator
 ) -> Subset:
-    """Means over the seeds, with the bootstrap over groups of the other scores."""
+    """Means over the seeds."""
     predicted = [evaluation.parts[p].models["winner"].predicted[:, rows.loc[rows["part"] == p, "row"]] for p in PARTS]
     labels, groups, runs = rows["label"].to_numpy(), rows["group"].to_numpy(), np.concatenate(predicted, axis=1)
-    occurring, n_groups, k = np.unique(labels), np.unique(groups).size, len(evaluation.classes)
-
-    def macro_f1(confusions: NDArray[Any]) -> NDArray[np.float64]:
-        f1: NDArray[np.float64] = class_scores(confusions)["f1"][..., occurring].mean(axis=(-2, -1))
-        return f1
-
-    drawn = macro_f1(estimates.bootstrap_confusions(labels, runs, groups, k, draws, rng))
-    ends = estimates.percentile_interval(drawn) if np.ptp(drawn) else (None, None)
-    return Subset(
-        kind, value, labels.size, n_groups, occurring.size,
-        estimates.rate_estimate(float((runs == labels).mean()), n_groups),
-        Estimate(float(macro_f1(confusion_matrix(labels, runs, k))), *ends),
-    )  # fmt: skip
+    found = score_predictions(labels, runs, groups, len(evaluation.classes), draws, rng)
+    n_groups, n_classes = np.unique(groups).size, np.unique(labels).size
+    return Subset(kind, value, labels.size, n_groups, n_classes, found["accuracy"], found["macro_f1"])

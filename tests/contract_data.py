@@ -163,6 +163,18 @@ def _curve(rng: np.random.Generator, epochs: int) -> list[dict[str, float]]:
     return rows
 
 
+def _steps(curve: list[dict[str, Any]], n_steps: int) -> list[dict[str, Any]]:
+    """At most 20 slices of each pass of n_steps; the loss of the pass falls within it."""
+    rows = []
+    for epoch in curve:
+        parts = np.array_split(np.arange(1, n_steps + 1), min(20, n_steps))
+        for i, part in enumerate(parts):
+            loss = epoch["train_loss"] * (1.2 - 0.4 * i / max(1, len(parts) - 1))
+            step = n_steps * (epoch["epoch"] - 1) + int(part[-1])
+            rows.append({"model": epoch["model"], "seed": epoch["seed"], "step": step, "train_loss": loss})
+    return rows
+
+
 def write_evaluate(
     folder: Path,
     experiment: str,
@@ -177,7 +189,7 @@ def write_evaluate(
     rng = np.random.default_rng(seed)
     table = _samples(info, rng)
     n_classes = len(info["classes"])
-    frames, curves, models = [], [], {}
+    frames, curves, steps, models = [], [], [], {}
     for model, strength in zip(("winner", "baseline"), skill, strict=True):
         runs = []
         for k in range(n_seeds):
@@ -191,7 +203,8 @@ def write_evaluate(
             frame["predicted"] = p.argmax(axis=1)
             frame[[f"p_{name}" for name in info["classes"]]] = p
             frames.append(frame)
-            curves += [{"model": model, "seed": 100 + k, **row} for row in _curve(rng, 6)]
+            of_run = [{"model": model, "seed": 100 + k, **row} for row in _curve(rng, 6)]
+            curves, steps = curves + of_run, steps + _steps(of_run, 25 if model == "winner" else 3)
             runs.append(
                 {
                     "seed": 100 + k,
@@ -207,6 +220,7 @@ def write_evaluate(
         models[model] = {"config": config, "parameters": 12_345, "runs": runs}
     pd.concat(frames).to_csv(folder / "predictions.csv", index=False)
     pd.DataFrame(curves).to_csv(folder / "curves.csv", index=False)
+    pd.DataFrame(steps).to_csv(folder / "steps.csv", index=False)
     files = table[["sample"]].assign(official_part=rng.choice(["train", "test"], len(table)), format="JPEG", mode="L")
     files["format"] = np.where(np.arange(len(table)) % 9, "JPEG", "PNG")
     files.assign(width=8, height=8).to_csv(folder / "files.csv", index=False)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import contract_data
@@ -47,6 +48,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     for name, (info, options) in cases.items():
         search, evaluate = contract_data.write_experiment(root, name, info, **options)
+        if name == "perfect":  # as wide as a real search
+            trials = pd.read_csv(search / "trials.csv", dtype=str)
+            wide = {f"model.option_{i}": np.random.default_rng(i).uniform(size=len(trials)) for i in range(16)}
+            trials.assign(**wide).to_csv(search / "trials.csv", index=False)
         report.run(search, evaluate, root / "reports" / name, root / "report" / name, SETTINGS)
     summary.run(list(cases), root / "report", root / "reports")
     return root
@@ -203,6 +208,23 @@ def test_the_icons_count_every_person_once(open_page: Any) -> None:
         assert sum(areas) == 100_000
 
 
+@pytest.mark.parametrize("experiment", ["hostile", "perfect"])
+def test_the_icons_of_the_panel_start_as_those_of_the_result(open_page: Any, experiment: str) -> None:
+    page = open_page(f"{experiment}/index.html")
+    result, panel = page.locator("figure.people").all()
+    for kind in ("tp", "fn", "fp", "tn"):
+        shown, started = (figure.locator(f"path.{kind}").first.get_attribute("d") for figure in (result, panel))
+        assert shown == started
+        assert result.locator(f"li.{kind}").text_content() == panel.locator(f"li.{kind}").text_content()
+    assert page.locator("#explore figure.people").count() == 1
+
+
+def test_on_paper_the_result_stays_and_the_exploration_goes(open_page: Any) -> None:
+    page = open_page("hostile/index.html")
+    page.emulate_media(media="print")
+    assert [figure.is_visible() for figure in page.locator("figure.people").all()] == [True, False]
+
+
 def test_sliders_work_by_keyboard_and_say_their_value(open_page: Any) -> None:
     page = open_page("hostile/index.html")
     before = shown(page)
@@ -226,6 +248,7 @@ def test_without_javascript_the_table_remains(open_page: Any) -> None:
     page = open_page("hostile/index.html", java_script_enabled=False)
     assert not page.locator("#explore").is_visible()
     assert page.get_by_role("row", name="false positives").first.is_visible()
+    assert page.locator("figure.people").first.is_visible()
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: see the top of the file")

@@ -1,6 +1,7 @@
 """What trials tell of a parameter: planted effects are found, noise is called noise, few draws say nothing."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pipeline.effects import Trend, Variation, repeatability, trend, variations
 from pipeline.errors import DataError
 from pipeline.figures import effects as figures
 from pipeline.figures import png
+from pipeline.figures.search import history
 from pipeline.results import Search, read_search
 from pipeline.sections import search
 from pipeline.sections.effects import said_of_trend, said_of_variation
@@ -136,6 +138,26 @@ def test_a_surface_takes_draws_enough() -> None:
         assert not figures.has_surface(few, pair)
         assert not figures.contour(few, pair, "accuracy").axes[0].collections[:-1]  # the points alone
     assert len(figures.contour(draws, ("lr", "wd"), "accuracy").axes[0].collections) == 2
+
+
+def test_a_parameter_with_one_value_beside_the_baseline_has_no_column(tmp_path: Path) -> None:
+    folder, scored = contract_data.write_experiment(tmp_path, "e", MRI, n_seeds=1)
+    table = pd.read_csv(folder / "trials.csv")
+    table.assign(fixed=np.where(table["role"] == "baseline", 1, 2), drawn=table["number"]).to_csv(
+        folder / "trials.csv", index=False
+    )
+    report.run(folder, scored, tmp_path / "out", tmp_path / "numbers", SETTINGS)
+    html = (tmp_path / "out/index.html").read_text()
+    head = re.findall(r'<th scope="col">([^<]*)</th>', html[html.index('<table class="trials">') :])
+    assert "drawn" in head
+    assert "fixed" not in head
+
+
+def test_the_best_so_far_holds_to_the_last_trial() -> None:
+    found = made(3, states=["complete", "complete", "pruned", "failed"])
+    line = history(found.trials, "accuracy").axes[0].lines[0]
+    assert list(line.get_xdata()) == [0, 1, 3]
+    assert line.get_ydata()[-1] == found.trials["score"][:2].max()
 
 
 def test_cost_adds_up() -> None:

@@ -27,6 +27,7 @@ from pipeline.errors import DataError
 from pipeline.estimates import Estimate
 from pipeline.figures import BLUE, GREY, ORANGE
 from pipeline.figures.inside import Example, bars
+from pipeline.figures.screening import outline
 from pipeline.files import read_json
 from pipeline.params import Report, Screening
 from pipeline.probabilities import calibrate, discriminate
@@ -208,7 +209,7 @@ def test_the_twins_show_hostile_names_as_text_and_link_to_what_is_there(root: Pa
         files = [link for link in links if "://" not in link]
         assert len(files) > 2
         assert all((folder / link).is_file() for link in files)
-        assert not re.search("<(?!/?(h[1-6]|p|a|ul|li|table|thead|tbody|tr|th|td|strong|code|blockquote)\\b)", text)
+        assert not re.search("<(?!/?(h[1-6]|p|a|ul|li|table|thead|tbody|tr|th|td|strong|code|blockquote|pre)\\b)", text)
 
 
 def test_the_guidelines_are_linked_or_missing_with_a_reason(root: Path) -> None:
@@ -325,6 +326,59 @@ def test_the_panel_starts_from_the_frozen_decision(page: str, root: Path) -> Non
     scores = np.cumsum(data["diseased"], axis=1)
     assert (scores >= 0.4e6).mean() == pytest.approx(data["sensitivity"])
     assert re.findall(r'id="explore"[^>]*>', page)[0].endswith("hidden>")  # without JavaScript it stays away
+
+
+def cells(path: str) -> int:
+    """The area of an outline, drawn as rectangles."""
+    return sum(int(w) * int(h) for w, h in re.findall(r"h(\d+)v(\d+)", path))
+
+
+@pytest.mark.parametrize("name", ["hostile", "perfect", "single"])
+def test_every_person_stands_in_the_section_without_a_script(root: Path, name: str) -> None:
+    html = (root / "reports" / name / "index.html").read_text(encoding="utf-8")
+    section = html[html.index('id="screening"') : html.index('id="explore"')]
+    counts = dict(re.findall(r'<li class="(..)"><span><b>([^<]*)</b>', section))
+    people = {kind: int(n.split()[-1].replace(",", "")) for kind, n in counts.items()}
+    for _ in range(2):  # the whole, and enlarged
+        drawn = dict(re.findall(r'<path class="(..)" d="([^"]*)">', section))
+        assert {kind: cells(path) for kind, path in drawn.items()} == people
+        section = section[section.index('class="enlarged"') :]
+    s = read_json(root / "reports" / name / "metrics.json")["screening"]
+    assert sum(people.values()) == 100_000
+    assert people["tp"] + people["fn"] == 22  # of 21.97
+    if name == "perfect":  # no error: the bounds
+        assert counts["fp"] == f"at most {s['false_positives_high']:,.0f}"
+        assert counts["tn"].startswith("at least ")
+        assert "the bound is drawn" in html
+    else:
+        assert people["fp"] == round(s["false_positives"])
+        assert people["fn"] == round(s["false_negatives"])
+        assert f"Of {people['tp'] + people['fp']:,} people called positive, {people['tp']} are diseased." in html
+
+
+@pytest.mark.parametrize("name", ["hostile", "perfect"])
+def test_the_twin_shows_the_people_as_letters(root: Path, name: str) -> None:
+    html, rows = twin(root / "reports" / name / "README.md")
+    people = {r[0]: int(r[1].split()[-1].replace(",", "")) for r in rows if r[0] in ("D", "M", "o", ".")}
+    whole, enlarged = (block.split("\n") for block in re.findall(r"<pre><code[^>]*>(.*?)\n</code>", html, re.DOTALL))
+    assert [len(row) for row in whole] == [40] * 25
+    letters = "".join(whole)
+    assert all(0 <= n - 100 * letters.count(letter) < 200 for letter, n in people.items())
+    assert 100 * letters.count("+") == sum(n - 100 * letters.count(letter) for letter, n in people.items())
+    near = "".join(enlarged).replace(" ", "")
+    assert len(near) == 400
+    assert (near.count("D"), near.count("M")) == (people["D"], people["M"])
+
+
+def test_an_outline_goes_around_every_person_once() -> None:
+    seen = np.zeros((250, 400), dtype=int)
+    ends = [0, 1, 9, 10, 25, 99, 100, 345, 4_000, 4_001, 12_345, 99_999, 100_000]
+    for first, end in itertools.pairwise(ends):
+        for x, y, w, h in re.findall(r"M(\d+) (\d+)h(\d+)v(\d+)h-\d+z", outline(first, end)):
+            seen[int(y) : int(y) + int(h), int(x) : int(x) + int(w)] += 1
+        assert seen.sum() == end
+    assert (seen == 1).all()
+    assert outline(5, 5) == ""
 
 
 def test_calibration_is_shown_where_the_test_groups_suffice(root: Path, tmp_path: Path) -> None:
@@ -499,7 +553,7 @@ def test_a_shortcut_is_told_with_its_share(root: Path, tmp_path: Path) -> None:
     assert found["shortcut"]["base"] == pages.percent(float(commonest))
     low, high = binomtest(90, 100).proportion_ci(method="wilson")
     estimate = performance.score_predictions(
-        table["label"].to_numpy(), table["predicted"].to_numpy(), table["group"].to_numpy(), 2, 2000,
+        table["label"].to_numpy(), table["predicted"].to_numpy()[None], table["group"].to_numpy(), 2, 2000,
         np.random.default_rng(0),
     )["accuracy"]  # fmt: skip
     assert (estimate.value, estimate.low, estimate.high) == (
@@ -516,10 +570,10 @@ def test_missing_or_foreign_insights_are_refused(root: Path, tmp_path: Path, fil
     evaluation = read_evaluation(folder)
     path = folder / "inside" / file
     path.write_bytes(path.read_bytes()[:7])
-    with pytest.raises(DataError, match="incomplete or damaged; run evaluate again"):
+    with pytest.raises(DataError, match=r"(incomplete|missing) or damaged; run evaluate again"):
         read_inside(folder, evaluation)
     path.unlink()
-    with pytest.raises(DataError, match="incomplete or damaged; run evaluate again"):
+    with pytest.raises(DataError, match=r"(incomplete|missing) or damaged; run evaluate again"):
         read_inside(folder, evaluation)
     shutil.rmtree(folder / "inside")
     shutil.copytree(root / "evaluate/hostile/inside", folder / "inside")

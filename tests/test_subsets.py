@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from sklearn.metrics import f1_score
 
 import contract_data
 from pipeline.errors import DataError
+from pipeline.performance import score_predictions, score_test_part
 from pipeline.results import Evaluation, read_evaluation
 from pipeline.subsets import by_file, official
 
@@ -72,6 +73,23 @@ def test_values_of_few_groups_stand_together(folder: Path) -> None:
     found = [s for s in by_file(with_files(evaluation, mode=mode), 30, 50, rng()) if s.kind == "mode"]
     assert [s.value for s in found] == ["L", "7 others"] or [s.value for s in found] == ["7 others", "L"]
     assert sum(s.n_images for s in found) == evaluation.parts["test"].labels.size
+
+
+def test_a_single_value_of_few_groups_keeps_its_name(folder: Path) -> None:
+    evaluation = read_evaluation(folder)
+    n = len(evaluation.files)
+    mode = np.where(np.arange(n) % 40, "L", "rare")
+    found = [s for s in by_file(with_files(evaluation, mode=mode), 30, 50, rng()) if s.kind == "mode"]
+    assert [s.value for s in found] == ["L", "rare"]
+
+
+def test_all_images_together_score_as_the_test_part(folder: Path) -> None:
+    evaluation = read_evaluation(folder)
+    test, winner = evaluation.parts["test"], evaluation.parts["test"].models["winner"].predicted
+    of_all = score_test_part(evaluation, 500, rng())
+    alone = score_predictions(test.labels, winner, test.groups, 2, 500, rng())
+    for score, estimate in alone.items():
+        assert astuple(estimate) == pytest.approx(astuple(of_all.means[score]["winner"]))  # the same draws of groups
 
 
 def test_the_official_test_part_is_split_into_seen_and_unseen(folder: Path) -> None:

@@ -46,7 +46,9 @@ P = ParamSpec("P")
 
 @contextlib.contextmanager
 def _style() -> Iterator[None]:
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()  # whatever a matplotlibrc or another library has set
+        mpl.rcParams.update(STYLE)
         # a name in a script the font lacks shows boxes here and its letters in the page's text
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
@@ -73,6 +75,11 @@ def canvas(height_in: float, rows: int = 1, columns: int = 1, **options: Any) ->
     """A figure of the page's width and its axes (rows, columns)."""
     figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def percents(share: float, _: float | None = None) -> str:
+    """Formatter of the ticks of an axis."""
+    return f"{100 * share:g} %"
 
 
 def short(name: str, n: int = 18) -> str:

@@ -11,12 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from pipeline.effects import Variation
-from pipeline.figures import BLUE, GREY, ORANGE, canvas, short, styled
-from pipeline.figures.search import percents, trial_points
+from pipeline.figures import BLUE, GREY, ORANGE, canvas, percents, short, styled
+from pipeline.figures.search import trial_points
 from pipeline.pages import cell
 
 # the best draws dark, the others pale; as bright to a colour-blind reader
@@ -42,18 +42,19 @@ def _choices(values: pd.Series) -> list[Any] | None:
     return known if few or not numeric(values) else None
 
 
-def _place(axis: Axes, which: str, values: pd.Series) -> pd.Series:
-    """Positions of values without gaps on the axis `which`, x or y, whose scale and ticks are set.
+def _place(axis: Axes, which: str, values: pd.Series, n_ticks: int = 6) -> pd.Series:
+    """Positions of values without gaps on the axis `which`, x or y, whose scale and ticks are set; n_ticks: about.
 
     The points of choices are spread a little so that none hides another.
     """
-    known = _choices(values)
+    known, line = _choices(values), axis.xaxis if which == "x" else axis.yaxis
     if known is None:
+        line.set_major_locator(MaxNLocator(n_ticks, steps=[1, 2, 4, 5, 10]))
         if _wide(values):
             axis.set(**{f"{which}scale": "log"})
-            line = axis.xaxis if which == "x" else axis.yaxis
-            line.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            line.set_major_locator(LogLocator(subs=(1, 3) if values.max() < 100 * values.min() else (1,)))
             line.set_minor_formatter(NullFormatter())
+        line.set_major_formatter(lambda value, _: f"{value:g}")
         return values.astype(float)
     names = [short(cell(value), 14) for value in known]
     ends = (-0.5, len(known) - 0.5)
@@ -98,7 +99,7 @@ def one_at_a_time(variations: Sequence[Variation], objective: str) -> Figure:
         axis.set_title(short(variation.key, 24), fontsize=10)
     for axis in first:
         axis.set_ylabel(f"{objective} on val", fontsize=9.5)
-        percents(axis)
+        axis.yaxis.set_major_formatter(percents)
     return figure
 
 
@@ -108,11 +109,13 @@ def slices(trials: pd.DataFrame, parameters: Sequence[str], objective: str) -> F
     figure, panels, first = _panels(len(parameters), 2.35)
     for axis, name in zip(panels, parameters, strict=True):
         shown = trials[trials[name].notna() & (trials["state"] != "failed")]
-        trial_points(axis, shown, _place(axis, "x", shown[name]), size=22)
+        trial_points(axis, shown, _place(axis, "x", shown[name], n_ticks=2), size=22)
         axis.set_title(short(name, 24), fontsize=10)
     for axis in first:
         axis.set_ylabel(f"{objective}, val", fontsize=9.5)
-        percents(axis)
+        axis.yaxis.set_major_formatter(percents)
+    marks = {label: mark for axis in panels for mark, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    figure.legend(marks.values(), marks, loc="outside lower center", ncols=5, fontsize=9.5)
     return figure
 
 
@@ -124,7 +127,7 @@ def importances(shares: Mapping[str, float]) -> Figure:
     axis.barh(range(len(shares)), list(shares.values()), color=BLUE, height=0.62)
     axis.set_yticks(range(len(shares)), [short(name, 24) for name in shares])
     axis.set(ylim=(len(shares) - 0.5, -0.5), xlim=(0, 1), xlabel="share of the score's variance over the draws")
-    axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
+    axis.xaxis.set_major_formatter(percents)
     axis.grid(axis="y", visible=False)
     return figure
 
@@ -229,7 +232,7 @@ def contour(draws: pd.DataFrame, pair: tuple[str, str], objective: str) -> Figur
     axis.scatter(x, y, c=draws["score"], cmap=SCALE, norm=norm, s=46, ec="black", lw=0.7, zorder=3)
     axis.set(xlabel=short(pair[0], 30), ylabel=short(pair[1], 30))
     bar = figure.colorbar(ScalarMappable(norm, SCALE), ax=axis, label=f"{objective} on val", pad=0.02)
-    bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
+    bar.ax.yaxis.set_major_formatter(percents)
     return figure
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from pipeline.estimates import Estimate
@@ -42,16 +42,18 @@ def _cell(count: float, share: float) -> str:
     if count == 0:
         return ""
     number = f"{count:,.0f}" if count >= 100 or float(count).is_integer() else f"{count:.1f}"
-    percent = (
-        "100 %"
-        if share == 1
-        else ">99.9 %"
-        if share > 0.999
-        else f"{100 * share:.1f} %"
-        if share >= 0.01
-        else f"{100 * share:.2g} %"
-    )
-    return f"{number}\n{percent}"
+    return f"{number}\n{_percent(share)}"
+
+
+def _percent(share: float) -> str:
+    """At most seven letters, for a small cell."""
+    if share == 1:
+        return "100 %"
+    if share > 0.999:
+        return ">99.9 %"
+    if share >= 0.01:
+        return f"{100 * share:.1f} %"
+    return f"{100 * share:.2g} %" if share >= 0.0001 else "<0.01 %"
 
 
 @styled
@@ -72,10 +74,10 @@ def score_points(
             low, high = (mean if end is None else end for end in (estimate.low, estimate.high))
             axis.plot([low, high], [y, y], color=color, lw=2.4, solid_capstyle="butt")
             axis.plot(mean, y, "D", color=color, ms=6.5, mec="white", label=model if row == 0 else None)
-    axis.set_yticks(range(len(names)), [name.replace("_", " ").replace(" f1", " F1") for name in names])
+    axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.45, -0.55)
-    axis.xaxis.set_major_locator(MaxNLocator(6))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
+    axis.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
+    axis.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
     axis.set(title="Test part: mean, 95 % interval, every seed", xlabel="%")
     axis.grid(axis="y", visible=False)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9.5)

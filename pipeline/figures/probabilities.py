@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from pipeline.figures import BLUE, canvas, styled
+from pipeline.figures import BLUE, canvas, percents, styled
 
 
 @styled
@@ -28,7 +28,7 @@ def reliability(curves: Mapping[str, NDArray[Any]]) -> Figure:
         axis.set(xlim=(floor, 1), ylim=(floor, 1))
         axis.set_aspect("equal")
         for ticks in (axis.xaxis, axis.yaxis):
-            ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+            ticks.set_major_formatter(percents)
             ticks.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9.5)
     return figure

@@ -1,15 +1,14 @@
-"""What a decision costs: false positives, predictive value."""
+"""What a decision costs: false positives, predictive value, and people as icons."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, PercentFormatter
 from numpy.typing import NDArray
 
 from pipeline.estimates import Estimate
-from pipeline.figures import BLUE, GREY, ORANGE, canvas, styled
+from pipeline.figures import BLUE, GREY, ORANGE, canvas, percents, styled
 
 
 @styled
@@ -33,8 +32,8 @@ def operating_curve(
         (n_healthy * float((1 - line[line < 1]).min()) for _, line in curves if (line < 1).any()), default=1.0
     )
     axis.set_yscale("symlog", linthresh=smallest)
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    axis.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axis.xaxis.set_major_formatter(percents)
     floor = max(0.0, min(se for se, _ in points) - 0.1)
     axis.set(xlabel="sensitivity", ylabel=f"false positives per {n_screened:,}", xlim=(floor, 1.005))
     axis.set_ylim(bottom=0)
@@ -73,9 +72,45 @@ def ppv_over_prevalence(
         )  # fmt: skip
     axis.set_xscale("log")
     axis.set_yscale("log")
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axis.yaxis.set_major_formatter(percents)
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     axis.set(xlabel="prevalence per 100,000 (log)", ylabel="PPV (log)", xlim=(prevalences[0], prevalences[-1]))
     axis.set_ylim(top=1)
     axis.legend(fontsize=9, loc="lower right")
     return figure
+
+
+PEOPLE = 100_000  # as icons: blocks of 10 by 10, 40 in a row
+BLOCK, BLOCKS = 100, 40
+
+
+def outline(first: int, end: int) -> str:
+    """SVG path around the cells of the people first..end - 1, a cell being 1 by 1; blocks fill one after the other.
+
+    As in `sections/panel.js`; both draw the same.
+    """
+    path = ""
+    while first < end:
+        block, inside = divmod(first, BLOCK)
+        x, y, width, height = 10 * (block % BLOCKS), 10 * (block // BLOCKS) + inside // 10, 10, 1
+        if inside == 0 and end - first >= BLOCK:
+            width, height = 10 * min((end - first) // BLOCK, BLOCKS - block % BLOCKS), 10
+        elif inside % 10 == 0 and min(end - first, BLOCK - inside) >= 10:
+            height = min(end - first, BLOCK - inside) // 10
+        else:
+            x += inside % 10
+            width = min(end - first, 10 - inside % 10)
+        path += f"M{x} {y}h{width}v{height}h{-width}z"
+        first += width * height
+    return path
+
+
+def letters(counts: Mapping[str, int], mixed: str) -> tuple[list[str], list[str]]:
+    """The same people as text: a letter for each block, `mixed` where its people differ; the first four blocks, a
+    letter each. counts: letter -> people, of PEOPLE.
+    """
+    everyone = "".join(letter * n for letter, n in counts.items())
+    blocks = [everyone[i : i + BLOCK] for i in range(0, PEOPLE, BLOCK)]
+    whole = "".join(block[0] if len(set(block)) == 1 else mixed for block in blocks)
+    enlarged = [" ".join(block[i : i + 10] for block in blocks[:4]) for i in range(0, BLOCK, 10)]
+    return [whole[i : i + BLOCKS] for i in range(0, len(whole), BLOCKS)], enlarged

@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
-from pipeline.figures import GREEN, ORANGE, STATE_COLORS, canvas, styled
+from pipeline.figures import GREEN, ORANGE, STATE_COLORS, canvas, percents, styled
 
 STATE_MARKERS = {"complete": "o", "pruned": "v", "failed": "x"}
 
@@ -21,17 +21,15 @@ def history(trials: pd.DataFrame, objective: str) -> Figure:
     axis = axes[0, 0]
     done = trials[trials["state"] == "complete"]
     if len(done):
-        axis.step(done["number"], done["score"].cummax(), where="post", color="black", lw=1.4, label="best so far")
+        best, last = done["score"].cummax(), trials["number"].iloc[-1]  # to the end, also where the last was pruned
+        x, y = [*done["number"], last], [*best, best.iloc[-1]]
+        axis.step(x, y, where="post", color="black", lw=1.4, label="best so far")
     trial_points(axis, trials, trials["number"])
     axis.set(xlabel="trial", ylabel=f"{objective} on val", title="Every trial, in order")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    percents(axis)
+    axis.yaxis.set_major_formatter(percents)
     figure.legend(*axis.get_legend_handles_labels(), fontsize=9, loc="outside lower center", ncols=6)
     return figure
-
-
-def percents(axis: Axes) -> None:
-    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
 
 
 def trial_points(axis: Axes, trials: pd.DataFrame, x: pd.Series, size: float = 34) -> None:
@@ -67,7 +65,7 @@ def cost(trials: pd.DataFrame, objective: str) -> Figure:
         above.step(x, y, where="post", color="black", lw=1.4)
     trial_points(above, trials[done], end[done], size=24)
     above.set(ylabel=f"{objective} on val", title="Best so far over the time of training")
-    percents(above)
+    above.yaxis.set_major_formatter(percents)
     for state, color in STATE_COLORS.items():
         rows = trials["state"] == state
         spent = trials.loc[rows, "seconds"] / seconds

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from pipeline.estimates import Estimate
-from pipeline.figures import BLUE, MODEL_COLORS, ORANGE, canvas, short, styled
+from pipeline.figures import BLUE, MODEL_COLORS, ORANGE, canvas, percents, short, styled
 
 
 @styled
@@ -24,7 +24,7 @@ def leaderboard(rows: Sequence[tuple[str, Estimate, float]], label: str) -> Figu
         axis.plot(baseline, y, "o", color=ORANGE, ms=5.5, label="baseline" if y == 0 else None)
     axis.set_yticks(range(len(rows)), [short(name, 28) for name, _, _ in rows])
     axis.set_ylim(len(rows) - 0.5, -0.5)
-    axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
+    axis.xaxis.set_major_formatter(percents)
     axis.set(xlabel=label)
     axis.grid(axis="y", visible=False)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9.5)
@@ -46,7 +46,7 @@ def panels(experiments: Mapping[str, Mapping[str, tuple[NDArray[Any], Estimate]]
         axis.set_xticks(range(len(models)), list(models), fontsize=9)
         axis.set_xlim(-0.6, len(models) - 0.4)
         axis.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
+        axis.yaxis.set_major_formatter(percents)
         axis.set_title(short(name, 20), fontsize=10)
         axis.grid(axis="x", visible=False)
     for axis in axes.flat[len(experiments) :]:

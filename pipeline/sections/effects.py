@@ -8,26 +8,25 @@ from pipeline.config import Scalar
 from pipeline.effects import ASKED, MIN_DRAWS, Trend, Variation, repeatability, trend, variations
 from pipeline.figures import Picture, png
 from pipeline.figures import effects as figures
+from pipeline.model_card import LABELS
 from pipeline.pages import cell, percent
 from pipeline.performance import spread
 from pipeline.results import Evaluation, Search
-from pipeline.sections import LABELS
 
 MAX_PANELS, MAX_AXES = 12, 10
 DRAWS_PER_PARAMETER = 10  # complete ones, for shares that may be called more than a hint: Harrell 2015, section 4.4
 
 
 def content(found: Search, evaluation: Evaluation) -> dict[str, Any]:
-    tried = _tried(found, evaluation)
-    objective = LABELS[found.study["objective"]]
+    objective, seeds = LABELS[found.study["objective"]], _seeds(evaluation)
+    tried, sd, limit = variations(found, seeds), spread(seeds), repeatability(seeds)
     asked = [key for key in ASKED if key in found.trials and key not in {v.key for v in tried}]
     shares, n = found.study["importances"], len(found.draws("complete"))
-    sd = spread(_seeds(evaluation))
     return {
         "varied_alone": [said_of_variation(variation, objective) for variation in tried],
         "drawn": [said_of_trend(trend(found, key), objective) for key in asked],
-        "noise": None if sd is None else (f"{100 * (repeatability(_seeds(evaluation)) or 0):.1f}", f"{100 * sd:.2f}"),
-        "n_seeds": _seeds(evaluation).size,
+        "noise": None if sd is None or limit is None else (f"{100 * limit:.1f}", f"{100 * sd:.2f}"),
+        "n_seeds": seeds.size,
         "n_draws": n,
         "shares": None if shares is None else [[key, percent(share)] for key, share in shares.items()],
         "hint": shares is not None and n < DRAWS_PER_PARAMETER * len(shares),
@@ -37,10 +36,6 @@ def content(found: Search, evaluation: Evaluation) -> dict[str, Any]:
 def _seeds(evaluation: Evaluation) -> np.ndarray[Any, Any]:
     """(S,) scores of the retrained baseline on val."""
     return np.array([run["val_score"] for run in evaluation.runs("baseline")], dtype=float)
-
-
-def _tried(found: Search, evaluation: Evaluation) -> list[Variation]:
-    return variations(found, _seeds(evaluation))
 
 
 def _shown(value: Scalar | None) -> str:
@@ -97,7 +92,7 @@ def said_of_trend(found: Trend, objective: str) -> str:
 def draw(found: Search, evaluation: Evaluation) -> dict[str, Picture]:
     """Only what the trials can carry."""
     objective, varied = LABELS[found.study["objective"]], found.varied()
-    tried, shares = _tried(found, evaluation), found.study["importances"]
+    tried, shares = variations(found, _seeds(evaluation)), found.study["importances"]
     complete = found.draws("complete")
     pictures = []
     if tried:
@@ -136,8 +131,9 @@ def _parallel(found: Search, keys: list[str], objective: str) -> Picture:
     return Picture(
         "parallel", png(figures.parallel(draws, {key: logs[key] for key in keys}, objective)),
         f"Parallel coordinates of {len(draws)} draws over {', '.join(keys)} and the {objective} on val.",
-        "Every draw as a line from parameter to parameter down to its score; the darker, the better. Dashed grey: "
-        "pruned, with the best score until then. Lines are set apart a little where they share a choice."
+        "Every draw as a line from parameter to parameter down to its score; the more it stands out from the "
+        "background, the better. Dashed grey: pruned, with the best score until then. Lines are set apart a little "
+        "where they share a choice."
         + (f" The {len(keys)} most important of {len(keys) + left_out} parameters." if left_out else ""),
     )  # fmt: skip
 

@@ -11,10 +11,10 @@ from pipeline.figures import inside as figures
 from pipeline.figures.inside import Example
 from pipeline.filters import KERNELS, responses
 from pipeline.metrics import SCORES, confusion_matrix, scores
+from pipeline.model_card import LABELS
 from pipeline.pages import percent, percent_estimate
 from pipeline.performance import Scores, score_predictions
 from pipeline.results import Evaluation, Inside
-from pipeline.sections import LABELS
 
 DPI = 128  # scans are large files and hold fewer pixels than that
 WELL_ABOVE = 0.05  # of accuracy, by which the whole interval must exceed the commonest class
@@ -62,7 +62,7 @@ def _shortcut(
 ) -> dict[str, Any]:
     table, k = inside.shortcut, len(evaluation.classes)
     labels, predicted = (table[name].to_numpy() for name in ("label", "predicted"))
-    found = score_predictions(labels, predicted, table["group"].to_numpy(), k, draws, rng)
+    found = score_predictions(labels, predicted[None], table["group"].to_numpy(), k, draws, rng)
     commonest = int(np.bincount(evaluation.parts["train"].labels).argmax())
     constant = scores(confusion_matrix(labels, np.full_like(labels, commonest), k))
     winner = {name: of_winner.means[name]["winner"] for name in SCORES}

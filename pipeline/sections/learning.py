@@ -4,8 +4,8 @@ from typing import Any
 
 from pipeline.figures import Picture, png
 from pipeline.figures import learning as figures
-from pipeline.learning import MARGIN, MIN_EPOCHS_AFTER, overfitting
-from pipeline.pages import percent
+from pipeline.learning import MARGIN, MIN_EPOCHS_AFTER, milestones, overfitting
+from pipeline.pages import number, percent
 from pipeline.results import MODELS, Evaluation
 
 
@@ -15,7 +15,14 @@ def content(evaluation: Evaluation) -> dict[str, Any]:
         "overfitting": [said_of_overfitting(model, list(starts[model].values())) for model in MODELS],
         "margin": percent(MARGIN, 0),
         "least": MIN_EPOCHS_AFTER,
-    }
+        "milestones": [
+            [
+                m.model, f"{m.step:,}", f"{m.epoch:.2f}".removesuffix(".00"), m.n_seeds, number(m.train_loss),
+                number(m.val_loss),
+            ]
+            for m in milestones(evaluation.curves, evaluation.steps)
+        ],
+    }  # fmt: skip
 
 
 def said_of_overfitting(model: str, starts: list[int | None]) -> str:
@@ -28,11 +35,22 @@ def said_of_overfitting(model: str, starts: list[int | None]) -> str:
 
 
 def draw(evaluation: Evaluation) -> dict[str, Picture]:
+    curves, steps = evaluation.curves, evaluation.steps
     kept = {model: [run["best_epoch"] for run in evaluation.runs(model)] for model in MODELS}
-    picture = Picture(
-        "learning", png(figures.learning_curves(evaluation.curves, kept, overfitting(evaluation.curves))),
-        "Loss and macro F1 over epochs, train against val, winner above baseline, one thin line per seed.",
-        "Learning curves of every seed (thin) and their mean (thick). Ticks on the axis: the epoch kept per seed. "
-        "Circles: where over-fitting starts, per seed.",
-    )  # fmt: skip
-    return {picture.name: picture}
+    pictures = [
+        Picture(
+            "learning", png(figures.learning_curves(curves, kept, overfitting(curves))),
+            "Loss and macro F1 over epochs, train against val, winner above baseline, one thin line per seed.",
+            "Per epoch: every seed (thin) and their mean (thick), as far as all seeds trained. Ticks on the axis: the "
+            "epoch kept per seed. Circles: where over-fitting starts, per seed. Values on train are means over a pass, "
+            "during which the weights improve; those on val are taken after it.",
+        ),
+        Picture(
+            "steps", png(figures.step_curves(curves, steps)),
+            "Loss on train over the steps of training, on a logarithm, one thin line per seed, with the loss on val as "
+            "a point at the end of each epoch; winner left, baseline right. The table below has numbers.",
+            "Per step: the loss on train of every seed (thin; each value the mean of a slice of a pass) and their mean "
+            "(thick); points: the loss on val, at the step that ends the epoch.",
+        ),
+    ]  # fmt: skip
+    return {picture.name: picture for picture in pictures}

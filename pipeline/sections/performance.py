@@ -9,10 +9,11 @@ from pipeline.data import PARTS
 from pipeline.figures import Picture, png
 from pipeline.figures import performance as figures
 from pipeline.metrics import SCORES, class_scores
+from pipeline.model_card import LABELS
 from pipeline.pages import count, p_value, percent, percent_estimate, points_estimate
 from pipeline.performance import Comparison, Scores
 from pipeline.results import MODELS, Evaluation
-from pipeline.sections import FEW_GROUPS, LABELS
+from pipeline.sections import FEW_GROUPS
 from pipeline.subsets import Subset
 
 

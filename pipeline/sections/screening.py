@@ -7,13 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import estimates, performance
-from pipeline.estimates import Estimate
+from pipeline.estimates import Estimate, Operation
 from pipeline.figures import Picture, png
 from pipeline.figures import screening as figures
 from pipeline.pages import count_estimate, percent, percent_estimate
 from pipeline.params import Screening
 from pipeline.performance import Decision
 from pipeline.results import Evaluation, Part
+
+KINDS = {  # of people -> words, letter in text
+    "tp": ("diseased, called positive", "D"),
+    "fn": ("diseased, missed", "M"),
+    "fp": ("healthy, called positive", "o"),
+    "tn": ("healthy, called negative", "."),
+}
+MIXED = "+"
 
 
 def content(evaluation: Evaluation, decisions: dict[str, Decision], settings: Screening) -> dict[str, Any]:
@@ -42,6 +50,7 @@ def content(evaluation: Evaluation, decisions: dict[str, Decision], settings: Sc
             for model, d in decisions.items()
             for i in range(len(d.thresholds))
         ],
+        "people": _people(winner.operation, settings.prevalence_per_100k),
         "panel": _panel(evaluation.parts["test"], winner, settings),
     }
 
@@ -61,6 +70,49 @@ def _quantities(decisions: dict[str, Decision]) -> list[list[str]]:
         [name.upper() if name in ("ppv", "npv") else name.replace("_", " "), *(show(getattr(e, name)) for e in found)]
         for name, show in shown.items()
     ]
+
+
+def _people(operation: Operation, prevalence_per_100k: float) -> dict[str, Any]:
+    """Whole people of 100,000 by what the decision would do to them; without an estimate, at the bound."""
+    found = estimates.screening(operation, prevalence_per_100k, figures.PEOPLE)
+    diseased = _whole(prevalence_per_100k)
+    missed, alarmed = min(diseased, _drawn(found.false_negatives)), _drawn(found.false_positives)
+    alarmed = min(figures.PEOPLE - diseased, alarmed)
+    counts = {"tp": diseased - missed, "fn": missed, "fp": alarmed, "tn": figures.PEOPLE - diseased - alarmed}
+    ends = np.cumsum([0, *counts.values()]).tolist()
+    words = {"fn": _bound(found.false_negatives), "fp": _bound(found.false_positives)}
+    words |= {"tp": OTHER[words["fn"]], "tn": OTHER[words["fp"]]}
+    blocks, enlarged = figures.letters({KINDS[kind][1]: n for kind, n in counts.items()}, MIXED)
+    shown = {kind: f"{words[kind]}{n:,}" for kind, n in counts.items()}
+    return {
+        "kinds": [
+            {"name": kind, "label": label, "n": shown[kind], "path": figures.outline(first, end)}
+            for (kind, (label, _)), first, end in zip(KINDS.items(), ends, ends[1:], strict=False)
+        ],
+        "explored": [{"name": kind, "label": label, "path": None} for kind, (label, _) in KINDS.items()],
+        "called": None if any(words.values()) else [f"{counts['tp'] + alarmed:,}", f"{counts['tp']:,}"],
+        "legend": [
+            *([letter, shown[kind], label] for kind, (label, letter) in KINDS.items()),
+            [MIXED, "–", "a hundred of more than one kind"],
+        ],
+        "blocks": blocks,
+        "enlarged": enlarged,
+    }
+
+
+OTHER = {"": "", "at most ": "at least ", "at least ": "at most "}  # of the people that are left
+
+
+def _bound(estimate: Estimate) -> str:
+    return "" if estimate.value is not None else "at most " if estimate.high is not None else "at least "
+
+
+def _drawn(estimate: Estimate) -> int:
+    return _whole(next(v for v in (estimate.value, estimate.high, estimate.low, 0.0) if v is not None))
+
+
+def _whole(persons: float) -> int:
+    return int(persons + 0.5)
 
 
 def _panel(part: Part, winner: Decision, settings: Screening) -> dict[str, Any]:

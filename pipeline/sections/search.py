@@ -6,10 +6,10 @@ import numpy as np
 
 from pipeline.figures import STATE_COLORS, Picture, png
 from pipeline.figures import search as figures
+from pipeline.model_card import LABELS
 from pipeline.pages import duration, percent, percent_estimate
 from pipeline.performance import Scores
 from pipeline.results import MODELS, Evaluation, Search
-from pipeline.sections import LABELS
 
 
 def content(found: Search, evaluation: Evaluation, scores: Scores, main: str) -> dict[str, Any]:
@@ -28,7 +28,8 @@ def content(found: Search, evaluation: Evaluation, scores: Scores, main: str) ->
         ]
         for model in MODELS
     ]
-    alike = [name for name in found.parameters if found.trials[name].nunique(dropna=False) == 1]
+    tried = found.trials[found.trials["role"] != "baseline"]
+    alike = [name for name in found.parameters if tried[name].nunique(dropna=False) < 2]
     trials = found.trials.drop(columns=alike)
     return {
         "sights": sights,

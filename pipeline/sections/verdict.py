@@ -3,10 +3,10 @@
 from typing import Any
 
 from pipeline.estimates import Estimate
+from pipeline.model_card import LABELS
 from pipeline.pages import p_value, percent, percent_estimate, points_estimate
 from pipeline.performance import Comparison, Scores
 from pipeline.results import Evaluation, Search
-from pipeline.sections import LABELS
 
 
 def content(found: Search, evaluation: Evaluation, scores: Scores, comparison: Comparison, main: str) -> dict[str, Any]:
