@@ -103,6 +103,7 @@ def test_a_second_run_trains_nothing_and_says_the_same(unkilled: Path, digits_fo
     assert_tracked(unkilled / "out", unkilled)
 
 
+@pytest.mark.slow
 def test_killed_anywhere_and_resumed_ends_with_the_same_trials(
     unkilled: Path, digits_folder: Path, tmp_path: Path
 ) -> None:
