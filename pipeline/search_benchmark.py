@@ -135,7 +135,7 @@ def generated(n_train: int, n_val: int, shape: Shape) -> Samples:
 
 
 def write_pictures(folder: Path, n: int, shape: Shape = (28, 28, 1)) -> Path:
-    """A development folder of `n` generated pictures, every eighth of them for `val`."""
+    """A development folder of `n` generated pictures, the last eighth of them for `val`."""
     write_samples(folder / "development", generated(n - n // 8, n // 8, shape))
     return folder / "development"
 

@@ -216,7 +216,7 @@ def test_whitened_patches_have_no_correlation_and_equal_variance() -> None:
 
 
 def test_the_published_width_has_the_published_parameters() -> None:
-    """Jordan 2024, arXiv:2404.00498, table 1 and listing: airbench94 has 1.97 million parameters."""
+    """airbench94 of Jordan 2024, arXiv:2404.00498: 1.97 million."""
     network = build_model("fast_cifar", {}, Shapes(3, 32, 32, 10))
     assert sum(p.numel() for p in network.parameters()) == pytest.approx(1.97e6, rel=0.01)
 
