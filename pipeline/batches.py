@@ -8,12 +8,28 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.config import Training
 from pipeline.seeds import derive_seed
+
+
+def channel_statistics(images: np.ndarray) -> dict[str, list[float]]:
+    """Mean and standard deviation per channel on the 0-255 scale, of training images only.
+
+    images: (N, H, W, C) uint8.
+    """
+    counts = np.zeros((images.shape[-1], 256), np.int64)
+    for start in range(0, len(images), 1000):  # bincount needs eight bytes for each byte
+        for c, channel in enumerate(counts):
+            channel += np.bincount(images[start : start + 1000, ..., c].ravel(), minlength=256)
+    levels = np.arange(256)
+    mean = counts @ levels / counts.sum(1)
+    std = np.sqrt(counts @ levels**2 / counts.sum(1) - mean**2)
+    return {"mean": mean.tolist(), "std": np.maximum(std, 1.0).tolist()}
 
 
 class Normaliser:
@@ -34,18 +50,25 @@ class Normaliser:
 class Draws:
     """The random numbers of one pass, uniform in [0, 1): a named column for each decision, a row for each image."""
 
-    NAMES = ("flip_x", "flip_y", "shift_y", "shift_x", "angle", "zoom", "contrast", "brightness", "cut_y", "cut_x")
-
     def __init__(self, columns: Mapping[str, Tensor]) -> None:
         """columns: (N,) float32 each."""
         self.columns = columns
 
     @classmethod
     def of_epoch(cls, config: Training, n: int, seed: int, epoch: int, device: torch.device) -> "Draws":
-        """Those of `n` images; none where `config` changes no image."""
-        if not (config.flip != "none" or config.shift or warps(config) or config.intensity or config.cutout):
+        """Those of `n` images that `config` asks for."""
+        used = {
+            "flip_x": config.flip != "none",
+            "flip_y": config.flip == "both",
+            **dict.fromkeys(("shift_y", "shift_x"), config.shift > 0),
+            **dict.fromkeys(("angle", "zoom"), warps(config)),
+            **dict.fromkeys(("contrast", "brightness"), config.intensity > 0),
+            **dict.fromkeys(("cut_y", "cut_x"), config.cutout > 0),
+        }
+        if not any(used.values()):
             return cls({})
-        columns = dict(zip(cls.NAMES, _uniform(len(cls.NAMES), n, derive_seed(seed, "augment", epoch)), strict=True))
+        drawn = _uniform(len(used), n, derive_seed(seed, "augment", epoch))  # of all, so that none depends on another
+        columns = {name: column for name, column in zip(used, drawn, strict=True) if used[name]}
         if config.flip == "alternating":  # a side by lot for the first epoch, and then the other each time
             first = _uniform(1, n, derive_seed(seed, "first side"))[0]
             columns["flip_x"] = first if epoch % 2 else 1 - first
@@ -150,10 +173,8 @@ def cut_out(batch: Tensor, share: float, draws: Draws) -> Tensor:
     """
     height, width = batch.shape[2:]
     side = round(share * min(height, width))
-    covered = [
-        _within(draws[name], size, side) for name, size in (("cut_y", height), ("cut_x", width))
-    ]  # (B, H), (B, W)
-    return batch.masked_fill((covered[0][:, :, None] & covered[1][:, None, :])[:, None], 0.0)
+    rows, columns = _within(draws["cut_y"], height, side), _within(draws["cut_x"], width, side)
+    return batch.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
 
 
 def _within(draws: Tensor, size: int, side: int) -> Tensor:
@@ -168,7 +189,7 @@ def views(batch: Tensor, kind: str) -> list[tuple[float, Tensor]]:
 
     batch: (B, C, H, W). mirrored: and from left to right; mirrored_both: along both axes, too; crops: mirrored, and
     both of these moved by one pixel along the diagonal in either direction, the moved ones at half weight.
-    Source of crops: Jordan 2024, arXiv:2404.00498, section 3.5.
+    Source of crops: Jordan 2024, arXiv:2404.00498.
     """
     if kind == "one":
         return [(1.0, batch)]

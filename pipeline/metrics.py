@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 SCORES = ("accuracy", "macro_precision", "macro_recall", "macro_f1")
+LABELS = {name: name.replace("_f1", " F1").replace("_", " ") for name in SCORES}
 
 
 def confusion_matrix(labels: ArrayLike, predicted: ArrayLike, n_classes: int) -> NDArray[np.int64]:

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from pipeline.files import read_json, write_text
 from pipeline.lineage import commit_text
 from pipeline.markdown import code, escape, link, table
-from pipeline.metrics import SCORES, class_scores, confusion_matrix, scores
+from pipeline.metrics import LABELS, SCORES, class_scores, confusion_matrix, scores
 
 Confusions = dict[tuple[Any, Any], NDArray[np.int64]]  # (model, seed) -> (K, K), rows are the truth
-LABELS = {name: name.replace("_f1", " F1").replace("_", " ") for name in SCORES}
 
 
 def write_model_card(evaluated: Path, question: str) -> None:

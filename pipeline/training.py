@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from pipeline.batches import Draws, Normaliser, training_batch
+from pipeline.batches import Draws, Normaliser, channel_statistics, training_batch
 from pipeline.config import Flat, Training, split_flat
 from pipeline.data import Samples
 from pipeline.errors import TrainingError
@@ -262,21 +262,6 @@ def _slices(losses: np.ndarray, n_before: int) -> list[tuple[int, float]]:
     parts = np.array_split(losses, min(SLICES, len(losses)))
     ends = n_before + np.cumsum([len(part) for part in parts])
     return [(int(end), float(part.mean())) for end, part in zip(ends, parts, strict=True)]
-
-
-def channel_statistics(images: np.ndarray) -> dict[str, list[float]]:
-    """Mean and standard deviation per channel on the 0-255 scale, of training images only.
-
-    images: (N, H, W, C) uint8.
-    """
-    counts = np.zeros((images.shape[-1], 256), np.int64)
-    for start in range(0, len(images), 1000):  # bincount needs eight bytes for each byte
-        for c, channel in enumerate(counts):
-            channel += np.bincount(images[start : start + 1000, ..., c].ravel(), minlength=256)
-    levels = np.arange(256)
-    mean = counts @ levels / counts.sum(1)
-    std = np.sqrt(counts @ levels**2 / counts.sum(1) - mean**2)
-    return {"mean": mean.tolist(), "std": np.maximum(std, 1.0).tolist()}
 
 
 def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:

@@ -23,7 +23,7 @@ EVERYTHING = {"flip": "alternating", "shift": 0.2, "rotate_deg": 15, "zoom": 0.1
 
 
 def draws(n: int) -> Draws:
-    return Draws.of_epoch(config(flip="both"), n, 0, 1, CPU)
+    return Draws.of_epoch(config(flip="both", shift=0.1, zoom=0.1, intensity=0.1, cutout=0.1), n, 0, 1, CPU)
 
 
 def config(**settings: object) -> Training:

@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 import torch
 
+from pipeline.batches import channel_statistics
 from pipeline.config import Flat
 from pipeline.data import Samples
 from pipeline.errors import TrainingError
 from pipeline.models import lr_factors, registry
 from pipeline.precision import fastest
 from pipeline.prediction import predict
-from pipeline.training import Trainer, channel_statistics, class_weights, log_loss
+from pipeline.training import Trainer, class_weights, log_loss
 
 MLP: Flat = {"model": "mlp", "mlp.width": 32, "lr": 0.01, "batch_size": 32, "n_epochs": 3}
 CNN: Flat = {"model": "cnn", "cnn.width": 8, "cnn.dropout": 0.2, "lr": 0.01, "batch_size": 64, "n_epochs": 2}

@@ -4,8 +4,7 @@ A frozen 2x2 convolution whitens the pixels of the training images; then three g
 batch norm, activation, `convs` - 1 times 3x3 convolution, batch norm, activation]; the maximum of what is left, and one
 scaled linear layer. Convolutions start as the identity on their first channels; batch norms shift, but do not scale.
 
-Source: Jordan 2024, arXiv:2404.00498, sections 3 and 4 (whitening, identity, scaling); width 64
-and growth 4 are its network.
+Source: Jordan 2024, arXiv:2404.00498 (whitening, identity, scaling); width 64 and growth 4 are its network.
 """
 
 from collections.abc import Iterable

@@ -8,7 +8,7 @@ from pipeline.config import Scalar
 from pipeline.effects import ASKED, MIN_DRAWS, Trend, Variation, repeatability, trend, variations
 from pipeline.figures import Picture, png
 from pipeline.figures import effects as figures
-from pipeline.model_card import LABELS
+from pipeline.metrics import LABELS
 from pipeline.pages import cell, percent
 from pipeline.performance import spread
 from pipeline.results import Evaluation, Search

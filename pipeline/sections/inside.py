@@ -10,8 +10,7 @@ from pipeline.figures import Picture, png
 from pipeline.figures import inside as figures
 from pipeline.figures.inside import Example
 from pipeline.filters import KERNELS, responses
-from pipeline.metrics import SCORES, confusion_matrix, scores
-from pipeline.model_card import LABELS
+from pipeline.metrics import LABELS, SCORES, confusion_matrix, scores
 from pipeline.pages import percent, percent_estimate
 from pipeline.performance import Scores, score_predictions
 from pipeline.results import Evaluation, Inside

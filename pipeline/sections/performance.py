@@ -8,8 +8,7 @@ from pipeline import performance
 from pipeline.data import PARTS
 from pipeline.figures import Picture, png
 from pipeline.figures import performance as figures
-from pipeline.metrics import SCORES, class_scores
-from pipeline.model_card import LABELS
+from pipeline.metrics import LABELS, SCORES, class_scores
 from pipeline.pages import count, p_value, percent, percent_estimate, points_estimate
 from pipeline.performance import Comparison, Scores
 from pipeline.results import MODELS, Evaluation

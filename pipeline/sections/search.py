@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.figures import STATE_COLORS, Picture, png
 from pipeline.figures import search as figures
-from pipeline.model_card import LABELS
+from pipeline.metrics import LABELS
 from pipeline.pages import duration, percent, percent_estimate
 from pipeline.performance import Scores
 from pipeline.results import MODELS, Evaluation, Search

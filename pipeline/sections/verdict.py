@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline.estimates import Estimate
-from pipeline.model_card import LABELS
+from pipeline.metrics import LABELS
 from pipeline.pages import p_value, percent, percent_estimate, points_estimate
 from pipeline.performance import Comparison, Scores
 from pipeline.results import Evaluation, Search
