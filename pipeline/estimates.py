@@ -1,6 +1,7 @@
 """Intervals, paired tests and the screening estimate: how sure one may be of what `metrics` measured.
 
-Throughout, n counts groups (patients, or duplicates kept together), never images, and x = rate * n need not be whole.
+Throughout, n counts groups (patients, or duplicates kept together), never images, and x = rate * n need not be whole:
+a rate is the mean over groups of the share of their images, so that twenty copies of one picture are one observation.
 """
 
 from collections.abc import Iterator
@@ -61,7 +62,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Operation:
-    """A frozen threshold at work on a sample. Rates per image, counts of independent groups."""
+    """A frozen threshold at work on a sample. Rates are means over groups, n counts these groups."""
 
     sensitivity: float
     specificity: float
@@ -145,6 +146,24 @@ def screening(operation: Operation, prevalence_per_100k: float, n_screened: floa
         ppv=_predictive((se, n1), (sp, n0), share),
         npv=_predictive((sp, n0), (se, n1), 1 - share),
     )
+
+
+def group_means(values: NDArray[Any], groups: NDArray[Any]) -> NDArray[np.float64]:
+    """Mean over groups of the mean over a group's images. values: (S, N) in [0, 1], groups: (N,) any. Returns (S,).
+
+    An interval of n = groups then holds whatever their sizes: no values in [0, 1] scatter more than a coin.
+    """
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    return np.array([(np.bincount(group, weights=row) / sizes).mean() for row in values.astype(float)])
+
+
+def effective_groups(groups: NDArray[Any]) -> float:
+    """Number of equal groups that tell as much of a mean over images as these do, if copies tell nothing new.
+
+    groups: (N,) any. Source: Kish 1965.
+    """
+    sizes = np.unique(groups, return_counts=True)[1]
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def group_weights(

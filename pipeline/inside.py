@@ -2,7 +2,8 @@
 
 One retraining is looked at: the best on val, which is the registered champion. Its files, all plain:
 
-inside.json    seed, first, n_kernels, cam, cam_px, varied, problem; null where there is none; arrays: the npy files
+inside.json    seed, first, learned, n_kernels, cam, cam_px, varied, problem; null where there is none;
+               arrays: the npy files
 examples.csv   kind (error, hit), scan (its feature maps are kept), sample, group, label, predicted, n_wrong, p_<class>
 images.npy     (N, H, W, C) uint8, those of examples.csv
 cams.npy       (N, H, W) float32 of 0 to 1, by the layer `cam`
@@ -103,7 +104,8 @@ def look_inside(
         arrays["kernels"] = kernels[order]
         if isinstance(run[first][0], nn.Conv2d):
             arrays["maps"] = run[first][1].numpy().transpose(1, 0, 2, 3)[order].round(4)
-    found = {"first": first, "n_kernels": None if kernels is None else len(kernels), "cam": cam}
+    learned = bool(run[first][0].get_parameter("weight").requires_grad) if first else None
+    found = {"first": first, "learned": learned, "n_kernels": None if kernels is None else len(kernels), "cam": cam}
     return found | {"cam_px": list(run[cam][1].shape[-2:]) if cam else None}, arrays
 
 

@@ -33,6 +33,18 @@ def overfitting(curves: pd.DataFrame) -> dict[str, dict[int, int | None]]:
     return found
 
 
+def mean_curves(curves: pd.DataFrame) -> pd.DataFrame:
+    """One row per epoch with a column `<model>_<value>` for each mean over seeds, as far as all seeds trained."""
+    of_model = []
+    for model in curves["model"].unique():
+        runs = curves[curves["model"] == model].drop(columns=["model", "step", "lr", "seconds"])
+        by_epoch = runs.groupby("epoch")
+        whole = by_epoch["seed"].nunique() == runs["seed"].nunique()
+        of_model.append(by_epoch.mean().drop(columns="seed")[whole].add_prefix(f"{model}_"))
+    table: pd.DataFrame = pd.concat(of_model, axis=1).dropna(axis=1, how="all").reset_index()
+    return table
+
+
 class Milestone(NamedTuple):
     """Where a slice of the training ends; losses are means over the seeds that got there."""
 

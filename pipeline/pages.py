@@ -146,6 +146,6 @@ def count_estimate(estimate: Estimate) -> str:
     return _with_ends(estimate, count)
 
 
-def points_estimate(estimate: Estimate) -> str:
+def points_estimate(estimate: Estimate, digits: int = 1) -> str:
     """A difference of shares in percentage points: `+1.2 [+0.4, +2.0]`."""
-    return _with_ends(estimate, lambda share: f"{100 * share:+.1f}".replace("-", "−"))
+    return _with_ends(estimate, lambda share: f"{100 * share:+.{digits}f}".replace("-", "−"))

@@ -64,21 +64,24 @@ def score_test_part(evaluation: Evaluation, draws: int, rng: np.random.Generator
 
 def _mean(name: str, seeds: NDArray[np.float64], drawn: NDArray[np.float64], n_groups: int) -> Estimate:
     value = float(seeds.mean())
-    if drawn.min() == drawn.max():  # nothing to resample: only accuracy, a plain rate, has an exact bound
-        return estimates.rate_estimate(value, n_groups) if name == "accuracy" else Estimate(value, None, None)
+    if drawn.min() == drawn.max():  # nothing to resample: only a plain rate has an exact bound
+        plain = name in ("accuracy", "recall")
+        return estimates.rate_estimate(value, n_groups) if plain else Estimate(value, None, None)
     return Estimate(value, *estimates.percentile_interval(drawn))
 
 
 def _class_estimates(found: NDArray[Any], drawn: NDArray[Any], class_groups: list[int]) -> dict[str, list[Estimate]]:
-    """Recall is a rate with a known n, so its interval is exact; precision and F1 are bootstrapped."""
+    """No recall of a class that does not occur."""
     values, resampled = class_scores(found), class_scores(drawn)
-    result: dict[str, list[Estimate]] = {"precision": [], "recall": [], "f1": []}
-    for c, n in enumerate(class_groups):
-        for name in ("precision", "f1"):
-            result[name].append(_mean(name, values[name][:, c], resampled[name][..., c].mean(axis=1), n))
-        recall = float(values["recall"][:, c].mean())
-        result["recall"].append(estimates.rate_estimate(recall, n) if n else Estimate(None, None, None))
-    return result
+    return {
+        name: [
+            Estimate(None, None, None)
+            if name == "recall" and not n
+            else _mean(name, values[name][:, c], resampled[name][..., c].mean(axis=1), n)
+            for c, n in enumerate(class_groups)
+        ]
+        for name in ("precision", "recall", "f1")
+    }
 
 
 def score_predictions(
@@ -129,14 +132,18 @@ def compare(evaluation: Evaluation) -> Comparison:
 
 @dataclass(frozen=True)
 class Decision:
-    """The positive-or-not decision of one model on the test part, at one threshold per seed."""
+    """The positive-or-not decision of one model on the test part, at one threshold per seed; rates over groups."""
 
     thresholds: list[float]
     sensitivity: NDArray[np.float64]  # (S,)
     specificity: NDArray[np.float64]  # (S,)
     auc: NDArray[np.float64]  # (S,)
-    operation: Operation  # means over seeds, n in groups
+    counts: NDArray[np.int64]  # (S, 4) images, as COUNTED
+    operation: Operation  # means over seeds
     estimate: Screening
+
+
+COUNTED = ((True, True), (True, False), (False, False), (False, True))  # called, positive: TP, FP, TN, FN
 
 
 def decide(
@@ -148,22 +155,27 @@ def decide(
     thresholds = np.array(frozen if at is None else [at] * len(frozen), dtype=float)
     score = part.models[model].positive_score
     called = score >= thresholds[:, None]  # (S, N)
-    sensitivity = called[:, part.positive].mean(axis=1)
-    specificity = (~called[:, ~part.positive]).mean(axis=1)
+    sensitivity = estimates.group_means(called[:, part.positive], part.groups[part.positive])
+    specificity = estimates.group_means(~called[:, ~part.positive], part.groups[~part.positive])
+    counts = np.stack([(called == c)[:, part.positive == p].sum(axis=1) for c, p in COUNTED], axis=1)
     n_diseased, n_healthy = (np.unique(part.groups[mask]).size for mask in (part.positive, ~part.positive))
     operation = Operation(float(sensitivity.mean()), float(specificity.mean()), n_diseased, n_healthy)
     auc = np.array([area_under_roc(part.positive, row) for row in score])
     estimate = estimates.screening(operation, prevalence_per_100k, n_screened)
-    return Decision(thresholds.tolist(), sensitivity, specificity, auc, operation, estimate)
+    return Decision(thresholds.tolist(), sensitivity, specificity, auc, counts, operation, estimate)
 
 
 def operating_curves(part: Part, model: str) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Per seed: sensitivity and specificity at every threshold, from none called positive to all."""
-    curves = []
+    curves, weights = [], np.empty(len(part.groups))
+    for kind in (part.positive, ~part.positive):
+        _, group, sizes = np.unique(part.groups[kind], return_inverse=True, return_counts=True)
+        weights[kind] = 1 / sizes[group]
     for score in part.models[model].positive_score:
         order = np.argsort(-score, kind="stable")
-        hits, last = part.positive[order], np.append(np.diff(score[order]) != 0, True)  # ties move together
-        sensitivity = np.append(0, np.cumsum(hits)[last] / hits.sum())
-        specificity = np.append(1, 1 - np.cumsum(~hits)[last] / (~hits).sum())
+        last = np.append(np.diff(score[order]) != 0, True)  # ties move together
+        hit, alarmed = (np.cumsum((weights * kind)[order]) for kind in (part.positive, ~part.positive))
+        sensitivity = np.append(0, hit[last] / hit[-1])
+        specificity = np.append(1, 1 - alarmed[last] / alarmed[-1])
         curves.append((sensitivity, specificity))
     return curves

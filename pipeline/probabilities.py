@@ -43,7 +43,9 @@ def discriminate(evaluation: Evaluation, draws: int, rng: np.random.Generator) -
     halves = np.split(areas, [sum(map(len, tasks["winner"]))], axis=1)
     drawn = {model: half.mean(axis=1) for model, half in zip(MODELS, halves, strict=True)}
     means = {model: _area(seeds[model], drawn[model], n_groups if binary else None) for model in MODELS}
-    difference = Estimate(gap, *estimates.percentile_interval(drawn["winner"] - drawn["baseline"]))
+    gaps = drawn["winner"] - drawn["baseline"]
+    ends = (None, None) if gaps.min() == gaps.max() else estimates.percentile_interval(gaps)  # nothing to resample
+    difference = Estimate(gap, *ends)
     return Discrimination(binary, seeds, means, difference, n_groups)
 
 
@@ -103,9 +105,9 @@ def calibrate(evaluation: Evaluation, draws: int, rng: np.random.Generator) -> C
 def _curve(top: NDArray[Any], right: NDArray[Any], groups: NDArray[Any], n_bins: int) -> NDArray[np.float64]:
     """All seeds in the same bins: (bins, 4) of mean confidence, accuracy and its Wilson ends.
 
-    A bin counts as many groups as its share of the images, however many seeds put images there.
+    A bin counts as many effective groups as its share of the images, however many seeds put images there.
     """
     rows, n = calibration.reliability(top.ravel(), right.ravel(), n_bins)
-    n_groups = n / n.sum() * np.unique(groups).size
+    n_groups = n / n.sum() * estimates.effective_groups(groups)
     ends = [estimates.wilson(accuracy * m, m) for accuracy, m in zip(rows[:, 1], n_groups, strict=True)]
     return np.concatenate([rows, np.array(ends)], axis=1)

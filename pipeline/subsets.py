@@ -1,12 +1,13 @@
 """Scores of the winner on subsets of the images: by how a file is stored, and on the official test part."""
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from pipeline.data import PARTS
-from pipeline.estimates import Estimate
+from pipeline.estimates import Estimate, group_means, rate_estimate
 from pipeline.performance import score_predictions
 from pipeline.results import Evaluation
 
@@ -15,7 +16,10 @@ FILE_COLUMNS = ("format", "mode", "size")
 
 @dataclass(frozen=True)
 class Subset:
-    """kind: what the images have in common, such as `format`. Macro F1 is over the classes that occur."""
+    """kind: what the images have in common, such as `format`. Macro F1 is over the classes that occur.
+
+    recalls: of each class with its number of groups; means over groups, as in the screening. None where it is missing.
+    """
 
     kind: str
     value: str
@@ -24,6 +28,7 @@ class Subset:
     n_classes: int
     accuracy: Estimate
     macro_f1: Estimate
+    recalls: list[tuple[Estimate, int] | None]
 
 
 def by_file(evaluation: Evaluation, least_groups: int, draws: int, rng: np.random.Generator) -> list[Subset]:
@@ -92,4 +97,38 @@ def _score(
     labels, groups, runs = rows["label"].to_numpy(), rows["group"].to_numpy(), np.concatenate(predicted, axis=1)
     found = score_predictions(labels, runs, groups, len(evaluation.classes), draws, rng)
     n_groups, n_classes = np.unique(groups).size, np.unique(labels).size
-    return Subset(kind, value, labels.size, n_groups, n_classes, found["accuracy"], found["macro_f1"])
+    recalls: list[tuple[Estimate, int] | None] = []
+    for c in range(len(evaluation.classes)):
+        of_class = labels == c
+        n = np.unique(groups[of_class]).size
+        share = float(group_means(runs[:, of_class] == c, groups[of_class]).mean()) if n else 0.0
+        recalls.append((rate_estimate(share, n), n) if n else None)
+    return Subset(kind, value, labels.size, n_groups, n_classes, found["accuracy"], found["macro_f1"], recalls)
+
+
+def contrasts(subsets: list[Subset], classes: list[str]) -> list[tuple[str, Subset, Subset]]:
+    """Class, and the two kinds of file between which its recall differs most, better one first.
+
+    Of each class one pair at most, and only if the two 95 % intervals do not touch.
+    """
+    found = []
+    for c, name in enumerate(classes):
+        apart = []
+        for one, other in combinations(subsets, 2):
+            if one.kind != other.kind or not (one.recalls[c] and other.recalls[c]):
+                continue
+            (low, worse), (high, better) = sorted(
+                ((_value(s, c), s) for s in (one, other)), key=lambda pair: pair[0].value or 0.0
+            )
+            if (1.0 if low.high is None else low.high) < (0.0 if high.low is None else high.low):
+                apart.append(((high.value or 0.0) - (low.value or 0.0), better, worse))
+        if apart:
+            _, better, worse = max(apart, key=lambda gap: gap[0])
+            found.append((name, better, worse))
+    return found
+
+
+def _value(subset: Subset, c: int) -> Estimate:
+    recall = subset.recalls[c]
+    assert recall is not None
+    return recall[0]

@@ -269,9 +269,17 @@ def write_inside(folder: Path, info: dict[str, Any], seed: int = 0, bare: bool =
     layers = [("0", "Conv2d", "16 × 8 × 8", "8 × 8", 160), ("1", "ReLU", "16 × 8 × 8", "", 0)]
     columns = ["name", "kind", "output", "formula_px", "parameters"]
     pd.DataFrame(layers, columns=columns).to_csv(inside / "layers.csv", index=False)
-    told = {"seed": 100, "first": "0", "n_kernels": 16, "cam": "1", "cam_px": [8, 8], "varied": ["width", "border SD"]}
+    told = {
+        "seed": 100,
+        "first": "0",
+        "learned": True,
+        "n_kernels": 16,
+        "cam": "1",
+        "cam_px": [8, 8],
+        "varied": ["width", "border SD"],
+    }
     if bare:
-        told |= dict.fromkeys(("first", "n_kernels", "cam", "cam_px"))
+        told |= dict.fromkeys(("first", "learned", "n_kernels", "cam", "cam_px"))
     problem = "no <reason>" if bare else None
     write_json(inside / "inside.json", {**told, "problem": problem, "arrays": list(arrays)})
 

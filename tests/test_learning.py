@@ -11,7 +11,7 @@ import contract_data
 from pipeline.errors import DataError
 from pipeline.figures import PART_COLORS, png
 from pipeline.figures.learning import learning_curves, step_curves
-from pipeline.learning import Milestone, milestones, overfitting, overfitting_start
+from pipeline.learning import Milestone, mean_curves, milestones, overfitting, overfitting_start
 from pipeline.results import read_evaluation
 from pipeline.sections import learning as section
 from pipeline.sections.learning import said_of_overfitting
@@ -50,8 +50,11 @@ def test_each_run_is_judged_alone_and_said_in_words() -> None:
     found = overfitting(pd.DataFrame(rows[::-1]))
     assert found == {"winner": {7: None}, "baseline": {7: 4, 8: 2}}
     assert said_of_overfitting("winner", [None]) == "The winner: no over-fitting by this rule under any seed."
-    assert said_of_overfitting("baseline", [4, 2]) == "The baseline over-fits after epoch 2 to 4, under 2 of 2 seeds."
-    assert said_of_overfitting("m", [None, 3]) == "The m over-fits after epoch 3, under 1 of 2 seeds."
+    assert (
+        said_of_overfitting("baseline", [4, 2])
+        == "The baseline over-fits by this rule after epoch 2 to 4, under 2 of 2 seeds."
+    )
+    assert said_of_overfitting("m", [None, 3]) == "The m over-fits by this rule after epoch 3, under 1 of 2 seeds."
 
 
 @pytest.fixture
@@ -147,3 +150,24 @@ def test_losses_of_zero_are_drawn_without_a_warning(folder: Path) -> None:
     evaluation = read_evaluation(folder)
     for losses in (0.0, evaluation.steps["train_loss"].where(evaluation.steps["step"] < 60, 0.0)):
         assert png(step_curves(evaluation.curves.assign(val_loss=0.0), evaluation.steps.assign(train_loss=losses)))
+
+
+def test_curves_for_plots_are_means_as_far_as_all_seeds_trained() -> None:
+    rows = [
+        {
+            "model": model,
+            "seed": seed,
+            "epoch": epoch,
+            "val_loss": loss,
+            "val_sensitivity": None,
+            "step": 1,
+            "lr": 1,
+            "seconds": 1,
+        }
+        for model, seed, losses in (("winner", 1, (3, 2, 1)), ("winner", 2, (5, 4)), ("baseline", 1, (7,)))
+        for epoch, loss in enumerate(losses, 1)
+    ]
+    found = mean_curves(pd.DataFrame(rows))
+    assert list(found.columns) == ["epoch", "winner_val_loss", "baseline_val_loss"]
+    assert found["winner_val_loss"].tolist() == [4, 3]
+    assert found["baseline_val_loss"].iloc[0] == 7

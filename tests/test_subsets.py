@@ -9,9 +9,12 @@ from sklearn.metrics import f1_score
 
 import contract_data
 from pipeline.errors import DataError
+from pipeline.estimates import Estimate, rate_estimate
 from pipeline.performance import score_predictions, score_test_part
 from pipeline.results import Evaluation, read_evaluation
-from pipeline.subsets import by_file, official
+from pipeline.sections.performance import said_of_files
+from pipeline.sections.verdict import cautions
+from pipeline.subsets import Subset, by_file, contrasts, official
 
 INFO = contract_data.dataset_info("mri", ["healthy", "tumor"], ["tumor"], medical=True)
 
@@ -119,3 +122,35 @@ def test_a_missing_table_of_files_says_what_to_do(folder: Path, tmp_path: Path) 
             (tmp_path / path.name).write_bytes(path.read_bytes())
     with pytest.raises(DataError, match=r"files\.csv is missing or damaged; run evaluate again"):
         read_evaluation(tmp_path)
+
+
+def subset(kind: str, value: str, *recalls: tuple[int, int] | None) -> Subset:
+    """recalls: groups found, groups, of each class."""
+    told = [None if r is None else (rate_estimate(r[0] / r[1], r[1]), r[1]) for r in recalls]
+    return Subset(kind, value, 9, 9, 2, Estimate(0.5, 0.4, 0.6), Estimate(0.5, 0.4, 0.6), told)
+
+
+def test_a_class_missed_in_one_kind_of_file_is_named() -> None:
+    large, small = subset("size", "512 x 512 px", (96, 100), (90, 100)), subset("size", "others", (3, 10), (80, 100))
+    jpeg, none = subset("format", "JPEG", (1, 100), None), subset("size", "64 x 64 px", None, None)
+    assert contrasts([small, large, jpeg, none], ["glioma", "healthy"]) == [("glioma", large, small)]
+    said = said_of_files([small, large, jpeg, none], ["glioma", "healthy"])
+    assert len(said) == 1
+    assert said[0].startswith(
+        "glioma is found in 96.0 % [90.2, 98.4] of the groups of size 512 x 512 px, but in 30.0 %"
+    )
+    assert said[0].endswith("of those of others (n = 10)")
+    assert cautions(said, "59 %")[0].endswith("gets 59 % of what the winner adds.")
+    assert cautions([], None) == []
+
+
+def test_recalls_by_file_count_groups(folder: Path) -> None:
+    test = rows(folder).query("part == 'test'")
+    for found in by_file(read_evaluation(folder), 1, 200, rng()):
+        part = test[test[found.kind] == found.value]
+        for c, recall in enumerate(found.recalls):
+            assert recall is not None
+            of_class = part[part["label"] == c]
+            share = (of_class["predicted"] == c).groupby([of_class["seed"], of_class["group"]]).mean().mean()
+            assert recall[0].value == pytest.approx(share)
+            assert recall[1] == of_class["group"].nunique()

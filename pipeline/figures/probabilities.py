@@ -29,6 +29,6 @@ def reliability(curves: Mapping[str, NDArray[Any]]) -> Figure:
         axis.set_aspect("equal")
         for ticks in (axis.xaxis, axis.yaxis):
             ticks.set_major_formatter(percents)
-            ticks.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+            ticks.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9.5)
     return figure

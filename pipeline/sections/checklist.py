@@ -54,7 +54,7 @@ ITEMS = [
     Item("Age, sex and other traits", "STARD 20, TRIPOD+AI 20b, CLAIM: demographics", "", UNNAMED),
     Item("Severity, other diagnoses", "STARD 21a–21b", "", "only the class is known"),
     Item("Time between scan and reference", "STARD 22", "", UNKNOWN),
-    Item("Test against reference, counts", "STARD 23", "performance", "confusion matrices"),
+    Item("Test against reference, counts", "STARD 23", "performance", "and, at the frozen threshold, Screening"),
     Item("Accuracy with intervals", "STARD 24, TRIPOD+AI 23a, CLAIM: performance", "performance", ""),
     Item("Calibration", "TRIPOD+AI 12e, 23a", "performance", ""),
     Item("Results by site or device", "TRIPOD+AI 12d, 23b", "", UNNAMED),

@@ -94,7 +94,7 @@ def draw(inside: Inside, evaluation: Evaluation) -> dict[str, Picture]:
 
 def _examples(inside: Inside, classes: list[str]) -> list[Picture]:
     p, cams, pictures = _probabilities(inside, classes), inside.cams, []
-    for kind, name, order in (("error", "errors", "surest first"), ("hit", "hits", "as many classes as there are")):
+    for kind, name, order in (("error", "errors", "surest first"), ("hit", "hits", "as many classes as fit")):
         rows = np.flatnonzero(inside.examples["kind"] == kind)
         if not rows.size:
             continue
@@ -146,6 +146,7 @@ def _filters(inside: Inside) -> list[Picture]:
                 f"The {len(learned)} largest kernels of the winner's first layer"
                 + (f" above their feature maps of {len(scans)} test images." if found_maps else "."),
                 f"The {len(learned)} largest of {inside.info['n_kernels']} kernels of the first layer"
+                + ("" if inside.info["learned"] else ", computed from train and fixed, not learned")
                 + (", above their feature maps (before normalisation and activation)." if found_maps else
                    ": the weights of a unit, one for each pixel."), drawn=False,
             )

@@ -31,7 +31,7 @@ def said_of_overfitting(model: str, starts: list[int | None]) -> str:
     if not after:
         return f"The {model}: no over-fitting by this rule under any seed."
     epochs = str(after[0]) if after[0] == after[-1] else f"{after[0]} to {after[-1]}"
-    return f"The {model} over-fits after epoch {epochs}, under {len(after)} of {len(starts)} seeds."
+    return f"The {model} over-fits by this rule after epoch {epochs}, under {len(after)} of {len(starts)} seeds."
 
 
 def draw(evaluation: Evaluation) -> dict[str, Picture]:

@@ -91,15 +91,16 @@ function screening(se, sp, n1, n0, prevalence, nScreened) {
   };
 }
 
-// scores: per seed, ascending. Mean over seeds of the share that reaches the threshold.
-function reached(scores, threshold) {
-  const shares = scores.map((values) => {
+// runs: per seed the scores, ascending, and the size of each one's group; n: groups. Mean over seeds of the mean over
+// groups of the share that reaches the threshold.
+function reached(runs, n, threshold) {
+  const shares = runs.map(([values, sizes]) => {
     let low = 0, high = values.length;
     while (low < high) {
       const middle = (low + high) >> 1;
       if (values[middle] < threshold) low = middle + 1; else high = middle;
     }
-    return (values.length - low) / values.length;
+    return low === 0 ? 1 : sizes.slice(low).reduce((sum, size) => sum + 1 / size, 0) / n;
   });
   return shares.reduce((sum, share) => sum + share, 0) / shares.length;
 }
@@ -158,7 +159,8 @@ function outline(from, to) {
 function explore(panel) {
   const data = JSON.parse(document.getElementById("explore-data").textContent);
   const ascending = (steps) => { let sum = 0; return steps.map((step) => sum += step); };
-  const scores = {diseased: data.diseased.map(ascending), healthy: data.healthy.map(ascending)};
+  const runs = (kind) => kind.map(([steps, sizes]) => [ascending(steps), sizes]);
+  const diseased = runs(data.diseased), healthy = runs(data.healthy);
   const find = (name) => panel.querySelector(`[data-${name}]`);
   const rounded = (value, digits) => Number(value.toPrecision(digits));
   const settings = {};
@@ -181,8 +183,8 @@ function explore(panel) {
 
   function show() {
     const {prevalence, screened, threshold} = settings, frozen = threshold === null;
-    const se = frozen ? data.sensitivity : reached(scores.diseased, threshold);
-    const sp = frozen ? data.specificity : 1 - reached(scores.healthy, threshold);
+    const se = frozen ? data.sensitivity : reached(diseased, data.n_diseased, threshold);
+    const sp = frozen ? data.specificity : 1 - reached(healthy, data.n_healthy, threshold);
     const found = screening(se, sp, data.n_diseased, data.n_healthy, prevalence, screened);
     for (const name in found) find(name).textContent = WORDS[name](found[name]);
     for (const name in sliders) {

@@ -13,7 +13,7 @@ from pipeline.pages import count, p_value, percent, percent_estimate, points_est
 from pipeline.performance import Comparison, Scores
 from pipeline.results import MODELS, Evaluation
 from pipeline.sections import FEW_GROUPS
-from pipeline.subsets import Subset
+from pipeline.subsets import Subset, contrasts
 
 
 def content(evaluation: Evaluation, scores: Scores, comparison: Comparison, subsets: list[Subset]) -> dict[str, Any]:
@@ -62,7 +62,24 @@ def content(evaluation: Evaluation, scores: Scores, comparison: Comparison, subs
             ]
             for s in subsets
         ],
+        "subset_recalls": [
+            [s.kind, s.value, *("–" if r is None else f"{percent_estimate(r[0])}, n = {r[1]}" for r in s.recalls)]
+            for s in subsets
+        ],
+        "contrasts": said_of_files(subsets, evaluation.classes),
     }  # fmt: skip
+
+
+def said_of_files(subsets: list[Subset], classes: list[str]) -> list[str]:
+    """One sentence for each class that is found in one kind of file and missed in another."""
+    sentences = []
+    for name, better, worse in contrasts(subsets, classes):
+        (high, _), (low, n) = (next_ for s in (better, worse) if (next_ := s.recalls[classes.index(name)]))
+        sentences.append(
+            f"{name} is found in {percent_estimate(high)} of the groups of {better.kind} {better.value}, but in "
+            f"{percent_estimate(low)} of those of {worse.value} (n = {n})"
+        )
+    return sentences
 
 
 def _few(classes: list[str], n_groups: list[int]) -> str:

@@ -31,7 +31,7 @@ def content(evaluation: Evaluation, areas: Discrimination, calibrated: Calibrati
         "auc": auc,
         "auc_of": ", ".join(evaluation.positive) + " against the rest" if areas.binary
         else "each class against the rest, mean over classes",
-        "auc_difference": points_estimate(areas.difference),
+        "auc_difference": points_estimate(areas.difference, 2),
         "auc_groups": areas.n_groups,
         "least_groups": LEAST_GROUPS,
         "calibration": None if calibrated is None else _rows(calibrated),

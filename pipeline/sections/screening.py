@@ -10,7 +10,7 @@ from pipeline import estimates, performance
 from pipeline.estimates import Estimate, Operation
 from pipeline.figures import Picture, png
 from pipeline.figures import screening as figures
-from pipeline.pages import count_estimate, percent, percent_estimate
+from pipeline.pages import count, count_estimate, percent, percent_estimate
 from pipeline.params import Screening
 from pipeline.performance import Decision
 from pipeline.results import Evaluation, Part
@@ -46,7 +46,14 @@ def content(evaluation: Evaluation, decisions: dict[str, Decision], settings: Sc
         "sure_persons": n_healthy * (1 - estimates.sure_bound(winner.operation.n_healthy)),
         "claims": [(n, estimates.negatives_to_claim(n, n_healthy)) for n in (100, 22)],
         "seeds": [
-            [model, f"{d.thresholds[i]:.4f}", percent(d.sensitivity[i]), percent(d.specificity[i]), f"{d.auc[i]:.4f}"]
+            [
+                model,
+                f"{d.thresholds[i]:.4f}",
+                percent(d.sensitivity[i]),
+                percent(d.specificity[i]),
+                f"{d.auc[i]:.4f}",
+                *(f"{n:,}" for n in d.counts[i]),
+            ]
             for model, d in decisions.items()
             for i in range(len(d.thresholds))
         ],
@@ -90,7 +97,9 @@ def _people(operation: Operation, prevalence_per_100k: float) -> dict[str, Any]:
             for (kind, (label, _)), first, end in zip(KINDS.items(), ends, ends[1:], strict=False)
         ],
         "explored": [{"name": kind, "label": label, "path": None} for kind, (label, _) in KINDS.items()],
-        "called": None if any(words.values()) else [f"{counts['tp'] + alarmed:,}", f"{counts['tp']:,}"],
+        "called": None
+        if any(words.values())
+        else [f"{counts['tp'] + alarmed:,}", count(prevalence_per_100k - (found.false_negatives.value or 0))],
         "legend": [
             *([letter, shown[kind], label] for kind, (label, letter) in KINDS.items()),
             [MIXED, "–", "a hundred of more than one kind"],
@@ -116,11 +125,16 @@ def _whole(persons: float) -> int:
 
 
 def _panel(part: Part, winner: Decision, settings: Screening) -> dict[str, Any]:
-    """What panel.js reads. Scores per seed in millionths, as exact as predictions.csv holds them, as rising steps."""
+    """What panel.js reads. Scores per seed in millionths, as exact as predictions.csv holds them, as rising steps, each
+    with the size of its image's group.
+    """
 
-    def steps(kind: NDArray[np.bool_]) -> list[list[int]]:
-        scores = np.sort(np.rint(1e6 * part.models["winner"].positive_score[:, kind]).astype(int), axis=1)
-        return np.diff(scores, axis=1, prepend=0).tolist()  # type: ignore[no-any-return]
+    def steps(kind: NDArray[np.bool_]) -> list[list[list[int]]]:
+        scores = np.rint(1e6 * part.models["winner"].positive_score[:, kind]).astype(int)
+        _, group, sizes = np.unique(part.groups[kind], return_inverse=True, return_counts=True)
+        order = np.argsort(scores, axis=1, kind="stable")
+        rising = np.diff(np.take_along_axis(scores, order, axis=1), axis=1, prepend=0)
+        return np.stack([rising, sizes[group][order]], axis=1).tolist()  # type: ignore[no-any-return]
 
     low, high = min(winner.thresholds), max(winner.thresholds)
     return {

@@ -25,11 +25,13 @@ def content(found: Search, evaluation: Evaluation, scores: Scores, comparison: C
             f"(mean of {n_seeds} fresh seeds, 95 % interval)"
         )
     test = f"exact McNemar over test groups, {p_value(comparison.p)}"
+    lead = sum(b - c for _, _, b, c, _, _ in comparison.pairs)
     if models["winner"]["config"] == models["baseline"]["config"]:
         answer += "; no trial beat the baseline, so the winner is the baseline itself."
     elif comparison.p < 0.05:
         word = "more" if (difference.value or 0) > 0 else "less"
-        answer += f", {_points(difference)} percentage points {word} than the baseline ({test})."
+        answer += f", {_points(difference)} percentage points {word} than the baseline, "
+        answer += f"and is right in {'more' if lead > 0 else 'fewer'} test groups ({test})."
     else:
         answer += f". Against the baseline that is {points_estimate(difference)} percentage points: not established"
         if (difference.low or 0) * (difference.high or 0) > 0:
@@ -45,6 +47,18 @@ def content(found: Search, evaluation: Evaluation, scores: Scores, comparison: C
             ("test images (groups)", f"{evaluation.parts['test'].labels.size:,} ({sum(scores.class_groups):,})"),
         ],
     }
+
+
+def cautions(contrasts: list[str], shortcut: str | None) -> list[str]:
+    """What speaks against taking the answer at its word. contrasts: of `performance`; shortcut: share of `inside`."""
+    found = []
+    if shortcut:
+        found.append(
+            f"A classifier that sees only the files, not what they show, gets {shortcut} of what the winner adds."
+        )
+    if contrasts:
+        found.append(f"How files are stored matters: {'; '.join(contrasts)}.")
+    return found
 
 
 def _points(difference: Estimate) -> str:

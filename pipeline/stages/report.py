@@ -9,6 +9,7 @@ import pandas as pd
 from pipeline import figures, performance, subsets
 from pipeline.estimates import Estimate
 from pipeline.files import write_json, writing
+from pipeline.learning import mean_curves
 from pipeline.metrics import SCORES
 from pipeline.pages import write_page, write_twin
 from pipeline.paired import write_predictions
@@ -49,6 +50,10 @@ def run(
     stored = subsets.by_file(evaluation, FEW_GROUPS, draws, generator("files"))
     main = found.study["objective"]
 
+    tested = tests.content(evaluation, scores, comparison, stored)
+    looked = insights.content(inside, evaluation, scores, draws, generator("shortcut"))
+    answered = verdict.content(found, evaluation, scores, comparison, main)
+    answered["cautions"] = verdict.cautions(tested["contrasts"], looked["shortcut"]["way"])
     pictures = {
         **trials.draw(found),
         **effects.draw(found, evaluation),
@@ -63,15 +68,15 @@ def run(
         "study": found.study,
         "dataset": evaluation.dataset,
         "evaluation": evaluation.info,
-        "verdict": verdict.content(found, evaluation, scores, comparison, main),
+        "verdict": answered,
         "data": data.content(evaluation, scores, subsets.official(evaluation, draws, generator("official"))),
         "search": trials.content(found, evaluation, scores, main),
         "effects": effects.content(found, evaluation),
         "learning": learning.content(evaluation),
-        "performance": tests.content(evaluation, scores, comparison, stored),
+        "performance": tested,
         "probabilities": probabilities.content(evaluation, areas, calibrated),
         "screening": decided.content(evaluation, decisions, screening) if decisions else None,
-        "inside": insights.content(inside, evaluation, scores, draws, generator("shortcut")),
+        "inside": looked,
         "reproduce": reproduce.content(found, evaluation, settings.seed, tracking_uri),
     }
     write_page(out / "index.html", "report", pictures=pictures, **content)
@@ -156,6 +161,6 @@ def _write_plots(out: Path, evaluation: Evaluation, scores: Scores, main: str) -
     confusion = pd.DataFrame(
         {"actual": names[test.labels], "predicted": names[test.models["winner"].predicted[median]]}
     )
-    for name, table in (("confusion", confusion), ("curves", evaluation.curves.round(5))):
+    for name, table in (("confusion", confusion), ("curves", mean_curves(evaluation.curves).round(5))):
         with writing(out / f"{name}.csv") as part:
             plain_csv(table, part)
