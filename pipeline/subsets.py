@@ -42,7 +42,7 @@ def by_file(evaluation: Evaluation, least_groups: int, draws: int, rng: np.rando
     for kind in FILE_COLUMNS:
         n_groups = test.groupby(kind)["group"].nunique()
         small = n_groups.index[n_groups < least_groups]
-        value = test[kind].mask(test[kind].isin(small), f"{len(small)} others") if len(small) > 1 else test[kind]
+        value = test[kind].mask(test[kind].isin(small), f"{len(small)} other {kind}s") if len(small) > 1 else test[kind]
         sizes = value.value_counts()
         if len(sizes) > 1:
             found += [_score(kind, str(name), test[value == name], evaluation, draws, rng) for name in sizes.index]

@@ -74,7 +74,7 @@ def test_values_of_few_groups_stand_together(folder: Path) -> None:
     n = len(evaluation.files)
     mode = np.where(np.arange(n) % 2, "L", [f"mode-{i % 7}" for i in range(n)])
     found = [s for s in by_file(with_files(evaluation, mode=mode), 30, 50, rng()) if s.kind == "mode"]
-    assert [s.value for s in found] == ["L", "7 others"] or [s.value for s in found] == ["7 others", "L"]
+    assert [s.value for s in found] == ["L", "7 other modes"] or [s.value for s in found] == ["7 other modes", "L"]
     assert sum(s.n_images for s in found) == evaluation.parts["test"].labels.size
 
 
@@ -140,7 +140,7 @@ def test_a_class_missed_in_one_kind_of_file_is_named() -> None:
         "glioma is found in 96.0 % [90.2, 98.4] of the groups of size 512 x 512 px, but in 30.0 %"
     )
     assert said[0].endswith("of those of others (n = 10)")
-    assert cautions(said, "59 %")[0].endswith("gets 59 % of what the winner adds.")
+    assert cautions(said, "59 %")[0].endswith("gets 59 % of what the winner adds to naming the commonest class.")
     assert cautions([], None) == []
 
 

@@ -64,6 +64,6 @@ def draw(calibrated: Calibration | None) -> dict[str, Picture]:
             "Share of right predictions over the stated probability of the predicted class, winner on test, before and "
             f"after the temperature; expected calibration error {before} before, {after} after.",
             "Winner on test: each dot is a bin, all seeds together. Above the line the model is too modest, below too "
-            "sure. Bars: Wilson, a bin counting as many groups as its share of the images.",
+            "sure. Bars: Wilson, a bin counting as many effective groups (Kish 1965) as its share of the images.",
         )
     }  # fmt: skip

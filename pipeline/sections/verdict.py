@@ -54,7 +54,8 @@ def cautions(contrasts: list[str], shortcut: str | None) -> list[str]:
     found = []
     if shortcut:
         found.append(
-            f"A classifier that sees only the files, not what they show, gets {shortcut} of what the winner adds."
+            f"A classifier that sees only how files were made gets {shortcut} of what the winner adds to naming the "
+            "commonest class."
         )
     if contrasts:
         found.append(f"How files are stored matters: {'; '.join(contrasts)}.")
