@@ -125,6 +125,7 @@ def is_half_made(file: Path) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_kill_while_the_tables_are_made_leaves_no_broken_database(tmp_path: Path) -> None:
     process = get_context("spawn").Process(target=open_tracker, args=(tmp_path,))
     process.start()
