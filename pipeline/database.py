@@ -31,4 +31,6 @@ def create_database(root: Path) -> None:
         left.unlink()
     store: Any = SqlAlchemyStore  # untyped
     store(f"sqlite:///{new}", (root / "mlartifacts").as_uri()).engine.dispose()
+    for name in ("mlflow.db-wal", "mlflow.db-shm"):  # of a database deleted without them, which would spoil this one
+        (root / name).unlink(missing_ok=True)
     new.replace(root / "mlflow.db")

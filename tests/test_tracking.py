@@ -137,6 +137,22 @@ def test_a_kill_while_the_tables_are_made_leaves_no_broken_database(tmp_path: Pa
     assert not list(tmp_path.glob(".state/*.db*"))
 
 
+def test_a_database_deleted_without_its_log_is_made_anew(tmp_path: Path) -> None:
+    open_tracker(tmp_path)
+    file, log = tmp_path / "mlflow.db", tmp_path / "mlflow.db-wal"
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("CREATE TABLE left_over AS SELECT hex(randomblob(9000)) AS x FROM experiments")
+        database.commit()
+        written = log.read_bytes()
+    assert written
+    file.unlink()
+    log.write_bytes(written)
+    open_tracker(tmp_path)
+    with closing(sqlite3.connect(file)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'left_over'").fetchall()
+
+
 def test_logging_takes_no_time_of_the_caller(tmp_path: Path) -> None:
     with Tracker(tmp_path, None, StudyRun("digits", "quick@1")) as tracker:
         start = time.thread_time()
