@@ -1,12 +1,9 @@
-"""Pages in a browser: Playwright drives the chromium of the system.
-
-The audit of accessibility reads axe-core from tests/.axe/axe.min.js, which stays out of git:
-    npm pack axe-core && tar -xzf axe-core-*.tgz package/axe.min.js && mv package/axe.min.js tests/.axe/
-"""
+"""Pages in a browser: Playwright drives the chromium of the system."""
 
 import copy
 import shutil
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +22,7 @@ driver = pytest.importorskip("playwright.sync_api", reason="needs Playwright for
 CHROMIUM = shutil.which("chromium")
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")]
 
-AXE = Path(__file__).parent / ".axe/axe.min.js"
+AXE = files("axe_playwright_python") / "axe.min.js"
 SETTINGS = Report(
     seed=1,
     bootstrap_draws=2_000,
@@ -251,11 +248,10 @@ def test_without_javascript_the_table_remains(open_page: Any) -> None:
     assert page.locator("figure.people").first.is_visible()
 
 
-@pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: see the top of the file")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)])
 @pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_no_serious_fault(open_page: Any, name: str, scheme: str) -> None:
-    page = open_page(name, color_scheme=scheme)
+def test_axe_finds_no_serious_fault(open_page: Any, name: str, scheme: str, width: int) -> None:
+    page = open_page(name, color_scheme=scheme, viewport={"width": width, "height": 900})
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("axe.run()")
     serious = [fault for fault in found["violations"] if fault["impact"] in {"serious", "critical"}]
