@@ -51,7 +51,6 @@ def searched(digits_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_retraining_whose_worker_dies_is_trained_on(searched: Path, digits_folder: Path, tmp_path: Path) -> None:
     tables = {}
     for name in ("calm", "stormy"):

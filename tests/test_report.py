@@ -597,7 +597,6 @@ def test_bars_show_the_likeliest_classes_and_always_the_truth() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_large_experiment_is_no_matter_of_minutes(tmp_path: Path) -> None:
     """600,000 rows of ten probabilities; CPU time, with room for a busy machine: it takes a quarter of it."""
     info = contract_data.big_info({"train": 45_000, "val": 5_000, "test": 10_000})
