@@ -16,6 +16,8 @@ from torch.nn import functional as F
 from pipeline.config import Training
 from pipeline.seeds import derive_seed
 
+STAGES = 3  # of a training whose images grow
+
 
 def channel_statistics(images: np.ndarray) -> dict[str, list[float]]:
     """Mean and standard deviation per channel on the 0-255 scale, of training images only.
@@ -36,15 +38,38 @@ class Normaliser:
     """From bytes to numbers of mean 0 and deviation 1 per channel, by what the description of a model says of them."""
 
     def __init__(self, description: Mapping[str, Any], device: torch.device) -> None:
-        """description: has `mean` and `std` per channel, on the 0-255 scale, and `shapes`."""
-        n_pixels = description["shapes"]["height"] * description["shapes"]["width"]
-        # written out for every pixel: an inner loop over three channels would be ten times slower
-        self.mean, self.std = (torch.tensor(description[k], device=device).repeat(n_pixels) for k in ("mean", "std"))
+        """description: has `mean` and `std` per channel, on the 0-255 scale."""
+        self.mean, self.std = (torch.tensor(description[k], device=device) for k in ("mean", "std"))
 
     def __call__(self, images: Tensor) -> Tensor:
         """images: (B, H, W, C) uint8. Returns (B, C, H, W) float32, channels-last in memory."""
-        values = images.flatten(1).float().sub_(self.mean).div_(self.std)
+        n_pixels = images.shape[1] * images.shape[2]
+        # written out for every pixel: an inner loop over three channels would be ten times slower
+        mean, std = self.mean.repeat(n_pixels), self.std.repeat(n_pixels)
+        values = images.flatten(1).float().sub_(mean).div_(std)
         return values.view(images.shape).permute(0, 3, 1, 2)
+
+
+def growing_sides(side_px: tuple[int, int], grow_from: float, epoch: int, n_epochs: int) -> tuple[int, int]:
+    """Height and width in an epoch: `grow_from` of the full ones in the first third, the full ones in the last.
+
+    epoch: from 1.
+    """
+    grown = 1 - STAGES * (n_epochs - epoch) // n_epochs / (STAGES - 1)  # the last epoch is always at full size
+    height, width = (round(side * (grow_from + (1 - grow_from) * grown)) for side in side_px)
+    return height, width
+
+
+def resize(images: Tensor, height: int, width: int) -> Tensor:
+    """Averaged over the area that a new pixel covers. (N, H, W, C) uint8 in and out; the same images where they fit."""
+    if tuple(images.shape[1:3]) == (height, width):
+        return images
+    resized = images.new_empty((len(images), height, width, images.shape[3]))
+    for start in range(0, len(images), 1000):  # as floats they need four times the memory
+        part = images[start : start + 1000].permute(0, 3, 1, 2).float()
+        small = F.interpolate(part, (height, width), mode="bilinear", antialias=True)
+        resized[start : start + 1000] = small.round_().clamp_(0, 255).permute(0, 2, 3, 1).byte()
+    return resized
 
 
 class Draws:

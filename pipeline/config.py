@@ -220,6 +220,9 @@ class Training(Strict):
         0.0
     )
     cutout: Annotated[Number, Field(ge=0, le=1, description="side of a blanked square, share of the image side")] = 0.0
+    grow_from: Annotated[Number, Field(gt=0, le=1, description="side of images at first / full side; 1: no growth")] = (
+        1.0
+    )
     views: Literal["one", "mirrored", "mirrored_both", "crops"] = Field(
         "one", description="of an image whose predictions are averaged; crops: mirrored, and moved by one pixel"
     )

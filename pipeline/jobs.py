@@ -21,7 +21,7 @@ from pipeline.data import Samples
 from pipeline.errors import PipelineError
 from pipeline.files import writing
 from pipeline.models import count_parameters
-from pipeline.prediction import device
+from pipeline.prediction import device, keep_freed_memory
 from pipeline.training import Epoch, Trainer
 
 
@@ -78,6 +78,7 @@ def prepare_process(threads: int, gpu: str | None = None) -> None:
     """
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # read when CUDA starts, which is later
+    keep_freed_memory()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
 

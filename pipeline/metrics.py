@@ -63,12 +63,18 @@ def scores(confusion: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def choose_threshold(positive: ArrayLike, score: ArrayLike, min_sensitivity: float) -> float:
+def own_group_sizes(groups: ArrayLike) -> NDArray[np.int64]:
+    """Images in the group of each image; with 1 / size as weights, every group counts once. groups: (N,) any."""
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    return sizes[group]
+
+
+def choose_threshold(positive: ArrayLike, score: ArrayLike, groups: ArrayLike, min_sensitivity: float) -> float:
     """Threshold of the rule "positive where score >= t": sensitivity >= min_sensitivity, then the largest specificity.
 
-    positive: (N,) bool; score: (N,) float. Many t share the largest specificity. Of those the most sensitive is taken
-    (it costs nothing), and of the gap between two neighbouring scores that is left, the middle, so that new images
-    have the same room on both sides.
+    positive: (N,) bool; score: (N,) float; groups: (N,) any, each of which counts once. Many t share the largest
+    specificity. Of those the most sensitive is taken (it costs nothing), and of the gap between two neighbouring scores
+    that is left, the middle, so that new images have the same room on both sides.
     Raises ValueError if a class is missing, a score is not finite, or min_sensitivity is outside (0, 1].
     """
     is_positive, values = np.asarray(positive, dtype=bool), np.asarray(score, dtype=float)
@@ -76,11 +82,13 @@ def choose_threshold(positive: ArrayLike, score: ArrayLike, min_sensitivity: flo
         raise ValueError(f"0 < min_sensitivity <= 1 must hold, but got {min_sensitivity}")
     if not np.isfinite(values).all():
         raise ValueError("every score must be finite")
-    diseased, healthy = np.sort(values[is_positive])[::-1], values[~is_positive]
+    falling = np.argsort(-values[is_positive], kind="stable")
+    diseased, healthy = values[is_positive][falling], values[~is_positive]
     if not diseased.size or not healthy.size:
         raise ValueError(f"both classes must occur, but got {diseased.size} positive and {healthy.size} negative")
-    # counts over counts, not a product with min_sensitivity: 57/60 equals 0.95 exactly, 0.95 * 60 need not be 57
-    enough = int(np.argmax(np.arange(1, diseased.size + 1) / diseased.size >= min_sensitivity))
+    found = np.cumsum(1 / own_group_sizes(np.asarray(groups)[is_positive])[falling])
+    # 57 of 60 are 0.95, whatever rounding made of the sums
+    enough = int(np.argmax(found / found[-1] >= min_sensitivity - 1e-9))
     below = healthy[healthy < diseased[enough]]
     low = below.max() if below.size else -np.inf
     high = diseased[diseased > low].min()

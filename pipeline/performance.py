@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline import estimates
 from pipeline.estimates import Estimate, Operation, Screening
-from pipeline.metrics import SCORES, class_scores, confusion_matrix, scores
+from pipeline.metrics import SCORES, class_scores, confusion_matrix, own_group_sizes, scores
 from pipeline.results import MODELS, Evaluation, Part
 from pipeline.roc import area_under_roc
 
@@ -169,8 +169,7 @@ def operating_curves(part: Part, model: str) -> list[tuple[NDArray[np.float64], 
     """Per seed: sensitivity and specificity at every threshold, from none called positive to all."""
     curves, weights = [], np.empty(len(part.groups))
     for kind in (part.positive, ~part.positive):
-        _, group, sizes = np.unique(part.groups[kind], return_inverse=True, return_counts=True)
-        weights[kind] = 1 / sizes[group]
+        weights[kind] = 1 / own_group_sizes(part.groups[kind])
     for score in part.models[model].positive_score:
         order = np.argsort(-score, kind="stable")
         last = np.append(np.diff(score[order]) != 0, True)  # ties move together

@@ -25,6 +25,7 @@ from pipeline.config import Flat
 from pipeline.data import Samples
 from pipeline.datasets import Record, find_spec
 from pipeline.pictures import Picture
+from pipeline.prediction import keep_freed_memory
 from pipeline.search_benchmark import Shape, at_least, generated
 from pipeline.stages.prepare import _decoded
 from pipeline.training import Trainer
@@ -68,7 +69,8 @@ N_JPEGS, N_PASSES = 160, 4  # a pass reads each file four times, so that startin
 
 
 def rows(rounds: int, raw: Path) -> Iterator[dict[str, Any]]:
-    """raw: data/raw/brain_mri, which need not be there."""
+    """raw: data/raw/brain_mri, which need not be there. All ways keep freed memory, as a worker does."""
+    keep_freed_memory()
     for task in TASKS:
         yield from training(task, rounds)
     with TemporaryDirectory() as folder:

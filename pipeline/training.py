@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from pipeline.batches import Draws, Normaliser, channel_statistics, training_batch
+from pipeline.batches import Draws, Normaliser, channel_statistics, growing_sides, resize, training_batch
 from pipeline.config import Flat, Training, split_flat
 from pipeline.data import Samples
-from pipeline.errors import TrainingError
+from pipeline.errors import InputError, TrainingError
 from pipeline.metrics import confusion_matrix, scores
 from pipeline.models import Shapes, describe, fit_to_images, start_model
 from pipeline.optimizers import make_optimizer, make_schedule
@@ -54,7 +54,7 @@ class Trainer:
     """
 
     def __init__(self, config: Flat, development: Samples, seed: int, device: str = "cpu") -> None:
-        """Raises InputError if the model does not fit the images, or published weights the model.
+        """Raises InputError if the model does not fit the images, however small, or published weights the model.
 
         Raises ConfigError or ValidationError on a bad config.
         """
@@ -64,6 +64,7 @@ class Trainer:
         train_images, train_labels = development.part("train")
         val_images, val_labels = development.part("val")
         self.images = torch.from_numpy(train_images).to(self.device)  # (N, H, W, C) uint8
+        self.grown = self.images  # at the size of the epoch
         self.labels = torch.from_numpy(train_labels).to(self.device)  # (N,) int64
         self.val_images, self.val_labels = val_images, val_labels
         _, height, width, channels = train_images.shape
@@ -84,6 +85,7 @@ class Trainer:
         fit_to_images(self.model, lambda: (self.normalise(self.images[i : i + FIT_BATCH]) for i in starts))
         train = development.table["part"].to_numpy() == "train"
         self.groups = np.unique(development.table["group"].to_numpy()[train], return_inverse=True)[1]  # (N,)
+        self._check_smallest()
         n_drawn = len(self._draw(torch.Generator()))
         # a last batch of one image would break batch norm
         self.n_steps = -(-n_drawn // self.config.batch_size)
@@ -185,7 +187,7 @@ class Trainer:
         batch = self.val_images[:EVAL_BATCH]
         for _ in range(2):  # what comes first is slower
             start = time.perf_counter()
-            self._pass(1, n_steps)
+            self._pass(self.config.n_epochs, n_steps)  # at full size
             trained = time.perf_counter()
             predict(self.trained, self.description, batch)
         per_image = (time.perf_counter() - trained) / len(batch)
@@ -219,10 +221,11 @@ class Trainer:
         self.model.train()
         order = self._draw(torch.Generator().manual_seed(derive_seed(self.seed, "batches", epoch))).to(self.device)
         draws = Draws.of_epoch(self.config, len(self.images), self.seed, epoch, self.device)
+        images = self._images_of(epoch)
         losses, predicted = [], []
         for step in range(n_steps):
             rows = order[step * self.config.batch_size : (step + 1) * self.config.batch_size]
-            batch = training_batch(self.images, rows, self.config, self.normalise, draws)
+            batch = training_batch(images, rows, self.config, self.normalise, draws)
             with arithmetic(self.device, self.description["precision"]):
                 logits = self.model(batch)  # (B, K)
             loss = self.criterion(logits.float(), self.labels[rows])
@@ -245,6 +248,31 @@ class Trainer:
             step = int((~values.isfinite()).nonzero()[0]) + 1
             raise TrainingError(f"the loss is {values[step - 1]} at step {step} of epoch {epoch}; lower lr")
         return values.cpu().numpy(), confusion.view(n_classes, n_classes).cpu().numpy()
+
+    def _sides(self, epoch: int) -> tuple[int, int]:
+        _, height, width, _ = self.images.shape
+        return growing_sides((height, width), self.config.grow_from, epoch, self.config.n_epochs)
+
+    def _check_smallest(self) -> None:
+        """Raises InputError if the images start smaller than the model can take them."""
+        height, width = self._sides(1)
+        if (height, width) == self.images.shape[1:3]:
+            return
+        self.model.eval()
+        try:
+            with torch.inference_mode():
+                self.model(self.normalise(self.images.new_zeros(1, height, width, self.images.shape[3])))
+        except (RuntimeError, AssertionError):
+            raise InputError(
+                f"{self.config.model} was made for {self.images.shape[1]} px and takes no {height} px images;"
+                f" raise grow_from, or leave it out"
+            ) from None
+
+    def _images_of(self, epoch: int) -> Tensor:
+        """Those of the training part at the size of this epoch; kept, since the next epochs mostly want the same."""
+        if self.grown.shape[1:3] != (sides := self._sides(epoch)):
+            self.grown = resize(self.images, *sides)
+        return self.grown
 
     def _draw(self, generator: torch.Generator) -> Tensor:
         """Rows of one pass in random order, at most `images_per_group` of each duplicate group."""

@@ -11,7 +11,9 @@ from pipeline.batches import (
     Normaliser,
     cut_out,
     gather_batch,
+    growing_sides,
     jitter_intensity,
+    resize,
     training_batch,
     views,
     warp_batch,
@@ -117,7 +119,7 @@ def test_intensity_changes_are_affine_and_bounded() -> None:
 def test_normalised_pixels_have_mean_0_and_deviation_1_per_channel() -> None:
     pixels = IMAGES.flatten(0, 2).double()
     statistics = {"mean": pixels.mean(0).tolist(), "std": pixels.std(0, correction=0).tolist()}
-    batch = Normaliser({**statistics, "shapes": {"height": 6, "width": 5}}, CPU)(IMAGES)
+    batch = Normaliser({**statistics}, CPU)(IMAGES)
     assert batch.shape == (40, 2, 6, 5)
     assert torch.allclose(batch.mean((0, 2, 3)), torch.zeros(2), atol=1e-5)
     assert torch.allclose(batch.std((0, 2, 3), correction=0), torch.ones(2), atol=1e-5)
@@ -126,7 +128,7 @@ def test_normalised_pixels_have_mean_0_and_deviation_1_per_channel() -> None:
 def test_what_happens_to_an_image_does_not_depend_on_its_batch() -> None:
     settings, normalise = (
         config(**EVERYTHING),
-        Normaliser({"mean": [100.0, 120.0], "std": [50.0, 60.0], "shapes": {"height": 6, "width": 5}}, CPU),
+        Normaliser({"mean": [100.0, 120.0], "std": [50.0, 60.0]}, CPU),
     )
     of_epoch = {epoch: Draws.of_epoch(settings, 40, 7, epoch, CPU) for epoch in (1, 2)}
 
@@ -179,3 +181,24 @@ def test_views_are_the_image_mirrored_or_moved_by_a_pixel(kind: str, n: int) -> 
     if kind == "crops":
         assert torch.equal(seen[2][1][:, :, 1:, 1:], batch[:, :, :-1, :-1])
         assert torch.equal(seen[3][1][:, :, :-1, :-1], batch[:, :, 1:, 1:])
+
+
+def test_resized_images_keep_their_mean_and_what_is_larger_than_a_pixel() -> None:
+    rng = np.random.default_rng(0)
+    coarse = torch.from_numpy(rng.integers(0, 256, (1100, 4, 4, 3), dtype=np.uint8))  # more than one slice
+    large = coarse.repeat_interleave(8, 1).repeat_interleave(8, 2)  # 32 px
+    small = resize(large, 16, 24)
+    assert small.shape == (1100, 16, 24, 3)
+    assert small.dtype == torch.uint8
+    assert (small.float().mean((1, 2)) - large.float().mean((1, 2))).abs().max() < 4
+    assert torch.equal(small[:, 1::4, 2::6], coarse[:, :, :])
+    assert resize(large, 32, 32) is large
+
+
+def test_sides_grow_in_three_steps() -> None:
+    assert [growing_sides((32, 64), 0.5, epoch, 6) for epoch in range(1, 7)] == [(16, 32)] * 2 + [(24, 48)] * 2 + [
+        (32, 64)
+    ] * 2
+    assert {growing_sides((32, 30), 1.0, epoch, 5) for epoch in range(1, 6)} == {(32, 30)}
+    assert [growing_sides((32, 32), 0.5, epoch, 2) for epoch in (1, 2)] == [(24, 24), (32, 32)]
+    assert growing_sides((32, 32), 0.5, 1, 1) == (32, 32)

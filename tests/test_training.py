@@ -11,7 +11,7 @@ import torch
 from pipeline.batches import channel_statistics
 from pipeline.config import Flat
 from pipeline.data import Samples
-from pipeline.errors import TrainingError
+from pipeline.errors import InputError, TrainingError
 from pipeline.models import lr_factors, registry
 from pipeline.precision import fastest
 from pipeline.prediction import predict
@@ -190,13 +190,17 @@ RESUMABLE: dict[str, Flat] = {
     "averaged, patient": {**AUGMENTED, "ema": 0.99, "patience": 5, "clip_norm": 1.0, "flip": "alternating"},
     "cosine SGD": {**CNN, "optimizer": "sgd", "schedule": "cosine", "cutout": 0.3, "batch_size": 100},
     "whitened": {"model": "fast_cifar", "fast_cifar.width": 4, "lr": 0.1, "bias_lr": 8, "batch_size": 4},
+    "growing": {"model": "fast_cifar", "fast_cifar.width": 4, "lr": 0.1, "batch_size": 4, "grow_from": 0.6},
     "float16": {**CNN, "precision": "float16"},
 }
 
 
 @pytest.mark.parametrize("name", RESUMABLE)
 def test_resumed_is_uninterrupted_bit_for_bit(name: str, development: Samples, scans: Samples) -> None:
-    config, samples = {**RESUMABLE[name], "n_epochs": 3}, scans if name == "whitened" else development
+    config, samples = (
+        {**RESUMABLE[name], "n_epochs": 3},
+        scans if RESUMABLE[name]["model"] == "fast_cifar" else development,
+    )
     whole, first = Trainer(config, samples, seed=1), Trainer(config, samples, seed=1)
     losses = [epoch.val_loss for epoch in whole.epochs()]
     next(first.epochs())
@@ -267,3 +271,22 @@ def test_networks_of_one_rate_keep_their_two_groups(scans: Samples) -> None:
     trainer = Trainer({**UNET, "model": "cnn", "cnn.width": 2}, scans, seed=1)
     assert [group["lr"] for group in trainer.optimizer.param_groups] == [0.01, 0.01]
     assert lr_factors(trainer.model) == dict.fromkeys(trainer.model.parameters(), 1.0)
+
+
+def test_images_grow_to_their_full_size_in_thirds(scans: Samples) -> None:
+    trainer = Trainer({**RESUMABLE["growing"], "n_epochs": 6, "grow_from": 0.625}, scans, seed=1)
+    seen: list[int] = []
+    trainer.model.register_forward_hook(lambda model, inputs, output: seen.append(inputs[0].shape[2]))
+    trained = []
+    for _ in trainer.epochs():
+        trained.append(seen[0])
+        assert seen[-1] == 16  # val is always whole
+        seen.clear()
+    assert trained == [10, 10, 13, 13, 16, 16]
+
+
+def test_a_model_of_one_size_is_refused_before_it_starts(scans: Samples) -> None:
+    with pytest.raises(InputError, match=r"mlp was made for 16 px and takes no 8 px images; raise grow_from"):
+        Trainer({**MLP, "grow_from": 0.5}, scans, seed=1)
+    with pytest.raises(InputError, match="fast_cifar was made for 16 px and takes no 6 px images"):
+        Trainer({**RESUMABLE["growing"], "n_epochs": 6, "grow_from": 0.4}, scans, seed=1)

@@ -10,6 +10,7 @@ from pipeline import estimates, performance
 from pipeline.estimates import Estimate, Operation
 from pipeline.figures import Picture, png
 from pipeline.figures import screening as figures
+from pipeline.metrics import own_group_sizes
 from pipeline.pages import count, count_estimate, percent, percent_estimate
 from pipeline.params import Screening
 from pipeline.performance import Decision
@@ -131,10 +132,10 @@ def _panel(part: Part, winner: Decision, settings: Screening) -> dict[str, Any]:
 
     def steps(kind: NDArray[np.bool_]) -> list[list[list[int]]]:
         scores = np.rint(1e6 * part.models["winner"].positive_score[:, kind]).astype(int)
-        _, group, sizes = np.unique(part.groups[kind], return_inverse=True, return_counts=True)
+        sizes = own_group_sizes(part.groups[kind])
         order = np.argsort(scores, axis=1, kind="stable")
         rising = np.diff(np.take_along_axis(scores, order, axis=1), axis=1, prepend=0)
-        return np.stack([rising, sizes[group][order]], axis=1).tolist()  # type: ignore[no-any-return]
+        return np.stack([rising, sizes[order]], axis=1).tolist()  # type: ignore[no-any-return]
 
     low, high = min(winner.thresholds), max(winner.thresholds)
     return {

@@ -24,7 +24,7 @@ from pipeline.inside import write_inside
 from pipeline.jobs import Failed, Finished, Job
 from pipeline.metrics import choose_threshold
 from pipeline.model_card import write_model_card
-from pipeline.prediction import load_trained, predict
+from pipeline.prediction import keep_freed_memory, load_trained, predict
 from pipeline.runs import Record, StudyRun
 from pipeline.seeds import derive_seed
 from pipeline.setup import Search, Setup
@@ -57,6 +57,7 @@ def run(search: Path, split: Path, out: Path, setup: Setup, n_seeds: int, min_se
     shutil.rmtree(out, ignore_errors=True)  # nothing of an earlier evaluation stays beside this one
     report: dict[str, Any] = {name: {"config": config, "runs": []} for name, config in configs.items()}
     tables, curves, steps = [], [], []
+    keep_freed_memory()
     for done in tqdm(trained, desc="predict", unit="model"):
         name, seed, record = done.model, done.seed, read_json(done.folder / "run.json")
         weights = out / "model" / name / f"seed-{seed}.safetensors"
@@ -222,7 +223,7 @@ def _threshold(table: pd.DataFrame, info: dict[str, Any], min_sensitivity: float
     val = table[table["part"] == "val"]
     score = val[[f"p_{name}" for name in info["positive"]]].sum(axis=1).to_numpy()
     positive = val["label"].isin([info["classes"].index(name) for name in info["positive"]]).to_numpy()
-    return float(choose_threshold(positive, score, min_sensitivity))
+    return float(choose_threshold(positive, score, val["group"], min_sensitivity))
 
 
 def _write_predictions(path: Path, table: pd.DataFrame, classes: list[str]) -> None:
