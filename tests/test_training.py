@@ -285,6 +285,22 @@ def test_images_grow_to_their_full_size_in_thirds(scans: Samples) -> None:
     assert trained == [10, 10, 13, 13, 16, 16]
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model": "cnn", "cnn.depth": 1, "cnn.width": 4, "cnn.head": "average"},
+        {"model": "se_resnet", "se_resnet.width": 8},
+        {"model": "unet_encoder", "unet_encoder.width": 2},
+        {"model": "timm:test_resnet"},
+    ],
+    ids=lambda config: config["model"],
+)
+def test_models_of_any_size_grow(config: Flat, scans: Samples) -> None:
+    growing: Flat = {**config, "lr": 0.01, "batch_size": 8, "n_epochs": 3, "grow_from": 0.75}
+    large = dataclasses.replace(scans, images=scans.images.repeat(2, axis=1).repeat(2, axis=2))  # 32 px
+    assert len(list(Trainer(growing, large, seed=1).epochs())) == 3
+
+
 def test_a_model_of_one_size_is_refused_before_it_starts(scans: Samples) -> None:
     with pytest.raises(InputError, match=r"mlp was made for 16 px and takes no 8 px images; raise grow_from"):
         Trainer({**MLP, "grow_from": 0.5}, scans, seed=1)
