@@ -59,7 +59,7 @@ def search_and_grid(root: Path) -> Iterator[dict[str, Any]]:
     """On MNIST; prints the reason where that is not there."""
     development, experiments = root / "data/split/mnist/development", root / "experiments"
     if development.is_dir():
-        yield grid_benchmark.compare(experiments / "mnist_grid.yaml", experiments / "mnist.yaml", development)
+        yield from grid_benchmark.compare(experiments / "mnist_grid.yaml", experiments / "mnist.yaml", development)
     else:
         print(f"The search is not compared with a grid: {development} is missing; run: dvc repro split@mnist")
 

@@ -1,5 +1,6 @@
 """One training as a job: what a worker is given, what it says after each epoch, and what it gives back."""
 
+import ctypes
 import hashlib
 import io
 import os
@@ -21,8 +22,11 @@ from pipeline.data import Samples
 from pipeline.errors import PipelineError
 from pipeline.files import writing
 from pipeline.models import count_parameters
-from pipeline.prediction import device, keep_freed_memory
+from pipeline.prediction import device
 from pipeline.training import Epoch, Trainer
+
+LIBC = ctypes.CDLL(None)
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,24 @@ def prepare_process(threads: int, gpu: str | None = None) -> None:
     keep_freed_memory()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def keep_freed_memory() -> None:
+    """What a training step frees stays with this process for the next one.
+
+    glibc hands large buffers back to the system, and each step gets them anew page by page: with its own settings a
+    step of the CNN for MNIST at batch 1024 took 80 to 137 ms instead of 49 (2 threads, AMD EPYC Zen 4, 2026-11-23).
+    Other C libraries are left as they are.
+    """
+    if hasattr(LIBC, "mallopt"):
+        LIBC.mallopt(M_MMAP_MAX, 0)
+        LIBC.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def give_freed_memory_back() -> None:
+    """So that the memory of a training does not count what an earlier one of this process left."""
+    if hasattr(LIBC, "malloc_trim"):
+        LIBC.malloc_trim(0)
 
 
 def die_with_parent() -> None:
@@ -193,6 +215,7 @@ def train(job: Job, samples: Samples) -> Generator[Message, bool, None]:
 
     Yields each epoch and is sent whether to go on; yields the result last, whatever happens.
     """
+    give_freed_memory_back()
     try:
         trainer = Trainer(job.config, samples, job.seed, device())
         progress = _Progress(job, trainer)

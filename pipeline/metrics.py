@@ -72,9 +72,9 @@ def own_group_sizes(groups: ArrayLike) -> NDArray[np.int64]:
 def choose_threshold(positive: ArrayLike, score: ArrayLike, groups: ArrayLike, min_sensitivity: float) -> float:
     """Threshold of the rule "positive where score >= t": sensitivity >= min_sensitivity, then the largest specificity.
 
-    positive: (N,) bool; score: (N,) float; groups: (N,) any, each of which counts once. Many t share the largest
-    specificity. Of those the most sensitive is taken (it costs nothing), and of the gap between two neighbouring scores
-    that is left, the middle, so that new images have the same room on both sides.
+    positive: (N,) bool; score: (N,) float; groups: (N,) any, each of which counts once within its class. Many t share
+    the largest specificity. Of those the most sensitive is taken (it costs nothing), and of the gap between two
+    neighbouring scores that is left, the middle, so that new images have the same room on both sides.
     Raises ValueError if a class is missing, a score is not finite, or min_sensitivity is outside (0, 1].
     """
     is_positive, values = np.asarray(positive, dtype=bool), np.asarray(score, dtype=float)

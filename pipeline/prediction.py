@@ -1,6 +1,5 @@
 """What a trained network says of images, and the device it says it on."""
 
-import ctypes
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,8 +13,7 @@ from pipeline.batches import Normaliser, views
 from pipeline.models import rebuild
 from pipeline.precision import arithmetic
 
-EVAL_BATCH = 256
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+EVAL_BATCH = 256  # as fast as more, in less memory
 
 
 @torch.inference_mode()
@@ -42,18 +40,6 @@ def logits_of_views(model: nn.Module, images: Tensor, kind: str) -> Tensor:
     """(B, K) float32, the weighted mean over the views of each image. images: (B, C, H, W), normalised."""
     total: Tensor = sum(weight * model(view).float() for weight, view in views(images, kind))
     return total
-
-
-def keep_freed_memory() -> None:
-    """Memory that a step frees stays with this process for the next one.
-
-    Where glibc hands buffers of tens of MB back to the system, each step gets them anew page by page, which took as
-    long as its arithmetic (the "MNIST 16-32 CNN" of `make bench`). Other C libraries are left as they are.
-    """
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(M_MMAP_MAX, 0)
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def device() -> str:

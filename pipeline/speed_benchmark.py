@@ -3,6 +3,7 @@
 usual: a DataLoader with 2 workers, PIL -> ToTensor -> Normalize, float32, as the practicals train.
 bound: the same network and precision, stepping on one batch that is already there.
 The pictures are generated; rounds alternate, so that a busy machine slows all. What a pass starts from is not timed.
+All ways run in one process that keeps freed memory, as a worker does.
 """
 
 import time
@@ -24,8 +25,8 @@ from torchvision.datasets import ImageFolder
 from pipeline.config import Flat
 from pipeline.data import Samples
 from pipeline.datasets import Record, find_spec
+from pipeline.jobs import keep_freed_memory
 from pipeline.pictures import Picture
-from pipeline.prediction import keep_freed_memory
 from pipeline.search_benchmark import Shape, at_least, generated
 from pipeline.stages.prepare import _decoded
 from pipeline.training import Trainer
@@ -72,7 +73,7 @@ N_JPEGS, N_PASSES = 160, 4  # a pass reads each file four times, so that startin
 
 
 def rows(rounds: int, raw: Path) -> Iterator[dict[str, Any]]:
-    """raw: data/raw/brain_mri, which need not be there. All ways keep freed memory, as a worker does."""
+    """raw: data/raw/brain_mri, which need not be there."""
     keep_freed_memory()
     for task in TASKS:
         yield from training(task, rounds)

@@ -8,10 +8,10 @@ import torch
 
 from pipeline.batches import (
     Draws,
+    GrowingImages,
     Normaliser,
     cut_out,
     gather_batch,
-    growing_sides,
     jitter_intensity,
     resize,
     training_batch,
@@ -119,7 +119,7 @@ def test_intensity_changes_are_affine_and_bounded() -> None:
 def test_normalised_pixels_have_mean_0_and_deviation_1_per_channel() -> None:
     pixels = IMAGES.flatten(0, 2).double()
     statistics = {"mean": pixels.mean(0).tolist(), "std": pixels.std(0, correction=0).tolist()}
-    batch = Normaliser({**statistics}, CPU)(IMAGES)
+    batch = Normaliser(statistics, CPU)(IMAGES)
     assert batch.shape == (40, 2, 6, 5)
     assert torch.allclose(batch.mean((0, 2, 3)), torch.zeros(2), atol=1e-5)
     assert torch.allclose(batch.std((0, 2, 3), correction=0), torch.ones(2), atol=1e-5)
@@ -195,10 +195,23 @@ def test_resized_images_keep_their_mean_and_what_is_larger_than_a_pixel() -> Non
     assert resize(large, 32, 32) is large
 
 
-def test_sides_grow_in_three_steps() -> None:
-    assert [growing_sides((32, 64), 0.5, epoch, 6) for epoch in range(1, 7)] == [(16, 32)] * 2 + [(24, 48)] * 2 + [
-        (32, 64)
-    ] * 2
-    assert {growing_sides((32, 30), 1.0, epoch, 5) for epoch in range(1, 6)} == {(32, 30)}
-    assert [growing_sides((32, 32), 0.5, epoch, 2) for epoch in (1, 2)] == [(24, 24), (32, 32)]
-    assert growing_sides((32, 32), 0.5, 1, 1) == (32, 32)
+def test_images_grow_in_three_steps() -> None:
+    def sizes(grow_from: float, n_epochs: int, px: tuple[int, int] = (32, 64)) -> list[tuple[int, int]]:
+        images = GrowingImages(torch.zeros(2, *px, 1, dtype=torch.uint8), grow_from, n_epochs)
+        found = [images.size(epoch) for epoch in range(1, n_epochs + 1)]
+        assert [tuple(images.of_epoch(epoch).shape[1:3]) for epoch in range(1, n_epochs + 1)] == found
+        assert images.sizes() == sorted(set(found))
+        return found
+
+    assert sizes(0.5, 6) == [(16, 32)] * 2 + [(24, 48)] * 2 + [(32, 64)] * 2
+    assert sizes(0.625, 4, (32, 32)) == [(20, 20), (26, 26), (32, 32), (32, 32)]
+    assert sizes(0.5, 2) == [(24, 48), (32, 64)]
+    assert sizes(0.5, 1) == [(32, 64)]
+    assert set(sizes(1.0, 5, (32, 30))) == {(32, 30)}
+
+
+def test_an_epoch_at_full_size_sees_the_images_themselves_and_neighbours_share_theirs() -> None:
+    images = GrowingImages(IMAGES, 0.5, 6)
+    assert images.of_epoch(6) is IMAGES
+    assert images.of_epoch(1) is images.of_epoch(2)
+    assert images.of_epoch(5) is IMAGES

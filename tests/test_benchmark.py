@@ -78,6 +78,8 @@ def test_the_first_round_is_no_measurement(monkeypatch: pytest.MonkeyPatch) -> N
 def test_tasks_are_trainings_of_whole_batches(task: Task) -> None:
     training = {key: value for key, value in task.config.items() if "." not in key}
     assert task.n % Training.model_validate({**training, "lr": 0.1, "n_epochs": 1}).batch_size == 0
+    of_epoch, rest = divmod(speed_benchmark.N_GROWING, int(speed_benchmark.GROWING["n_epochs"]))
+    assert rest == of_epoch % int(speed_benchmark.GROWING["batch_size"]) == 0
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (9, 8, 3)])
@@ -222,11 +224,13 @@ def grid_file(tmp_path: Path) -> Path:
 def test_seconds_until_a_search_is_as_good_as_a_grid(
     grid_file: Path, experiment_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    of_grid = [0.9] * 3 + [0.2, 0.3, 0.45] + [0.2] * 9  # the baseline, which does not count; then four trials
+    of_grid = [0.9] * 3 + [0.2, 0.3, 0.45] + [0.2] * 9  # the baseline, which is no part of it; then four trials
     tell([*of_grid, *(k / 10 for k in range(1, 16))], monkeypatch)
-    (row,) = check([grid_benchmark.compare(grid_file, experiment_file, experiment_file.parent)])
-    assert row["name"] == "search quick, training until as good as grid"
-    assert (row["ours"], row["reference"], row["target"], row["met"]) == (2, 12, 0.25, True)
+    whole, draws = check(grid_benchmark.compare(grid_file, experiment_file, experiment_file.parent))
+    assert whole["name"] == "search quick, training until as good as grid"
+    assert (whole["ours"], whole["reference"], whole["target"], whole["met"]) == (5, 12, 0.25, False)
+    assert draws["name"] == "search quick, its baseline aside, training until as good as grid"
+    assert (draws["ours"], draws["reference"], draws["met"]) == (2, 12, True)
 
 
 @pytest.mark.parametrize(
@@ -241,15 +245,16 @@ def test_a_search_that_is_never_as_good_meets_no_target(
     told = {"grid": [0.2, 0.45, 0.3, 0.2] * 3, "quick": scores}
     epochs = {name: [{"val_accuracy": x, "seconds": 1.0} for x in of_one] for name, of_one in told.items()}
     tell([], monkeypatch)
-    monkeypatch.setattr(grid_benchmark, "_epochs", lambda experiment, *others: epochs[experiment.name])
-    (row,) = check([grid_benchmark.compare(grid_file, experiment_file, experiment_file.parent)])
+    trials = {name: [{"role": "search", "curves": of_one}] for name, of_one in epochs.items()}
+    monkeypatch.setattr(grid_benchmark, "_trials", lambda experiment, *others: trials[experiment.name])
+    row, _ = check(grid_benchmark.compare(grid_file, experiment_file, experiment_file.parent))
     assert (row["ours"], row["reference"], row["met"]) == (seconds, 12, met)
     assert row["name"] == f"search quick, training until as good as {end}"
 
 
 @pytest.mark.slow
 def test_a_search_and_a_grid_on_digits(digits_folder: Path, grid_file: Path, experiment_file: Path) -> None:
-    check([grid_benchmark.compare(grid_file, experiment_file, digits_folder / "development")])
+    check(grid_benchmark.compare(grid_file, experiment_file, digits_folder / "development"))
 
 
 # --- all of it

@@ -3,13 +3,15 @@
 import dataclasses
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from pipeline.config import Flat
-from pipeline.jobs import Failed, Finished, Job, Result, Stopped
+from pipeline.jobs import LIBC, Failed, Finished, Job, Result, Stopped
 from pipeline.setup import Search
 from pipeline.training import Epoch
 from pipeline.workers import Answer, LocalExecutor
@@ -155,3 +157,37 @@ def test_a_training_beyond_a_limit_is_ended_and_named(digits_folder: Path) -> No
         large = run(executor, [endless], lambda i, epoch: True)[0]
         assert isinstance(large, Failed)
         assert "more than the 0.01 of search.limit_gb" in large.reason
+
+
+STEPS = """
+import resource, sys, torch
+from pipeline.jobs import give_freed_memory_back, prepare_process
+import psutil
+
+torch.set_num_threads(1)
+if sys.argv[1] == "keep":
+    prepare_process(threads=1)
+
+def step():
+    return sum(float(torch.ones(n * 250_000).sum()) for n in (9, 50, 100))  # buffers of 9 to 100 MB
+
+step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5):
+    step()
+faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+kept = psutil.Process().memory_info().rss
+give_freed_memory_back()
+print(faults, (kept - psutil.Process().memory_info().rss) // 2**20)
+"""
+
+
+@pytest.mark.skipif(not hasattr(LIBC, "mallopt"), reason="this C library has no mallopt")
+def test_a_process_that_trains_keeps_freed_memory_until_the_next_training() -> None:
+    def faults_and_returned_mib(how: str) -> list[int]:
+        command = [sys.executable, "-c", STEPS, how]
+        return [int(n) for n in subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.split()]
+
+    (kept, returned_mib), (given_back, _) = map(faults_and_returned_mib, ("keep", "give back"))
+    assert kept < given_back / 10
+    assert returned_mib > 50

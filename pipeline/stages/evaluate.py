@@ -21,10 +21,10 @@ from pipeline.data import DEVELOPMENT, Samples, read_samples
 from pipeline.errors import PipelineError
 from pipeline.files import locked, read_json, write_json, writing
 from pipeline.inside import write_inside
-from pipeline.jobs import Failed, Finished, Job
+from pipeline.jobs import Failed, Finished, Job, keep_freed_memory
 from pipeline.metrics import choose_threshold
 from pipeline.model_card import write_model_card
-from pipeline.prediction import keep_freed_memory, load_trained, predict
+from pipeline.prediction import load_trained, predict
 from pipeline.runs import Record, StudyRun
 from pipeline.seeds import derive_seed
 from pipeline.setup import Search, Setup
