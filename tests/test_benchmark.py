@@ -78,6 +78,9 @@ def test_the_first_round_is_no_measurement(monkeypatch: pytest.MonkeyPatch) -> N
 def test_tasks_are_trainings_of_whole_batches(task: Task) -> None:
     training = {key: value for key, value in task.config.items() if "." not in key}
     assert task.n % Training.model_validate({**training, "lr": 0.1, "n_epochs": 1}).batch_size == 0
+
+
+def test_epochs_of_growing_images_are_whole_batches() -> None:
     of_epoch, rest = divmod(speed_benchmark.N_GROWING, int(speed_benchmark.GROWING["n_epochs"]))
     assert rest == of_epoch % int(speed_benchmark.GROWING["batch_size"]) == 0
 
