@@ -3,13 +3,17 @@
 usual: a DataLoader with 2 workers, PIL -> ToTensor -> Normalize, float32, as the practicals train.
 bound: the same network and precision, stepping on one batch that is already there.
 The pictures are generated; rounds alternate, so that a busy machine slows all. What a pass starts from is not timed.
-All ways run in one process that keeps freed memory, as a worker does.
+Ours and the bound run in this process, which keeps freed memory as a worker does. The usual way has a process of its
+own: it keeps none, and where it forks the workers of its DataLoader, all pages of the parent must be claimed anew.
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -31,7 +35,8 @@ from pipeline.search_benchmark import Shape, at_least, generated
 from pipeline.stages.prepare import _decoded
 from pipeline.training import Trainer
 
-Way = Callable[[], Callable[[], object]]  # makes ready; what it returns is timed
+MakeReady = Callable[[], Callable[[], object]]  # what it returns is timed
+Way = Callable[[], float]  # seconds of a pass
 
 TARGET_BOUND = 0.95
 TARGET_PREPARE = 2000  # images/s
@@ -86,9 +91,9 @@ def rows(rounds: int, raw: Path) -> Iterator[dict[str, Any]]:
 
 def training(task: Task, rounds: int) -> Iterator[dict[str, Any]]:
     samples = generated(task.n, N_VAL, task.shape)
-    usual = _usual(task.config, samples, Pictures(*samples.part("train")))
-    ways = {"ours": _ours(task.config, samples), "bound": _bound(task.config, samples), "usual": usual}
-    speed = speeds(ways, task.n, rounds)
+    with _usual(task.config, samples, Pictures(*samples.part("train"))) as usual:
+        ways = {"ours": _ours(task.config, samples), "bound": _bound(task.config, samples), "usual": usual}
+        speed = speeds(ways, task.n, rounds)
     for reference, target in (("usual", task.target), ("bound", TARGET_BOUND)):
         yield at_least(f"{task.name}, against the {reference}", speed["ours"], speed[reference], "images/s", target)
 
@@ -96,8 +101,8 @@ def training(task: Task, rounds: int) -> Iterator[dict[str, Any]]:
 def growing(rounds: int) -> dict[str, Any]:
     """A whole training whose images grow, beside the usual way at full size all along; the same number of images."""
     samples, whole = (generated(n, N_VAL, TASKS[-1].shape) for n in (N_GROWING // int(GROWING["n_epochs"]), N_GROWING))
-    usual = _usual(TASKS[-1].config, whole, Pictures(*whole.part("train")))
-    speed = speeds({"ours": _ours(GROWING, samples), "usual": usual}, N_GROWING, rounds)
+    with _usual(TASKS[-1].config, whole, Pictures(*whole.part("train"))) as usual:
+        speed = speeds({"ours": _ours(GROWING, samples), "usual": usual}, N_GROWING, rounds)
     name = f"{TASKS[-1].name}, growing from {GROWING['grow_from']}, against the usual"
     return at_least(name, speed["ours"], speed["usual"], "images/s", TARGET_GROWING)
 
@@ -108,10 +113,11 @@ def mri_training(jpegs: Path, rounds: int) -> Iterator[dict[str, Any]]:
     n = N_PASSES * len(files)
     samples = {name: generated(n, N_VAL, shape) for name, (shape, _) in MRI_SIZES.items()}
     of_usual = generated(int(MRI["batch_size"]), N_VAL, (USUAL_PX, USUAL_PX, 3))
-    ways = {"usual": _usual(MRI, of_usual, ConcatDataset([files] * N_PASSES))}
-    for name in MRI_SIZES:
-        ways |= {f"ours {name}": _ours(MRI, samples[name]), f"bound {name}": _bound(MRI, samples[name])}
-    speed = speeds(ways, n, rounds)
+    with _usual(MRI, of_usual, ConcatDataset([files] * N_PASSES)) as usual:
+        ways = {"usual": usual}
+        for name in MRI_SIZES:
+            ways |= {f"ours {name}": _ours(MRI, samples[name]), f"bound {name}": _bound(MRI, samples[name])}
+        speed = speeds(ways, n, rounds)
     for name, (_, target) in MRI_SIZES.items():
         title, ours = f"MRI 2 convolutions, batch 32, {name}", speed[f"ours {name}"]
         yield at_least(f"{title}, against the usual", ours, speed["usual"], "images/s", target)
@@ -132,7 +138,7 @@ def preparing(raw: Path, jpegs: Path, rounds: int) -> dict[str, Any]:
         pictures = [picture for _, picture in _decoded(records, PREPARED_PX)]
         assert all(isinstance(picture, Picture) for picture in pictures)
 
-    ours = speeds({"ours": lambda: decode}, len(records), rounds)["ours"]
+    ours = speeds({"ours": partial(_timed, lambda: decode)}, len(records), rounds)["ours"]
     return at_least(f"prepare, {source} to {PREPARED_PX} px", ours, TARGET_PREPARE, "images/s", 1)
 
 
@@ -140,12 +146,10 @@ def speeds(ways: Mapping[str, Way], n: int, rounds: int) -> dict[str, float]:
     """Images per second of passes over `n` images, median of the rounds."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for round_ in range(rounds + 1):
-        for name, make_ready in ways.items():
-            run = make_ready()
-            start = time.perf_counter()
-            run()
+        for name, way in ways.items():
+            took = way()
             if round_:  # the first is a warm-up
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(took)
     return {name: n / median(times) for name, times in seconds.items()}
 
 
@@ -187,8 +191,15 @@ def _trainer(config: Flat, samples: Samples, precision: str) -> Trainer:
     return Trainer({**settings, **config}, samples, seed=1)
 
 
+def _timed(make_ready: MakeReady) -> float:
+    run = make_ready()
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
 def _ours(config: Flat, samples: Samples) -> Way:
-    return lambda: partial(list, _trainer(config, samples, "bfloat16").epochs())
+    return partial(_timed, lambda: partial(list, _trainer(config, samples, "bfloat16").epochs()))
 
 
 def _bound(config: Flat, samples: Samples) -> Way:
@@ -203,23 +214,25 @@ def _bound(config: Flat, samples: Samples) -> Way:
 
         return run
 
-    return make_ready
+    return partial(_timed, make_ready)
 
 
-def _usual(config: Flat, samples: Samples, pictures: Dataset[tuple[torch.Tensor, int]]) -> Way:
+@contextmanager
+def _usual(config: Flat, samples: Samples, pictures: Dataset[tuple[torch.Tensor, int]]) -> Iterator[Way]:
     """samples: of the shape of the pictures."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        yield lambda: process.submit(_timed, partial(_make_usual, config, samples, pictures)).result()
 
-    def make_ready() -> Callable[[], None]:
-        trainer = _trainer(config, samples, "float32")
-        trainer.model.to(memory_format=torch.contiguous_format)
 
-        def run() -> None:
-            for batch, labels in DataLoader(pictures, trainer.config.batch_size, shuffle=True, num_workers=2):
-                _step(trainer, batch, labels)
+def _make_usual(config: Flat, samples: Samples, pictures: Dataset[tuple[torch.Tensor, int]]) -> Callable[[], None]:
+    trainer = _trainer(config, samples, "float32")
+    trainer.model.to(memory_format=torch.contiguous_format)
 
-        return run
+    def run() -> None:
+        for batch, labels in DataLoader(pictures, trainer.config.batch_size, shuffle=True, num_workers=2):
+            _step(trainer, batch, labels)
 
-    return make_ready
+    return run
 
 
 def _step(trainer: Trainer, batch: torch.Tensor, labels: torch.Tensor) -> None:

@@ -1,14 +1,13 @@
 """The benchmark: on tiny pictures its rows say what was measured, and the picture shows them."""
 
 import io
-import itertools
+import os
 import resource
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -61,17 +60,29 @@ def test_generated_pictures_are_a_development_folder(tmp_path: Path) -> None:
 # --- images per second
 
 
-def test_the_first_round_is_no_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After it the runs of `a` take 1, 2 and 4 s, those of `b` 10, 10 and 10."""
-    log: list[str] = []
-    ticks = itertools.chain([0, 0], *((t, t + d) for t, d in enumerate([1, 10, 2, 10, 4, 10])))  # of the first, starts
-    monkeypatch.setattr(speed_benchmark, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+def test_the_first_round_is_no_measurement() -> None:
+    """After it the passes of `a` take 1, 2 and 4 s, those of `b` 10, 10 and 10; the rounds alternate."""
+    log, seconds = [], {"a": iter([99.0, 1, 2, 4]), "b": iter([99.0, 10, 10, 10])}
 
-    def way(name: str) -> Callable[[], Callable[[], None]]:
-        return lambda: log.append(f"make {name}") or (lambda: log.append(name))  # type: ignore[func-returns-value]
+    def way(name: str) -> Callable[[], float]:
+        return lambda: log.append(name) or next(seconds[name])  # type: ignore[func-returns-value]
 
     assert speed_benchmark.speeds({"a": way("a"), "b": way("b")}, 40, rounds=3) == {"a": 20, "b": 4}
-    assert log == ["make a", "a", "make b", "b"] * 4
+    assert log == ["a", "b"] * 4
+
+
+def test_the_usual_way_has_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does what it frees stay: it is slowed by what slows the practicals."""
+    monkeypatch.setattr(speed_benchmark, "_make_usual", _says_its_process)
+    samples = generated(8, 2, (8, 8, 1))
+    pictures = speed_benchmark.Pictures(*samples.part("train"))
+    with speed_benchmark._usual(TINY.config, samples, pictures) as usual, pytest.raises(RuntimeError) as raised:
+        usual()
+    assert 0 != int(str(raised.value)) != os.getpid()
+
+
+def _says_its_process(*_: object) -> Callable[[], None]:
+    raise RuntimeError(os.getpid())
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
