@@ -16,8 +16,6 @@ from torch.nn import functional as F
 from pipeline.config import Training
 from pipeline.seeds import derive_seed
 
-N_SIZES = 3  # of training images that grow
-
 
 def channel_statistics(images: np.ndarray) -> dict[str, list[float]]:
     """Mean and standard deviation per channel on the 0-255 scale, of training images only.
@@ -48,54 +46,6 @@ class Normaliser:
         mean, std = self.mean.repeat(n_pixels), self.std.repeat(n_pixels)
         values = images.flatten(1).float().sub_(mean).div_(std)
         return values.view(images.shape).permute(0, 3, 1, 2)
-
-
-def growing_size(whole_px: tuple[int, int], grow_from: float, epoch: int, n_epochs: int) -> tuple[int, int]:
-    """Height and width of training images in an epoch, from 1: `grow_from` of the whole in the first third of the
-    epochs, half-way in the second, whole in the last. Fewer than three epochs leave out the smallest.
-
-    Source: Tan and Le 2021, arXiv:2104.00298 (progressive learning).
-    """
-    steps_to_come = N_SIZES * (n_epochs - epoch) // n_epochs
-    share = 1 - (1 - grow_from) * steps_to_come / (N_SIZES - 1)
-    height, width = (round(side * share) for side in whole_px)
-    return height, width
-
-
-class GrowingImages:
-    """Training images at the size of each epoch; kept until another is asked for, since neighbours mostly agree."""
-
-    def __init__(self, images: Tensor, grow_from: float, n_epochs: int) -> None:
-        """images: (N, H, W, C) uint8."""
-        self.images, self.grow_from, self.n_epochs = images, grow_from, n_epochs
-        self.resized = images
-
-    def size(self, epoch: int) -> tuple[int, int]:
-        """Height and width, pixels."""
-        _, height, width, _ = self.images.shape
-        return growing_size((height, width), self.grow_from, epoch, self.n_epochs)
-
-    def sizes(self) -> list[tuple[int, int]]:
-        """All that occur, the smallest first."""
-        return sorted({self.size(epoch) for epoch in range(1, self.n_epochs + 1)})
-
-    def of_epoch(self, epoch: int) -> Tensor:
-        """(N, height, width, C) uint8."""
-        if self.resized.shape[1:3] != (size := self.size(epoch)):
-            self.resized = resize(self.images, *size)
-        return self.resized
-
-
-def resize(images: Tensor, height: int, width: int) -> Tensor:
-    """Bilinear and antialiased, as `pictures` resizes files. (N, H, W, C) uint8 in and out; as given where they fit."""
-    if images.shape[1:3] == (height, width):
-        return images
-    resized = images.new_empty((len(images), height, width, images.shape[3]))
-    for start in range(0, len(images), 1000):  # as floats they need four times the memory
-        part = images[start : start + 1000].permute(0, 3, 1, 2).float()
-        small = F.interpolate(part, (height, width), mode="bilinear", antialias=True)
-        resized[start : start + 1000] = small.round_().permute(0, 2, 3, 1).byte()
-    return resized
 
 
 class Draws:

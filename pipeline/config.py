@@ -202,10 +202,17 @@ class Training(Strict):
     lr: Annotated[Number, Field(gt=0, le=100, description="peak learning rate")]
     batch_size: Annotated[Integer, Field(ge=1, description="images per step")]
     n_epochs: Annotated[Integer, Field(ge=1, le=10_000, description="passes over the training part")]
-    optimizer: Literal["sgd", "adam", "adamw"] = Field("adamw", description="sgd is SGD with Nesterov momentum")
-    momentum: Annotated[Number, Field(ge=0, lt=1, description="of sgd; the other optimizers ignore it")] = 0.9
-    weight_decay: Annotated[Number, Field(ge=0, le=10, description="not applied to biases and norms")] = 0.0
-    schedule: Literal["constant", "cosine", "one_cycle"] = Field("constant", description="learning rate over steps")
+    optimizer: Literal["sgd", "adam", "adamw", "muon"] = Field(
+        "adamw",
+        description="sgd has Nesterov momentum; muon turns convolutions by lr times their norm a step, all else is sgd",
+    )
+    momentum: Annotated[Number, Field(ge=0, lt=1, description="of sgd and muon; the others ignore it")] = 0.9
+    weight_decay: Annotated[
+        Number, Field(ge=0, le=10, description="not applied to biases and norms; muon has none")
+    ] = 0.0
+    schedule: Literal["constant", "cosine", "one_cycle", "linear"] = Field(
+        "constant", description="learning rate over steps"
+    )
     label_smoothing: Annotated[Number, Field(ge=0, lt=1, description="share of the target spread evenly")] = 0.0
     class_weights: bool = Field(False, description="weigh the loss by inverse class frequency")
     images_per_group: Annotated[Integer, Field(ge=0, description="drawn per duplicate group and epoch; 0: all")] = 0
@@ -220,13 +227,13 @@ class Training(Strict):
         0.0
     )
     cutout: Annotated[Number, Field(ge=0, le=1, description="side of a blanked square, share of the image side")] = 0.0
-    grow_from: Annotated[Number, Field(gt=0, le=1, description="side of images at first / full side; 1: no growth")] = (
-        1.0
-    )
     views: Literal["one", "mirrored", "mirrored_both", "crops"] = Field(
         "one", description="of an image whose predictions are averaged; crops: mirrored, and moved by one pixel"
     )
-    bias_lr: Annotated[Number, Field(gt=0, le=1000, description="learning rate of biases and norms / lr")] = 1.0
+    bias_lr: Annotated[
+        Number,
+        Field(gt=0, le=1000, description="learning rate of biases and norms / lr; muon: of all but convolutions"),
+    ] = 1.0
     clip_norm: Annotated[Number, Field(ge=0, description="largest norm of the gradient; 0: any")] = 0.0
     ema: Annotated[Number, Field(ge=0, lt=1, description="decay per step of the averaged weights; 0: none")] = 0.0
     patience: Annotated[Integer, Field(ge=0, description="epochs without a lower val loss that end it; 0: any")] = 0

@@ -1,23 +1,90 @@
 """What moves the weights: optimizer with its groups of parameters, and the learning rate over the steps."""
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 
 from pipeline.config import Training
 from pipeline.models import lr_factors
 
+NEWTON_SCHULZ = 3.4445, -4.7750, 2.0315  # of X, X X^T X and (X X^T)^2 X
+N_ITERATIONS = 3
+TINY = 1e-12  # a norm that is divided by
+
+
+class Muon(torch.optim.Optimizer):
+    """Moves convolutions by orthogonal steps at a constant norm, all else as SGD does; Nesterov momentum for both.
+
+    A step of a kernel, as a matrix of (channels out, rest), is made nearly orthogonal: every direction learns, not the
+    steepest alone. Its length is lr times the norm of the kernel, and that norm stays as it was at the start, since
+    what follows a convolution mostly rescales it; one of zeros takes the root of its channels. torch.optim.Muon takes
+    matrices only, and lets them grow.
+    Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/, and its CIFAR-10 record.
+    """
+
+    def __init__(self, params: Iterable[dict[str, Any]], lr: float, momentum: float) -> None:
+        """params: groups."""
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Does not take a closure."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if not state:
+                    norm = p.norm()
+                    state["momentum"], state["norm"] = torch.zeros_like(p), norm if norm > 0 else norm + len(p) ** 0.5
+                state["momentum"].mul_(group["momentum"]).add_(p.grad)
+                step = p.grad.add(state["momentum"], alpha=group["momentum"])
+                if is_kernel(p):
+                    step = orthogonal(step.flatten(1)).view_as(p)
+                    step *= state["norm"] / step.norm().clamp(min=TINY)
+                    p.mul_(state["norm"] / p.norm().clamp(min=TINY))
+                p.sub_(step, alpha=group["lr"])
+
+
+def is_kernel(p: Tensor) -> bool:
+    """Of a convolution, (channels out, channels in, height, width)."""
+    return p.ndim == 4
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """About U V^T, where matrix = U S V^T: large singular values come near 1, small ones nearer.
+
+    matrix: (M, N). Returns the same shape.
+    """
+    a, b, c = NEWTON_SCHULZ
+    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    x: Tensor = wide / wide.norm().clamp(min=TINY)
+    for _ in range(N_ITERATIONS):
+        square = x @ x.T
+        x = a * x + (b * square + c * square @ square) @ x
+    return x if wide is matrix else x.T
+
 
 def make_optimizer(model: nn.Module, config: Training) -> torch.optim.Optimizer:
-    """Every part of the model at its own rate; biases and norms apart, at `bias_lr` and without decay."""
+    """Every part of the model at its own rate; biases and norms apart, at `bias_lr` and without decay.
+
+    With muon all but the convolutions stands with the biases.
+    """
     factors = lr_factors(model)
     groups = []
     for factor in sorted(set(factors.values()), key=lambda factor: (factor != 1, factor)):  # its own rate stands first
         part, lr = [p for p, of_part in factors.items() if of_part == factor], config.lr * factor
-        decayed = [p for p in part if p.ndim > 1]
-        other = [p for p in part if p.ndim <= 1]  # biases and norms: decay would only shift them
-        groups += [{"params": decayed, "lr": lr, "weight_decay": config.weight_decay}]
-        groups += [{"params": other, "lr": lr * config.bias_lr, "weight_decay": 0.0}]
+        if config.optimizer == "muon":
+            first, other = [p for p in part if is_kernel(p)], [p for p in part if not is_kernel(p)]
+        else:
+            first, other = [p for p in part if p.ndim > 1], [p for p in part if p.ndim <= 1]
+        groups += [{"params": first, "lr": lr, "weight_decay": config.weight_decay}]
+        groups += [{"params": other, "lr": lr * config.bias_lr, "weight_decay": 0.0}]  # decay would only shift them
+    if config.optimizer == "muon":
+        return Muon(groups, config.lr, config.momentum)
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, config.lr, config.momentum, nesterov=config.momentum > 0)
     if config.optimizer == "adam":
@@ -32,4 +99,6 @@ def make_schedule(optimizer: torch.optim.Optimizer, config: Training, n_steps: i
         return OneCycleLR(optimizer, peaks, n_steps, pct_start=0.25, cycle_momentum=False)
     if config.schedule == "cosine":
         return CosineAnnealingLR(optimizer, n_steps)
+    if config.schedule == "linear":
+        return LambdaLR(optimizer, lambda step: max(0.0, 1 - step / n_steps))
     return LambdaLR(optimizer, lambda step: 1.0)

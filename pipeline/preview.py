@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from pipeline.batches import N_SIZES, growing_size
 from pipeline.config import Flat, own_options
 from pipeline.data import read_samples
 from pipeline.decisions import draw
@@ -68,18 +67,14 @@ def check_corners(file: Path, experiment: Experiment, shapes: Shapes) -> int:
     for config in corners(experiment):
         n += 1
         model = str(config["model"])
-        grow_from = float(config.get("grow_from", 1))
         own = {key: value for key, value in config.items() if "." in key}
         options = {key.partition(".")[2]: value for key, value in own.items()}
         try:
             with torch.device("meta"):
                 network = build_model(model, options, shapes).eval()
-                whole = shapes.height, shapes.width
-                for size in {growing_size(whole, grow_from, epoch, N_SIZES) for epoch in range(1, N_SIZES + 1)}:
-                    network(torch.empty(2, shapes.channels, *size))
+                network(torch.empty(2, shapes.channels, shapes.height, shapes.width))
         except (InputError, RuntimeError, AssertionError) as error:
-            growing = {"grow_from": grow_from} if grow_from < 1 else {}
-            told = ", ".join(f"{key}={value}" for key, value in {"model": model, **growing, **own}.items())
+            told = ", ".join(f"{key}={value}" for key, value in {"model": model, **own}.items())
             problems[f"{file}: {told}: {first_line(error)}"] = None
     if problems:
         raise ConfigError(f"{file}: {len(problems)} of {n} corners of the space cannot be built", list(problems))
@@ -90,7 +85,7 @@ def corners(experiment: Experiment) -> Iterator[Flat]:
     """The baseline, the variations, and the combinations of the ends of all leaves that shape a network."""
     yield experiment.baseline
     yield from (own_options({**experiment.baseline, key: value}) for key, value in experiment.variations)
-    shaping = {leaf.key for leaf in experiment.space if leaf.key in ("model", "grow_from") or "." in leaf.key}
+    shaping = {leaf.key for leaf in experiment.space if leaf.key == "model" or "." in leaf.key}
     needed = set(shaping)
     for leaf in reversed(experiment.space):  # conditions name earlier leaves
         if leaf.key in needed:

@@ -65,9 +65,6 @@ TASKS = (
     ),
 )
 
-GROWING: Flat = {**TASKS[-1].config, "grow_from": 0.625, "n_epochs": 3}
-N_GROWING, TARGET_GROWING = 2_304, 3.0  # images of all epochs; ours / usual
-
 MRI: Flat = {"model": "cnn", "cnn.depth": 2, "cnn.width": 16, "cnn.kernel": 3, "cnn.hidden": 64, "batch_size": 32}
 MRI_SIZES: dict[str, tuple[Shape, float]] = {  # ours in memory -> shape, target (usual, at USUAL_PX)
     "256 px RGB": ((256, 256, 3), 2.5),
@@ -82,7 +79,6 @@ def rows(rounds: int, raw: Path) -> Iterator[dict[str, Any]]:
     keep_freed_memory()
     for task in TASKS:
         yield from training(task, rounds)
-    yield growing(rounds)
     with TemporaryDirectory() as folder:
         jpegs = write_jpegs(Path(folder), N_JPEGS, JPEG_PX)
         yield from mri_training(jpegs, rounds)
@@ -96,15 +92,6 @@ def training(task: Task, rounds: int) -> Iterator[dict[str, Any]]:
         speed = speeds(ways, task.n, rounds)
     for reference, target in (("usual", task.target), ("bound", TARGET_BOUND)):
         yield at_least(f"{task.name}, against the {reference}", speed["ours"], speed[reference], "images/s", target)
-
-
-def growing(rounds: int) -> dict[str, Any]:
-    """A whole training whose images grow, beside the usual way at full size all along; the same number of images."""
-    samples, whole = (generated(n, N_VAL, TASKS[-1].shape) for n in (N_GROWING // int(GROWING["n_epochs"]), N_GROWING))
-    with _usual(TASKS[-1].config, whole, Pictures(*whole.part("train"))) as usual:
-        speed = speeds({"ours": _ours(GROWING, samples), "usual": usual}, N_GROWING, rounds)
-    name = f"{TASKS[-1].name}, growing from {GROWING['grow_from']}, against the usual"
-    return at_least(name, speed["ours"], speed["usual"], "images/s", TARGET_GROWING)
 
 
 def mri_training(jpegs: Path, rounds: int) -> Iterator[dict[str, Any]]:

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from pipeline.batches import Draws, GrowingImages, Normaliser, channel_statistics, training_batch
+from pipeline.batches import Draws, Normaliser, channel_statistics, training_batch
 from pipeline.config import Flat, Training, split_flat
 from pipeline.data import Samples
-from pipeline.errors import InputError, TrainingError, first_line
+from pipeline.errors import TrainingError
 from pipeline.metrics import confusion_matrix, scores
 from pipeline.models import Shapes, describe, fit_to_images, start_model
 from pipeline.optimizers import make_optimizer, make_schedule
@@ -30,9 +30,8 @@ FIT_IMAGES, FIT_BATCH = 5000, 250  # of the training part, for layers that follo
 class Epoch:
     """One pass over `train` and its check on `val`.
 
-    Losses in nats per image, rates over images. The train values are means over the pass, in training mode, augmented
-    and at the size of this epoch, as the weights change; the val values are those of the weights after it, at full
-    size. lr: at the end of the pass.
+    Losses in nats per image, rates over images. The train values are means over the pass, in training mode and
+    augmented, as the weights change; the val values are those of the weights after it. lr: at the end of the pass.
     """
 
     epoch: int  # from 1
@@ -55,7 +54,7 @@ class Trainer:
     """
 
     def __init__(self, config: Flat, development: Samples, seed: int, device: str = "cpu") -> None:
-        """Raises InputError if the model does not fit the images, however small, or published weights the model.
+        """Raises InputError if the model does not fit the images, or published weights the model.
 
         Raises ConfigError or ValidationError on a bad config.
         """
@@ -65,7 +64,6 @@ class Trainer:
         train_images, train_labels = development.part("train")
         val_images, val_labels = development.part("val")
         self.images = torch.from_numpy(train_images).to(self.device)  # (N, H, W, C) uint8
-        self.growing = GrowingImages(self.images, self.config.grow_from, self.config.n_epochs)
         self.labels = torch.from_numpy(train_labels).to(self.device)  # (N,) int64
         self.val_images, self.val_labels = val_images, val_labels
         _, height, width, channels = train_images.shape
@@ -86,7 +84,6 @@ class Trainer:
         fit_to_images(self.model, lambda: (self.normalise(self.images[i : i + FIT_BATCH]) for i in starts))
         train = development.table["part"].to_numpy() == "train"
         self.groups = np.unique(development.table["group"].to_numpy()[train], return_inverse=True)[1]  # (N,)
-        self._check_sizes()
         n_drawn = len(self._draw(torch.Generator()))
         # a last batch of one image would break batch norm
         self.n_steps = -(-n_drawn // self.config.batch_size)
@@ -183,12 +180,12 @@ class Trainer:
         self.slices = list(state["slices"])
 
     def estimate_epoch_s(self, n_steps: int = 4) -> float:
-        """Seconds of an epoch at full size, from some steps and a batch of `val`; the trainer is spoilt afterwards."""
+        """Seconds of an epoch, from some steps and a batch of `val`; the trainer is spoilt afterwards."""
         n_steps = min(n_steps, self.n_steps)
         batch = self.val_images[:EVAL_BATCH]
         for _ in range(2):  # what comes first is slower
             start = time.perf_counter()
-            self._pass(self.config.n_epochs, n_steps)  # at full size
+            self._pass(1, n_steps)
             trained = time.perf_counter()
             predict(self.trained, self.description, batch)
         per_image = (time.perf_counter() - trained) / len(batch)
@@ -207,7 +204,7 @@ class Trainer:
             for _ in range(2):  # what comes first is slower
                 self.restore({**copy.deepcopy(start), "precision": name})
                 began = time.perf_counter()
-                losses, _ = self._pass(self.config.n_epochs, min(n_steps, self.n_steps))  # at full size
+                losses, _ = self._pass(1, min(n_steps, self.n_steps))
                 measured[name] = (time.perf_counter() - began, float(losses.mean()))
         self.restore(start)
         return fastest(measured)
@@ -222,11 +219,10 @@ class Trainer:
         self.model.train()
         order = self._draw(torch.Generator().manual_seed(derive_seed(self.seed, "batches", epoch))).to(self.device)
         draws = Draws.of_epoch(self.config, len(self.images), self.seed, epoch, self.device)
-        images = self.growing.of_epoch(epoch)
         losses, predicted = [], []
         for step in range(n_steps):
             rows = order[step * self.config.batch_size : (step + 1) * self.config.batch_size]
-            batch = training_batch(images, rows, self.config, self.normalise, draws)
+            batch = training_batch(self.images, rows, self.config, self.normalise, draws)
             with arithmetic(self.device, self.description["precision"]):
                 logits = self.model(batch)  # (B, K)
             loss = self.criterion(logits.float(), self.labels[rows])
@@ -249,21 +245,6 @@ class Trainer:
             step = int((~values.isfinite()).nonzero()[0]) + 1
             raise TrainingError(f"the loss is {values[step - 1]} at step {step} of epoch {epoch}; lower lr")
         return values.cpu().numpy(), confusion.view(n_classes, n_classes).cpu().numpy()
-
-    def _check_sizes(self) -> None:
-        """Raises InputError if the images grow through a size that the model cannot take."""
-        self.model.eval()
-        *smaller, _ = self.growing.sizes()
-        for height, width in smaller:
-            image = self.normalise(self.images.new_zeros(1, height, width, self.images.shape[3]))
-            try:
-                with torch.inference_mode():
-                    self.model(image)
-            except (RuntimeError, AssertionError) as error:
-                raise InputError(
-                    f"{self.config.model} takes no images of {height} x {width} px, through which they grow: "
-                    f"{first_line(error)}; raise grow_from or leave it out"
-                ) from error
 
     def _draw(self, generator: torch.Generator) -> Tensor:
         """Rows of one pass in random order, at most `images_per_group` of each duplicate group."""

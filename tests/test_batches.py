@@ -8,12 +8,10 @@ import torch
 
 from pipeline.batches import (
     Draws,
-    GrowingImages,
     Normaliser,
     cut_out,
     gather_batch,
     jitter_intensity,
-    resize,
     training_batch,
     views,
     warp_batch,
@@ -181,37 +179,3 @@ def test_views_are_the_image_mirrored_or_moved_by_a_pixel(kind: str, n: int) -> 
     if kind == "crops":
         assert torch.equal(seen[2][1][:, :, 1:, 1:], batch[:, :, :-1, :-1])
         assert torch.equal(seen[3][1][:, :, :-1, :-1], batch[:, :, 1:, 1:])
-
-
-def test_resized_images_keep_their_mean_and_what_is_larger_than_a_pixel() -> None:
-    rng = np.random.default_rng(0)
-    coarse = torch.from_numpy(rng.integers(0, 256, (1100, 4, 4, 3), dtype=np.uint8))  # more than one slice
-    large = coarse.repeat_interleave(8, 1).repeat_interleave(8, 2)  # 32 px
-    small = resize(large, 16, 24)
-    assert small.shape == (1100, 16, 24, 3)
-    assert small.dtype == torch.uint8
-    assert (small.float().mean((1, 2)) - large.float().mean((1, 2))).abs().max() < 4
-    assert torch.equal(small[:, 1::4, 2::6], coarse[:, :, :])
-    assert resize(large, 32, 32) is large
-
-
-def test_images_grow_in_three_steps() -> None:
-    def sizes(grow_from: float, n_epochs: int, px: tuple[int, int] = (32, 64)) -> list[tuple[int, int]]:
-        images = GrowingImages(torch.zeros(2, *px, 1, dtype=torch.uint8), grow_from, n_epochs)
-        found = [images.size(epoch) for epoch in range(1, n_epochs + 1)]
-        assert [tuple(images.of_epoch(epoch).shape[1:3]) for epoch in range(1, n_epochs + 1)] == found
-        assert images.sizes() == sorted(set(found))
-        return found
-
-    assert sizes(0.5, 6) == [(16, 32)] * 2 + [(24, 48)] * 2 + [(32, 64)] * 2
-    assert sizes(0.625, 4, (32, 32)) == [(20, 20), (26, 26), (32, 32), (32, 32)]
-    assert sizes(0.5, 2) == [(24, 48), (32, 64)]
-    assert sizes(0.5, 1) == [(32, 64)]
-    assert set(sizes(1.0, 5, (32, 30))) == {(32, 30)}
-
-
-def test_an_epoch_at_full_size_sees_the_images_themselves_and_neighbours_share_theirs() -> None:
-    images = GrowingImages(IMAGES, 0.5, 6)
-    assert images.of_epoch(6) is IMAGES
-    assert images.of_epoch(1) is images.of_epoch(2)
-    assert images.of_epoch(5) is IMAGES

@@ -91,26 +91,12 @@ def test_tasks_are_trainings_of_whole_batches(task: Task) -> None:
     assert task.n % Training.model_validate({**training, "lr": 0.1, "n_epochs": 1}).batch_size == 0
 
 
-def test_epochs_of_growing_images_are_whole_batches() -> None:
-    of_epoch, rest = divmod(speed_benchmark.N_GROWING, int(speed_benchmark.GROWING["n_epochs"]))
-    assert rest == of_epoch % int(speed_benchmark.GROWING["batch_size"]) == 0
-
-
 @pytest.mark.parametrize("shape", [(8, 8, 1), (9, 8, 3)])
 def test_training_beside_the_usual_way_and_the_bound(shape: tuple[int, int, int]) -> None:
     usual, bound = check(speed_benchmark.training(replace(TINY, shape=shape), rounds=1))
     assert (usual["name"], usual["target"]) == ("tiny CNN, against the usual", 1.5)
     assert (bound["name"], bound["target"]) == ("tiny CNN, against the bound", 0.95)
     assert usual["ours"] == bound["ours"]
-
-
-def test_images_that_grow_beside_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = {**TASKS[-1].config, "fast_cifar.width": 2, "batch_size": 4}
-    monkeypatch.setattr(speed_benchmark, "TASKS", (replace(TASKS[-1], config=small),))
-    monkeypatch.setattr(speed_benchmark, "GROWING", {**small, "grow_from": 0.625, "n_epochs": 3})
-    monkeypatch.setattr(speed_benchmark, "N_GROWING", 24)
-    (row,) = check([speed_benchmark.growing(rounds=1)])
-    assert row["name"] == "CIFAR-10 fast_cifar, batch 256, growing from 0.625, against the usual"
 
 
 @pytest.fixture

@@ -43,16 +43,6 @@ def test_every_corner_that_cannot_be_built_is_named(tmp_path: Path, digits_folde
     assert all("cnn.depth=6" in problem for problem in error.value.problems)
 
 
-def test_a_corner_that_cannot_grow_is_named(tmp_path: Path, digits_folder: Path) -> None:
-    head = ("cnn.width: [4, 8]", "cnn.head: [flatten, average]\n  grow_from: [0.5, 1]")
-    file = write(tmp_path, *head, "baseline: {", "baseline: {grow_from: 1, ")
-    with pytest.raises(ConfigError) as error:
-        preview.run(file, digits_folder / "development", threads=1)
-    problems = error.value.problems
-    assert any("model=cnn, grow_from=0.5, cnn.head=flatten" in p for p in problems)
-    assert not any("average" in p for p in problems)
-
-
 def test_corners_follow_conditions_over_several_steps(tmp_path: Path) -> None:
     deep = "{choice: [2], when: {cnn.batch_norm: true}}\n  cnn.batch_norm: {choice: [true], when: {batch_size: 32}}"
     experiment = read_experiment(write(tmp_path, "cnn.width: [4, 8]", f"cnn.depth: {deep}"))

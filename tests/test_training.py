@@ -11,8 +11,9 @@ import torch
 from pipeline.batches import channel_statistics
 from pipeline.config import Flat
 from pipeline.data import Samples
-from pipeline.errors import InputError, TrainingError
+from pipeline.errors import TrainingError
 from pipeline.models import lr_factors, registry
+from pipeline.optimizers import Muon, orthogonal
 from pipeline.precision import fastest
 from pipeline.prediction import predict
 from pipeline.training import Trainer, class_weights, log_loss
@@ -45,18 +46,55 @@ def test_training_leaves_the_global_generator_alone(development: Samples) -> Non
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "muon"])
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
 def test_every_optimizer_and_schedule_learns(
     precision: str, optimizer: str, schedule: str, development: Samples
 ) -> None:
     settings = {"precision": precision, "optimizer": optimizer, "schedule": schedule}
-    lr = 0.05 if optimizer == "sgd" else 0.005
+    lr = 0.05 if optimizer in ("sgd", "muon") else 0.005
     epochs = list(Trainer({**MLP, **settings, "lr": lr}, development, seed=1).epochs())
     assert [epoch.epoch for epoch in epochs] == [1, 2, 3]
     assert epochs[-1].val_accuracy > 0.85
     assert epochs[-1].train_loss < epochs[0].train_loss
     assert (epochs[-1].lr < lr / 100) == (schedule != "constant")
+
+
+def test_orthogonal_steps_have_nearly_equal_singular_values() -> None:
+    matrix = torch.randn(16, 72, generator=torch.Generator().manual_seed(1))
+    u, _, v = torch.linalg.svd(matrix, full_matrices=False)
+    for given, nearest in ((matrix, u @ v), (matrix.T, (u @ v).T)):
+        values = torch.linalg.svdvals(orthogonal(given))
+        assert 0.6 < float(values.min()) < float(values.max()) < 1.3
+        assert float(torch.nn.functional.cosine_similarity(orthogonal(given).flatten(), nearest.flatten(), 0)) > 0.97
+    steep = torch.diag(torch.tensor([1.0, 0.1, 0.01]))
+    assert float(torch.linalg.svdvals(orthogonal(steep))[1]) > 0.6  # of 0.1 before
+
+
+def test_muon_turns_kernels_by_lr_and_moves_all_else_as_sgd() -> None:
+    drawn = torch.Generator().manual_seed(1)
+    first = [torch.randn(*shape, generator=drawn) for shape in ((8, 3, 3, 3), (5, 8), (5,))]
+    ours, reference = ([torch.nn.Parameter(p.clone()) for p in first] for _ in range(2))
+    muon = Muon([{"params": ours}], lr=0.1, momentum=0.6)
+    sgd = torch.optim.SGD(reference, lr=0.1, momentum=0.6, nesterov=True)
+    for n_steps in range(1, 6):
+        for p, q in zip(ours, reference, strict=True):
+            p.grad = q.grad = torch.randn(p.shape, generator=drawn)
+        muon.step()
+        sgd.step()
+        assert all(torch.allclose(p, q, atol=1e-6) for p, q in zip(ours[1:], reference[1:], strict=True))
+        if n_steps == 1:
+            assert float((ours[0].detach() - first[0]).norm() / first[0].norm()) == pytest.approx(0.1, rel=1e-4)
+    assert float(ours[0].detach().norm() / first[0].norm()) == pytest.approx(1, abs=0.1)
+
+
+def test_muon_goes_on_from_zeros() -> None:
+    kernel, idle = torch.nn.Parameter(torch.zeros(4, 2, 3, 3)), torch.nn.Parameter(torch.ones(4, 2, 3, 3))
+    muon = Muon([{"params": [kernel, idle]}], lr=0.1, momentum=0.6)
+    kernel.grad, idle.grad = torch.ones_like(kernel), torch.zeros_like(idle)
+    muon.step()
+    assert float(kernel.detach().norm()) == pytest.approx(0.1 * 2)  # of 4 channels out
+    assert torch.equal(idle, torch.ones_like(idle))
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_step(development: Samples) -> None:
@@ -190,7 +228,7 @@ RESUMABLE: dict[str, Flat] = {
     "averaged, patient": {**AUGMENTED, "ema": 0.99, "patience": 5, "clip_norm": 1.0, "flip": "alternating"},
     "cosine SGD": {**CNN, "optimizer": "sgd", "schedule": "cosine", "cutout": 0.3, "batch_size": 100},
     "whitened": {"model": "fast_cifar", "fast_cifar.width": 4, "lr": 0.1, "bias_lr": 8, "batch_size": 4},
-    "growing": {"model": "fast_cifar", "fast_cifar.width": 4, "lr": 0.1, "batch_size": 4, "grow_from": 0.6},
+    "orthogonal": {"model": "fast_cifar", "fast_cifar.width": 4, "lr": 0.1, "batch_size": 4, "optimizer": "muon"},
     "float16": {**CNN, "precision": "float16"},
 }
 
@@ -271,54 +309,3 @@ def test_networks_of_one_rate_keep_their_two_groups(scans: Samples) -> None:
     trainer = Trainer({**UNET, "model": "cnn", "cnn.width": 2}, scans, seed=1)
     assert [group["lr"] for group in trainer.optimizer.param_groups] == [0.01, 0.01]
     assert lr_factors(trainer.model) == dict.fromkeys(trainer.model.parameters(), 1.0)
-
-
-def trained_px(config: Flat, samples: Samples) -> list[int]:
-    """Height of the images in each epoch of training; those of `val` must be whole."""
-    trainer = Trainer(config, samples, seed=1)
-    seen: list[int] = []
-    trainer.model.register_forward_hook(lambda model, inputs, output: seen.append(inputs[0].shape[2]))
-    heights = []
-    for _ in trainer.epochs():
-        heights.append(seen[0])
-        assert seen[-1] == samples.images.shape[1]
-        seen.clear()
-    return heights
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        {"model": "cnn", "cnn.depth": 1, "cnn.width": 4, "cnn.head": "average"},
-        {"model": "fast_cifar", "fast_cifar.width": 4},
-        {"model": "se_resnet", "se_resnet.width": 8},
-        {"model": "unet_encoder", "unet_encoder.width": 2},
-        {"model": "timm:test_resnet"},
-    ],
-    ids=lambda config: config["model"],
-)
-def test_images_grow_to_their_full_size_in_thirds(config: Flat, scans: Samples) -> None:
-    large = dataclasses.replace(scans, images=scans.images.repeat(2, axis=1).repeat(2, axis=2))  # 32 px
-    growing: Flat = {**config, "lr": 0.01, "batch_size": 8, "n_epochs": 6, "grow_from": 0.625}
-    if config["model"] == "unet_encoder":
-        growing |= {"grow_from": 0.75}  # it halves them four times
-    sizes = [24, 28, 32] if config["model"] == "unet_encoder" else [20, 26, 32]
-    assert trained_px(growing, large) == [px for px in sizes for _ in range(2)]
-
-
-@pytest.mark.parametrize(
-    ("config", "grow_from", "px"),
-    [
-        (MLP, 0.5, 8),
-        ({**CNN, "cnn.depth": 1}, 0.5, 8),
-        ({**CNN, "model": "timm:test_vit"}, 0.5, 8),
-        (RESUMABLE["growing"], 0.4, 6),
-    ],
-    ids=["mlp", "cnn", "vit", "too small"],
-)
-def test_a_model_that_cannot_grow_is_refused_before_it_starts(
-    config: Flat, grow_from: float, px: int, scans: Samples
-) -> None:
-    config = {key: value for key, value in config.items() if "." not in key or key.startswith(str(config["model"]))}
-    with pytest.raises(InputError, match=f"takes no images of {px} x {px} px, through which they grow: .*; raise grow"):
-        Trainer({**config, "n_epochs": 6, "grow_from": grow_from}, scans, seed=1)
