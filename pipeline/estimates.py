@@ -154,6 +154,7 @@ def group_means(values: NDArray[Any], groups: NDArray[Any]) -> NDArray[np.float6
     An interval of n = groups then holds whatever their sizes: no values in [0, 1] scatter more than a coin.
     """
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    # no weights 1 / size: a rate of 1 must come out as exactly 1
     return np.array([(np.bincount(group, weights=row) / sizes).mean() for row in values.astype(float)])
 
 
