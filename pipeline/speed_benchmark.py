@@ -71,7 +71,7 @@ MRI_SIZES: dict[str, tuple[Shape, float]] = {  # ours in memory -> shape, target
     "128 px grey": ((128, 128, 1), 15),
 }
 USUAL_PX, JPEG_PX = 256, 512
-N_JPEGS, N_PASSES = 160, 4  # a pass reads each file four times, so that starting the workers hardly counts
+N_JPEGS, N_PASSES = 160, 10  # each file is read ten times, so that starting workers or an epoch hardly counts
 
 
 def rows(rounds: int, raw: Path) -> Iterator[dict[str, Any]]:
@@ -214,9 +214,12 @@ def _usual(config: Flat, samples: Samples, pictures: Dataset[tuple[torch.Tensor,
 def _make_usual(config: Flat, samples: Samples, pictures: Dataset[tuple[torch.Tensor, int]]) -> Callable[[], None]:
     trainer = _trainer(config, samples, "float32")
     trainer.model.to(memory_format=torch.contiguous_format)
+    size = trainer.config.batch_size
+    # its workers would be started as this process was, each importing torch anew
+    loader = DataLoader(pictures, size, shuffle=True, num_workers=2, multiprocessing_context="fork")
 
     def run() -> None:
-        for batch, labels in DataLoader(pictures, trainer.config.batch_size, shuffle=True, num_workers=2):
+        for batch, labels in loader:
             _step(trainer, batch, labels)
 
     return run

@@ -7,11 +7,13 @@ import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing import current_process
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from ruamel.yaml import YAML
 
 from pipeline import benchmark, grid_benchmark, memory_benchmark, search_benchmark, speed_benchmark
@@ -79,6 +81,19 @@ def test_the_usual_way_has_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch)
     with speed_benchmark._usual(TINY.config, samples, pictures) as usual, pytest.raises(RuntimeError) as raised:
         usual()
     assert 0 != int(str(raised.value)) != os.getpid()
+
+
+class _OfForks(speed_benchmark.Pictures):
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, int]:
+        assert type(current_process()).__name__ == "ForkProcess"
+        return super().__getitem__(i)
+
+
+def test_the_usual_way_forks_its_workers() -> None:
+    """As PyTorch does on Linux; to start them anew would take longer than a pass."""
+    samples = generated(16, 2, (8, 8, 1))
+    with speed_benchmark._usual(TINY.config, samples, _OfForks(*samples.part("train"))) as usual:
+        assert usual() > 0
 
 
 def _says_its_process(*_: object) -> Callable[[], None]:
