@@ -3,8 +3,8 @@
 usual: a DataLoader with 2 workers, PIL -> ToTensor -> Normalize, float32, as the practicals train.
 bound: the same network and precision, stepping on one batch that is already there.
 The pictures are generated; rounds alternate, so that a busy machine slows all. What a pass starts from is not timed.
-Ours and the bound run in this process, which keeps freed memory as a worker does. The usual way has a process of its
-own: it keeps none, and where it forks the workers of its DataLoader, all pages of the parent must be claimed anew.
+Ours and the bound run in this process, which keeps freed memory as a worker of a search does. The usual way has a
+process of its own, started afresh: it keeps none, and no pass of ours pays for pages shared with its forked workers.
 """
 
 import time
@@ -71,7 +71,7 @@ MRI_SIZES: dict[str, tuple[Shape, float]] = {  # ours in memory -> shape, target
     "128 px grey": ((128, 128, 1), 15),
 }
 USUAL_PX, JPEG_PX = 256, 512
-N_JPEGS, N_PASSES = 160, 10  # each file is read ten times, so that starting workers or an epoch hardly counts
+N_JPEGS, N_PASSES = 160, 10  # each file is read ten times, so that the start of a pass hardly counts
 
 
 def rows(rounds: int, raw: Path) -> Iterator[dict[str, Any]]:
@@ -215,7 +215,7 @@ def _make_usual(config: Flat, samples: Samples, pictures: Dataset[tuple[torch.Te
     trainer = _trainer(config, samples, "float32")
     trainer.model.to(memory_format=torch.contiguous_format)
     size = trainer.config.batch_size
-    # its workers would be started as this process was, each importing torch anew
+    # by default they would be started afresh as this process was, and each import torch
     loader = DataLoader(pictures, size, shuffle=True, num_workers=2, multiprocessing_context="fork")
 
     def run() -> None:

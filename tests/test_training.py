@@ -47,7 +47,7 @@ def test_training_leaves_the_global_generator_alone(development: Samples) -> Non
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "muon"])
-@pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle", "linear"])
 def test_every_optimizer_and_schedule_learns(
     precision: str, optimizer: str, schedule: str, development: Samples
 ) -> None:
@@ -71,21 +71,47 @@ def test_orthogonal_steps_have_nearly_equal_singular_values() -> None:
     assert float(torch.linalg.svdvals(orthogonal(steep))[1]) > 0.6  # of 0.1 before
 
 
-def test_muon_turns_kernels_by_lr_and_moves_all_else_as_sgd() -> None:
+def test_muon_takes_orthogonal_steps_of_kernels_and_moves_all_else_as_sgd() -> None:
     drawn = torch.Generator().manual_seed(1)
-    first = [torch.randn(*shape, generator=drawn) for shape in ((8, 3, 3, 3), (5, 8), (5,))]
+    shapes = (8, 3, 3, 3), (40, 1, 3, 3), (5, 8), (5,)
+    first = [torch.randn(*shape, generator=drawn) for shape in shapes]
     ours, reference = ([torch.nn.Parameter(p.clone()) for p in first] for _ in range(2))
     muon = Muon([{"params": ours}], lr=0.1, momentum=0.6)
     sgd = torch.optim.SGD(reference, lr=0.1, momentum=0.6, nesterov=True)
-    for n_steps in range(1, 6):
-        for p, q in zip(ours, reference, strict=True):
+    momentum = [torch.zeros(*shape) for shape in shapes]
+    for _ in range(3):
+        before = [p.detach().clone() for p in ours]
+        for k, (p, q) in enumerate(zip(ours, reference, strict=True)):
             p.grad = q.grad = torch.randn(p.shape, generator=drawn)
+            momentum[k] = 0.6 * momentum[k] + p.grad
         muon.step()
         sgd.step()
-        assert all(torch.allclose(p, q, atol=1e-6) for p, q in zip(ours[1:], reference[1:], strict=True))
-        if n_steps == 1:
-            assert float((ours[0].detach() - first[0]).norm() / first[0].norm()) == pytest.approx(0.1, rel=1e-4)
-    assert float(ours[0].detach().norm() / first[0].norm()) == pytest.approx(1, abs=0.1)
+        for k in (0, 1):
+            step = orthogonal((ours[k].grad + 0.6 * momentum[k]).flatten(1)).view(shapes[k])
+            expected = before[k] / before[k].norm() - 0.1 * step / step.norm()  # from the first norm, by a tenth of it
+            assert torch.allclose(ours[k].detach(), first[k].norm() * expected, atol=1e-5)
+        assert all(torch.allclose(p, q, atol=1e-6) for p, q in zip(ours[2:], reference[2:], strict=True))
+
+
+def test_muon_gives_kernels_lr_and_all_else_that_of_the_biases(scans: Samples) -> None:
+    config: Flat = {**RESUMABLE["orthogonal"], "n_epochs": 1, "bias_lr": 30.0}
+    trainer = Trainer(config, scans, seed=1)
+    rates = {p: group["lr"] for group in trainer.optimizer.param_groups for p in group["params"]}
+    moved = [p for p in trainer.model.parameters() if p.requires_grad]
+    assert {p.ndim for p in moved} == {1, 2, 4}
+    assert all(rates[p] == pytest.approx(0.1 if p.ndim == 4 else 3.0) for p in moved)
+
+
+def test_a_network_of_convolutions_learns_by_muon(development: Samples) -> None:
+    config: Flat = {
+        **CNN,
+        "cnn.batch_norm": True,
+        "optimizer": "muon",
+        "schedule": "linear",
+        "lr": 0.1,
+        "momentum": 0.6,
+    }
+    assert list(Trainer(config, development, seed=1).epochs())[-1].val_accuracy > 0.9
 
 
 def test_muon_goes_on_from_zeros() -> None:
