@@ -36,15 +36,14 @@ class Normaliser:
     """From bytes to numbers of mean 0 and deviation 1 per channel, by what the description of a model says of them."""
 
     def __init__(self, description: Mapping[str, Any], device: torch.device) -> None:
-        """description: has `mean` and `std` per channel, on the 0-255 scale."""
-        self.mean, self.std = (torch.tensor(description[k], device=device) for k in ("mean", "std"))
+        """description: has `mean` and `std` per channel, on the 0-255 scale, and the `shapes` of the images."""
+        n_pixels = description["shapes"]["height"] * description["shapes"]["width"]
+        # written out for every pixel: an inner loop over three channels would be ten times slower
+        self.mean, self.std = (torch.tensor(description[k], device=device).repeat(n_pixels) for k in ("mean", "std"))
 
     def __call__(self, images: Tensor) -> Tensor:
         """images: (B, H, W, C) uint8. Returns (B, C, H, W) float32, channels-last in memory."""
-        n_pixels = images.shape[1] * images.shape[2]
-        # written out for every pixel: an inner loop over three channels would be ten times slower
-        mean, std = self.mean.repeat(n_pixels), self.std.repeat(n_pixels)
-        values = images.flatten(1).float().sub_(mean).div_(std)
+        values = images.flatten(1).float().sub_(self.mean).div_(self.std)
         return values.view(images.shape).permute(0, 3, 1, 2)
 
 

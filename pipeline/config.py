@@ -204,7 +204,7 @@ class Training(Strict):
     n_epochs: Annotated[Integer, Field(ge=1, le=10_000, description="passes over the training part")]
     optimizer: Literal["sgd", "adam", "adamw", "muon"] = Field(
         "adamw",
-        description="sgd has Nesterov momentum; muon turns convolutions by lr times their norm a step, all else is sgd",
+        description="sgd has Nesterov momentum; muon moves convolutions by orthogonal steps of lr times their norm",
     )
     momentum: Annotated[Number, Field(ge=0, lt=1, description="of sgd and muon; the others ignore it")] = 0.9
     weight_decay: Annotated[

@@ -1,6 +1,6 @@
 """What moves the weights: optimizer with its groups of parameters, and the learning rate over the steps."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -12,16 +12,16 @@ from pipeline.models import lr_factors
 
 NEWTON_SCHULZ = 3.4445, -4.7750, 2.0315  # of X, X X^T X and (X X^T)^2 X
 N_ITERATIONS = 3
-TINY = 1e-12  # a norm that is divided by
+TINY = 1e-12  # least norm that is divided by
 
 
 class Muon(torch.optim.Optimizer):
     """Moves convolutions by orthogonal steps at a constant norm, all else as SGD does; Nesterov momentum for both.
 
-    A step of a kernel, as a matrix of (channels out, rest), is made nearly orthogonal: every direction learns, not the
-    steepest alone. Its length is lr times the norm of the kernel, and that norm stays as it was at the start, since
-    what follows a convolution mostly rescales it; one of zeros takes the root of its channels. torch.optim.Muon takes
-    matrices only, and lets them grow.
+    A step of a kernel, as one matrix of (channels out, rest), is made nearly orthogonal: every direction learns, not
+    the steepest alone. Before each step the kernel is set back to the norm it started with, since what follows a
+    convolution mostly rescales it; one of zeros takes the root of its channels out. The step is lr times that norm
+    long. torch.optim.Muon takes matrices only, and lets them grow.
     Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/, and its CIFAR-10 record.
     """
 
@@ -30,8 +30,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Does not take a closure."""
+    def step(self) -> None:  # type: ignore[override]
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is None:
@@ -42,20 +41,15 @@ class Muon(torch.optim.Optimizer):
                     state["momentum"], state["norm"] = torch.zeros_like(p), norm if norm > 0 else norm + len(p) ** 0.5
                 state["momentum"].mul_(group["momentum"]).add_(p.grad)
                 step = p.grad.add(state["momentum"], alpha=group["momentum"])
-                if is_kernel(p):
+                if p.ndim == 4:  # the kernel of a convolution
                     step = orthogonal(step.flatten(1)).view_as(p)
                     step *= state["norm"] / step.norm().clamp(min=TINY)
                     p.mul_(state["norm"] / p.norm().clamp(min=TINY))
                 p.sub_(step, alpha=group["lr"])
 
 
-def is_kernel(p: Tensor) -> bool:
-    """Of a convolution, (channels out, channels in, height, width)."""
-    return p.ndim == 4
-
-
 def orthogonal(matrix: Tensor) -> Tensor:
-    """About U V^T, where matrix = U S V^T: large singular values come near 1, small ones nearer.
+    """About U V^T, where matrix = U S V^T: large singular values come near 1, small ones nearer than they were.
 
     matrix: (M, N). Returns the same shape.
     """
@@ -73,14 +67,11 @@ def make_optimizer(model: nn.Module, config: Training) -> torch.optim.Optimizer:
 
     With muon all but the convolutions stands with the biases.
     """
-    factors = lr_factors(model)
+    factors, n_dims = lr_factors(model), 4 if config.optimizer == "muon" else 2
     groups = []
     for factor in sorted(set(factors.values()), key=lambda factor: (factor != 1, factor)):  # its own rate stands first
         part, lr = [p for p, of_part in factors.items() if of_part == factor], config.lr * factor
-        if config.optimizer == "muon":
-            first, other = [p for p in part if is_kernel(p)], [p for p in part if not is_kernel(p)]
-        else:
-            first, other = [p for p in part if p.ndim > 1], [p for p in part if p.ndim <= 1]
+        first, other = [p for p in part if p.ndim >= n_dims], [p for p in part if p.ndim < n_dims]
         groups += [{"params": first, "lr": lr, "weight_decay": config.weight_decay}]
         groups += [{"params": other, "lr": lr * config.bias_lr, "weight_decay": 0.0}]  # decay would only shift them
     if config.optimizer == "muon":

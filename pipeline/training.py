@@ -182,8 +182,9 @@ class Trainer:
     def estimate_epoch_s(self, n_steps: int = 4) -> float:
         """Seconds of an epoch, from some steps and a batch of `val`; the trainer is spoilt afterwards."""
         n_steps = min(n_steps, self.n_steps)
-        batch = self.val_images[:EVAL_BATCH]
+        batch, fresh = self.val_images[:EVAL_BATCH], copy.deepcopy(self.state())
         for _ in range(2):  # what comes first is slower
+            self.restore(copy.deepcopy(fresh))  # a schedule has no steps beyond its last epoch
             start = time.perf_counter()
             self._pass(1, n_steps)
             trained = time.perf_counter()

@@ -32,6 +32,7 @@ def config(**settings: object) -> Training:
 
 IMAGES = torch.arange(40 * 6 * 5 * 2, dtype=torch.int64).remainder(251).to(torch.uint8).view(40, 6, 5, 2)
 ROWS = torch.tensor([7, 3, 3, 39, 0, 11, 12, 13])
+SHAPES = {"height": 6, "width": 5}
 
 
 def test_without_augmentation_the_rows_come_as_they_are() -> None:
@@ -117,17 +118,15 @@ def test_intensity_changes_are_affine_and_bounded() -> None:
 def test_normalised_pixels_have_mean_0_and_deviation_1_per_channel() -> None:
     pixels = IMAGES.flatten(0, 2).double()
     statistics = {"mean": pixels.mean(0).tolist(), "std": pixels.std(0, correction=0).tolist()}
-    batch = Normaliser(statistics, CPU)(IMAGES)
+    batch = Normaliser({**statistics, "shapes": SHAPES}, CPU)(IMAGES)
     assert batch.shape == (40, 2, 6, 5)
     assert torch.allclose(batch.mean((0, 2, 3)), torch.zeros(2), atol=1e-5)
     assert torch.allclose(batch.std((0, 2, 3), correction=0), torch.ones(2), atol=1e-5)
 
 
 def test_what_happens_to_an_image_does_not_depend_on_its_batch() -> None:
-    settings, normalise = (
-        config(**EVERYTHING),
-        Normaliser({"mean": [100.0, 120.0], "std": [50.0, 60.0]}, CPU),
-    )
+    settings = config(**EVERYTHING)
+    normalise = Normaliser({"mean": [100.0, 120.0], "std": [50.0, 60.0], "shapes": SHAPES}, CPU)
     of_epoch = {epoch: Draws.of_epoch(settings, 40, 7, epoch, CPU) for epoch in (1, 2)}
 
     def batch(rows: Iterable[int], epoch: int = 1) -> torch.Tensor:
