@@ -157,9 +157,10 @@ def test_preparing_generated_or_published_files(jpegs: Path, tmp_path: Path) -> 
 # --- memory
 
 
-def test_memory_is_measured_of_the_default_experiments() -> None:
+def test_memory_is_measured_of_experiments_that_are_run() -> None:
     params = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
-    assert list(memory_benchmark.SHAPES) == list(params["experiments"])
+    assert memory_benchmark.SHAPES
+    assert set(memory_benchmark.SHAPES) <= set(params["experiments"])
 
 
 def test_the_heaviest_of_a_space(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     start, end = text.index("datasets:"), text.index("download:")
     text = f"{text[:start]}datasets: [digits]\n\nexperiments:\n  quick: digits\n\n{text[end:]}"
     (folder / "params.yaml").write_text(text)
-    replace(folder / "params.yaml", "n_seeds: 3", "n_seeds: 2")
+    replace(folder / "params.yaml", "n_seeds: 5", "n_seeds: 2")
     (folder / "experiments/quick.yaml").write_text(EXPERIMENT)
     call(folder, "git", "init", "--quiet")
     call(folder, "git", "add", ".")

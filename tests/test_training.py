@@ -129,6 +129,12 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(development: Samples) -> 
         list(trainer.epochs())
 
 
+def test_an_estimate_asks_a_schedule_for_no_steps_beyond_its_last_epoch(development: Samples) -> None:
+    config: Flat = {**MLP, "schedule": "one_cycle", "batch_size": 300, "n_epochs": 1}
+    trainer = Trainer(config, development, seed=1)
+    assert trainer.estimate_epoch_s(n_steps=trainer.n_steps) > 0
+
+
 def test_a_last_batch_of_one_image_is_left_out_of_batch_norm(development: Samples) -> None:
     n = len(development.part("train")[1])
     size = next(b for b in range(20, n) if n % b == 1)
