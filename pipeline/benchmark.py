@@ -27,7 +27,7 @@ def run(root: Path) -> None:
     """Prints the table, and writes it and its picture to reports/. root: of the repository."""
     measured = chain(
         speed_benchmark.rows(ROUNDS, root / "data/raw/brain_mri"),
-        memory(root / "experiments"),
+        memory(root),
         search_benchmark.rows(ROUNDS),
         search_and_grid(root),
     )
@@ -49,8 +49,8 @@ def _shown(row: dict[str, Any], name: str, number: float) -> dict[str, Any]:
     return row
 
 
-def memory(experiments: Path) -> Iterator[dict[str, Any]]:
-    for name, peak_gb in memory_benchmark.peaks(experiments):
+def memory(root: Path) -> Iterator[dict[str, Any]]:
+    for name, peak_gb in memory_benchmark.peaks(root):
         target_gb = memory_benchmark.TARGET_GB
         yield search_benchmark.at_most(f"peak memory of training {name}", peak_gb, target_gb, "GB", 1)
 

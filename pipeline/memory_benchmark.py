@@ -21,7 +21,7 @@ from pipeline.training import Trainer
 TARGET_GB = 1.5
 N_STEPS = 3
 STATUS = Path("/proc/self/status")
-SHAPES = {  # experiment -> (N, H, W, C) of the development part
+SHAPES = {  # data set -> (N, H, W, C) of its development part
     "digits": (1500, 8, 8, 1),
     "mnist": (60_000, 28, 28, 1),
     "cifar10": (50_000, 32, 32, 3),
@@ -30,17 +30,18 @@ SHAPES = {  # experiment -> (N, H, W, C) of the development part
 }
 
 
-def peaks(experiments: Path) -> Iterator[tuple[str, float]]:
-    """Of each experiment file of the folder, in GB; prints why there are none."""
+def peaks(root: Path) -> Iterator[tuple[str, float]]:
+    """Of each experiment of params.yaml, in GB; prints why there are none. root: of the repository."""
     # not above: the process that is measured imports this module, and would import MLflow and Optuna
+    from pipeline.params import read_params
     from pipeline.search_benchmark import write_pictures
 
     if not STATUS.is_file():
         print(f"Memory is not measured: it is read from {STATUS}, which only Linux has")
         return
-    for name, (n, *shape) in SHAPES.items():
-        height, width, channels = shape
-        configs = heaviest(read_experiment(experiments / f"{name}.yaml"))
+    for name, dataset in read_params(root / "params.yaml").experiments.items():
+        n, height, width, channels = SHAPES[dataset]
+        configs = heaviest(read_experiment(root / f"experiments/{name}.yaml"))
         with TemporaryDirectory() as folder:
             yield name, peak(configs, write_pictures(Path(folder), n, (height, width, channels)))
 
