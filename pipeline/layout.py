@@ -89,7 +89,6 @@ def _prepare(barrier: Barrier, places: Any, threads: int) -> None:
 def _epoch_s(config: Flat, development: Path) -> float:
     """Seconds of an epoch while the others train too."""
     try:
-        config = {**config, "schedule": "constant"}  # the others end with the last epoch, and timing takes more steps
         trainer = Trainer(config, read_samples(development), 1, device())
     except Exception:
         _together.abort()  # nobody waits for this one

@@ -12,6 +12,7 @@ from pipeline.models import lr_factors
 
 NEWTON_SCHULZ = 3.4445, -4.7750, 2.0315  # of X, X X^T X and (X X^T)^2 X
 N_ITERATIONS = 3
+KERNEL_DIMS = 4  # of a convolution: channels out, channels in, height, width
 TINY = 1e-12  # least norm that is divided by
 
 
@@ -41,7 +42,7 @@ class Muon(torch.optim.Optimizer):
                     state["momentum"], state["norm"] = torch.zeros_like(p), norm if norm > 0 else norm + len(p) ** 0.5
                 state["momentum"].mul_(group["momentum"]).add_(p.grad)
                 step = p.grad.add(state["momentum"], alpha=group["momentum"])
-                if p.ndim == 4:  # the kernel of a convolution
+                if p.ndim == KERNEL_DIMS:
                     step = orthogonal(step.flatten(1)).view_as(p)
                     step *= state["norm"] / step.norm().clamp(min=TINY)
                     p.mul_(state["norm"] / p.norm().clamp(min=TINY))
@@ -67,7 +68,7 @@ def make_optimizer(model: nn.Module, config: Training) -> torch.optim.Optimizer:
 
     With muon all but the convolutions stands with the biases.
     """
-    factors, n_dims = lr_factors(model), 4 if config.optimizer == "muon" else 2
+    factors, n_dims = lr_factors(model), KERNEL_DIMS if config.optimizer == "muon" else 2
     groups = []
     for factor in sorted(set(factors.values()), key=lambda factor: (factor != 1, factor)):  # its own rate stands first
         part, lr = [p for p, of_part in factors.items() if of_part == factor], config.lr * factor
@@ -77,16 +78,17 @@ def make_optimizer(model: nn.Module, config: Training) -> torch.optim.Optimizer:
     if config.optimizer == "muon":
         return Muon(groups, config.lr, config.momentum)
     if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, config.lr, config.momentum, nesterov=config.momentum > 0)
+        return torch.optim.SGD(groups, config.lr, config.momentum, nesterov=config.momentum > 0, fused=True)
     if config.optimizer == "adam":
-        return torch.optim.Adam(groups, config.lr)
-    return torch.optim.AdamW(groups, config.lr)
+        return torch.optim.Adam(groups, config.lr, fused=True)
+    return torch.optim.AdamW(groups, config.lr, fused=True)
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, config: Training, n_steps: int) -> LRScheduler:
     """Learning rate per step; all groups follow one curve, each at its own height."""
     if config.schedule == "one_cycle":
         peaks = [group["lr"] for group in optimizer.param_groups]
+        n_steps += n_steps == 4  # whose rise of one step torch divides by zero
         return OneCycleLR(optimizer, peaks, n_steps, pct_start=0.25, cycle_momentum=False)
     if config.schedule == "cosine":
         return CosineAnnealingLR(optimizer, n_steps)

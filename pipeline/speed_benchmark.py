@@ -3,8 +3,8 @@
 usual: a DataLoader with 2 workers, PIL -> ToTensor -> Normalize, float32, as the practicals train.
 bound: the same network and precision, stepping on one batch that is already there.
 The pictures are generated; rounds alternate, so that a busy machine slows all. What a pass starts from is not timed.
-Ours and the bound run in this process, which keeps freed memory as a worker of a search does. The usual way has a
-process of its own, started afresh: it keeps none, and no pass of ours pays for pages shared with its forked workers.
+Ours and the bound run in this process, made ready as a worker of a search is. The usual way has a process of its own,
+started afresh: it keeps no freed memory, and no pass of ours pays for pages shared with its forked workers.
 """
 
 import time
@@ -29,7 +29,7 @@ from torchvision.datasets import ImageFolder
 from pipeline.config import Flat
 from pipeline.data import Samples
 from pipeline.datasets import Record, find_spec
-from pipeline.jobs import keep_freed_memory
+from pipeline.jobs import prepare_process
 from pipeline.pictures import Picture
 from pipeline.search_benchmark import Shape, at_least, generated
 from pipeline.stages.prepare import _decoded
@@ -76,7 +76,7 @@ N_JPEGS, N_PASSES = 160, 10  # each file is read ten times, so that the start of
 
 def rows(rounds: int, raw: Path) -> Iterator[dict[str, Any]]:
     """raw: data/raw/brain_mri, which need not be there."""
-    keep_freed_memory()
+    prepare_process(torch.get_num_threads())
     for task in TASKS:
         yield from training(task, rounds)
     with TemporaryDirectory() as folder:

@@ -180,16 +180,17 @@ class Trainer:
         self.slices = list(state["slices"])
 
     def estimate_epoch_s(self, n_steps: int = 4) -> float:
-        """Seconds of an epoch, from some steps and a batch of `val`; the trainer is spoilt afterwards."""
+        """Seconds of an epoch, from some steps and a batch of `val`; the trainer goes back to where it was."""
         n_steps = min(n_steps, self.n_steps)
         batch, fresh = self.val_images[:EVAL_BATCH], copy.deepcopy(self.state())
         for _ in range(2):  # what comes first is slower
-            self.restore(copy.deepcopy(fresh))  # a schedule has no steps beyond its last epoch
             start = time.perf_counter()
             self._pass(1, n_steps)
             trained = time.perf_counter()
             predict(self.trained, self.description, batch)
-        per_image = (time.perf_counter() - trained) / len(batch)
+            ended = time.perf_counter()
+            self.restore(copy.deepcopy(fresh))  # a schedule has no steps beyond its last epoch
+        per_image = (ended - trained) / len(batch)
         return (trained - start) * self.n_steps / n_steps + per_image * len(self.val_images)
 
     def _set_precision(self, precision: str) -> None:

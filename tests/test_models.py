@@ -221,6 +221,17 @@ def test_the_published_width_has_the_published_parameters() -> None:
     assert sum(p.numel() for p in network.parameters()) == pytest.approx(1.97e6, rel=0.01)
 
 
+@pytest.mark.parametrize("side", [30, 32, 33])
+def test_rows_that_a_pooling_would_drop_change_nothing(side: int) -> None:
+    network = build_model("fast_cifar", {"width": 4}, Shapes(3, side, side + 1, 10)).eval()
+    images = torch.randn(2, 3, side, side + 1, generator=torch.Generator().manual_seed(1))
+    lean, borders = network(images), [layer for layer in network.modules() if isinstance(layer, nn.ZeroPad2d)]
+    assert any(border.padding != (1, 1, 1, 1) for border in borders)
+    for border in borders:
+        border.padding = (1, 1, 1, 1)
+    assert torch.allclose(network(images), lean, atol=1e-6)
+
+
 def test_a_model_too_deep_for_the_image_says_so() -> None:
     with pytest.raises(InputError, match="cnn: block 4 of 5 leaves no pixel"):
         build_model("cnn", {"depth": 5}, Shapes(1, 8, 8, 2))

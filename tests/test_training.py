@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from pipeline.batches import channel_statistics
-from pipeline.config import Flat
+from pipeline.config import Flat, Training
 from pipeline.data import Samples
 from pipeline.errors import TrainingError
 from pipeline.models import lr_factors, registry
-from pipeline.optimizers import Muon, orthogonal
+from pipeline.optimizers import Muon, make_schedule, orthogonal
 from pipeline.precision import fastest
 from pipeline.prediction import predict
 from pipeline.training import Trainer, class_weights, log_loss
@@ -129,10 +129,27 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(development: Samples) -> 
         list(trainer.epochs())
 
 
-def test_an_estimate_asks_a_schedule_for_no_steps_beyond_its_last_epoch(development: Samples) -> None:
+def test_an_estimate_leaves_the_trainer_where_it_was(development: Samples) -> None:
     config: Flat = {**MLP, "schedule": "one_cycle", "batch_size": 300, "n_epochs": 1}
-    trainer = Trainer(config, development, seed=1)
-    assert trainer.estimate_epoch_s(n_steps=trainer.n_steps) > 0
+    trainer, untouched = (Trainer(config, development, seed=1) for _ in range(2))
+    for _ in range(2):  # to the end of the schedule, which has no steps beyond
+        assert trainer.estimate_epoch_s(n_steps=trainer.n_steps) > 0
+    (epoch,), (expected,) = trainer.epochs(), untouched.epochs()
+    assert dataclasses.replace(epoch, seconds=0) == dataclasses.replace(expected, seconds=0)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle", "linear"])
+def test_a_schedule_of_any_length_can_be_stepped_to_its_end(schedule: str) -> None:
+    config = Training.model_validate(
+        {"model": "mlp", "schedule": schedule, "lr": 0.1, "n_epochs": 1, "batch_size": 1, "optimizer": "sgd"}
+    )
+    for n_steps in range(1, 9):
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)
+        lr = make_schedule(optimizer, config, n_steps)
+        for _ in range(n_steps):
+            assert 0 < lr.get_last_lr()[0] <= 0.1
+            optimizer.step()
+            lr.step()
 
 
 def test_a_last_batch_of_one_image_is_left_out_of_batch_norm(development: Samples) -> None:
