@@ -21,12 +21,12 @@ from pipeline.training import Trainer
 TARGET_GB = 1.5
 N_STEPS = 3
 STATUS = Path("/proc/self/status")
-SHAPES = {  # data set -> (N, H, W, C) of its development part
-    "digits": (1500, 8, 8, 1),
-    "mnist": (60_000, 28, 28, 1),
-    "cifar10": (50_000, 32, 32, 3),
-    "brain_mri": (3900, 64, 64, 1),
-    "brain_mri_types": (2800, 64, 64, 1),
+SIZES = {  # data set -> images of its development part, and their channels; their side stands in params.yaml
+    "digits": (1500, 1),
+    "mnist": (60_000, 1),
+    "cifar10": (50_000, 3),
+    "brain_mri": (3900, 1),
+    "brain_mri_types": (2800, 1),
 }
 
 
@@ -39,11 +39,12 @@ def peaks(root: Path) -> Iterator[tuple[str, float]]:
     if not STATUS.is_file():
         print(f"Memory is not measured: it is read from {STATUS}, which only Linux has")
         return
-    for name, dataset in read_params(root / "params.yaml").experiments.items():
-        n, height, width, channels = SHAPES[dataset]
+    params = read_params(root / "params.yaml")
+    for name, dataset in params.experiments.items():
+        side, (n, channels) = params.prepare[dataset].image_px, SIZES[dataset]
         configs = heaviest(read_experiment(root / f"experiments/{name}.yaml"))
         with TemporaryDirectory() as folder:
-            yield name, peak(configs, write_pictures(Path(folder), n, (height, width, channels)))
+            yield name, peak(configs, write_pictures(Path(folder), n, (side, side, channels)))
 
 
 def peak(configs: Sequence[Flat], development: Path) -> float:

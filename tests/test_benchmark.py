@@ -160,9 +160,16 @@ def test_preparing_generated_or_published_files(jpegs: Path, tmp_path: Path) -> 
 def test_memory_is_measured_of_every_experiment_that_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     params = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
     monkeypatch.setattr(memory_benchmark, "STATUS", ROOT / "params.yaml")  # it is there on every system
-    monkeypatch.setattr(memory_benchmark, "SHAPES", dict.fromkeys(memory_benchmark.SHAPES, (4, 8, 8, 1)))
-    monkeypatch.setattr(memory_benchmark, "peak", lambda configs, development: 0.5)
+    monkeypatch.setattr(memory_benchmark, "SIZES", dict.fromkeys(memory_benchmark.SIZES, (4, 1)))
+    sides = []
+
+    def peak(configs: object, development: Path) -> float:
+        sides.append(read_samples(development).images.shape[1])
+        return 0.5
+
+    monkeypatch.setattr(memory_benchmark, "peak", peak)
     assert list(memory_benchmark.peaks(ROOT)) == [(name, 0.5) for name in params["experiments"]]
+    assert sides == [params["prepare"][dataset]["image_px"] for dataset in params["experiments"].values()]
 
 
 def test_the_heaviest_of_a_space(tmp_path: Path) -> None:
