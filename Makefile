@@ -35,7 +35,7 @@ check: install
 	mypy
 
 bench: install ## training speed, cost of a search, workers that one coordinator feeds; half an hour
-	python -m pipeline.benchmark
+	python -m benchmarks
 
 ui: install ## MLflow on http://127.0.0.1:5000
 	@echo "MLflow: http://127.0.0.1:5000"

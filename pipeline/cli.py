@@ -62,9 +62,9 @@ def evaluate(params: Any, experiment: str) -> None:
 
 
 def _setup(params: Any) -> Any:
-    from pipeline.setup import Setup
+    from pipeline.execution.settings import Workspace
 
-    return Setup(Path().resolve(), params.search)
+    return Workspace(Path().resolve(), params.search)
 
 
 def report(params: Any, experiment: str) -> None:
@@ -82,27 +82,27 @@ def summary(params: Any) -> None:
 
 
 def space(params: Any, experiment: str) -> None:
-    from pipeline import preview
+    from pipeline.commands import check_space
 
     development = DATA / "split" / params.experiments[experiment] / "development"
-    preview.run(Path("experiments") / f"{experiment}.yaml", development, params.search.threads)
+    check_space.run(Path("experiments") / f"{experiment}.yaml", development, params.search.threads)
 
 
 def shapes(params: Any, experiment: str) -> None:
-    from pipeline import shapes
+    from pipeline.commands import layers
 
     development = DATA / "split" / params.experiments[experiment] / "development"
-    shapes.run(Path("experiments") / f"{experiment}.yaml", development, DATA / "search" / experiment)
+    layers.run(Path("experiments") / f"{experiment}.yaml", development, DATA / "search" / experiment)
 
 
 def publish(params: Any, experiment: str) -> None:
-    from pipeline import publish
+    from pipeline.commands import publish
 
     publish.run(DATA / "search" / experiment, DATA / "evaluate" / experiment, _setup(params))
 
 
 def schema(params: Any) -> None:
-    from pipeline.schema import experiment_schema
+    from pipeline.experiment.json_schema import experiment_schema
 
     print(json.dumps(experiment_schema(), indent=2))
 
@@ -141,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from pipeline.errors import InputError, PipelineError
+    from pipeline.core.errors import InputError, PipelineError
     from pipeline.params import read_params
 
     given = {"fresh": options.fresh, "adopt": options.adopt} if options.stage == "search" else {}

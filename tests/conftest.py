@@ -8,17 +8,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: files
 import pytest
 from markdown_it import MarkdownIt
 
-from pipeline.data import Samples, read_samples
-from pipeline.stages import download, prepare, split
+from pipeline.artifacts.samples import Samples, read_samples
+from pipeline.datasets import fetch, preparation, splitting
 
 
 @pytest.fixture(scope="session")
 def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """data/split/digits of a pipeline that ran on the real digits."""
     root = tmp_path_factory.mktemp("digits")
-    download.run("digits", root / "raw", [], root / "scratch", timeout_s=5, retries=0)
-    prepare.run("digits", root / "raw", root / "prepared", image_px=8, near_duplicate_bits=None, hash_size=8)
-    split.run(root / "prepared", root / "split", seed=1, val=0.15, test=0.15)
+    fetch.fetch_dataset("digits", root / "raw", [], root / "scratch", timeout_s=5, retries=0)
+    preparation.prepare_dataset(
+        "digits", root / "raw", root / "prepared", image_px=8, near_duplicate_bits=None, hash_size=8
+    )
+    splitting.split_dataset(root / "prepared", root / "split", seed=1, val=0.15, test=0.15)
     return root / "split"
 
 

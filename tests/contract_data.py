@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.data import Samples, write_samples
-from pipeline.files import write_json
+from pipeline.artifacts.samples import Samples, write_samples
+from pipeline.core.files import write_json
+from pipeline.report.settings import ReportSettings, ScreeningSettings
 
 HOSTILE = ["<script>alert(1)</script>", "=1+1", "naïve $x$ & a|b *c* `d`"]
 
@@ -301,3 +302,16 @@ def big_info(images_per_part: dict[str, int]) -> dict[str, Any]:
     info["parts"] = {part: {"images": n, "groups": n} for part, n in images_per_part.items()}
     info["counts"] |= dict.fromkeys(("images", "groups", "kept_images"), sum(images_per_part.values()))
     return info
+
+
+SETTINGS = ReportSettings(
+    seed=1,
+    bootstrap_draws=2_000,
+    screening=ScreeningSettings(
+        n_screened=100_000,
+        prevalence_per_100k=21.97,
+        prevalence_source="the <b>source</b>",
+        other_prevalences={"another, 2000": 130.8},
+    ),
+)
+MRI = dataset_info("mri", ["healthy", "tumor"], ["tumor"], medical=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from pipeline.experiment import read_experiment
+from pipeline.experiment.file import read_experiment
 from pipeline.params import read_params
 
 ROOT = Path(__file__).parent.parent

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.archives import bounded_gzip
-from pipeline.datasets import DatasetSpec, RawFile, Record, register
-from pipeline.errors import DataError
+from pipeline.core.errors import DataError
+from pipeline.datasets.archives import bounded_gzip
+from pipeline.datasets.registry import DatasetSpec, RawFile, RawImage, register
 
 FILE = "digits.csv.gz"
 SIDE = 8
 TOP = 16  # the published grey levels are 0..16
 
 
-def read(folder: Path) -> Iterator[Record]:
+def read(folder: Path) -> Iterator[RawImage]:
     with bounded_gzip(folder / FILE, limit=1 << 20) as stream:
         lines = stream.read(1 << 21).decode("ascii", errors="replace").split()
     for i, line in enumerate(lines):
@@ -26,7 +26,7 @@ def read(folder: Path) -> Iterator[Record]:
         if len(values) != SIDE * SIDE + 1 or values.min() < 0 or values[:-1].max() > TOP or values[-1] > 9:
             raise DataError(f"{folder / FILE}: line {i + 1}: must hold 64 values in 0..16 and a digit")
         grey, label = values[:-1].astype(np.uint8), int(values[-1])
-        yield Record(
+        yield RawImage(
             source=f"{FILE}#{i}",
             official_part="",
             label=label,
@@ -35,7 +35,7 @@ def read(folder: Path) -> Iterator[Record]:
         )
 
 
-def content_digests(records: Iterable[Record]) -> dict[str, str]:
+def content_digests(records: Iterable[RawImage]) -> dict[str, str]:
     """sha256 over the sorted 32-byte sha256 of each record."""
     return {"records": hashlib.sha256(b"".join(sorted(bytes.fromhex(r.sha256) for r in records))).hexdigest()}
 

@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import nn
 
-from pipeline.config import Integer, Number, Strict
-from pipeline.errors import InputError
-from pipeline.models import Shapes, conv_output_px, register, require_pixels
+from pipeline.core.errors import InputError
+from pipeline.core.yaml_document import Integer, Number, Strict
+from pipeline.models.layers import conv_output_px, require_pixels
+from pipeline.models.registry import Shapes, register
 
 
 class CnnOptions(Strict):

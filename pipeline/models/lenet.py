@@ -8,8 +8,9 @@ from typing import Annotated
 from pydantic import Field
 from torch import nn
 
-from pipeline.config import Integer, Strict
-from pipeline.models import Shapes, conv_output_px, register, require_pixels
+from pipeline.core.yaml_document import Integer, Strict
+from pipeline.models.layers import conv_output_px, require_pixels
+from pipeline.models.registry import Shapes, register
 
 
 class LenetOptions(Strict):

@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import Field
 from torch import nn
 
-from pipeline.config import Integer, Number, Strict
-from pipeline.models import Shapes, register
+from pipeline.core.yaml_document import Integer, Number, Strict
+from pipeline.models.registry import Shapes, register
 
 
 class MlpOptions(Strict):

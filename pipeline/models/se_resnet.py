@@ -12,8 +12,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.config import Integer, Number, Strict
-from pipeline.models import Shapes, register
+from pipeline.core.yaml_document import Integer, Number, Strict
+from pipeline.models.registry import Shapes, register
 
 
 class SeResnetOptions(Strict):

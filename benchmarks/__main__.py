@@ -1,0 +1,5 @@
+from pathlib import Path
+
+from benchmarks.report import run
+
+run(Path())

@@ -1,0 +1,65 @@
+"""Whole files or none: written beside, flushed to disk, then renamed."""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.errors import BusyError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Gives a path beside `path` to write to; renames it to `path` if the block succeeds, deletes it if not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        with part.open("rb") as f:
+            os.fsync(f.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    with writing(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Indented, keys in the given order. Raises ValueError on NaN or inf, which are not JSON."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def sha256_file(path: Path) -> str:
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+@contextmanager
+def locked(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
+    """Holds an exclusive lock on `path`; the kernel frees it when the process ends, however it ends.
+
+    Raises BusyError naming the process that holds it, unless told to wait.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as f:
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            f.seek(0)
+            raise BusyError(f"{what} is in use by {f.read() or 'another process'}; wait for it or stop it") from None
+        f.truncate(0)
+        f.write(f"process {os.getpid()}")
+        f.flush()
+        yield
+        f.truncate(0)

@@ -1,0 +1,192 @@
+"""YAML as a user writes it, checked against a schema, and the schema of one training.
+
+YAML 1.2 is read node by node, so that every problem of a file is reported at once with its line,
+and so that no tag, alias or duplicate key can mean something the reader of the file does not see.
+"""
+
+import io
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from pipeline.core.errors import ConfigError, did_you_mean
+from pipeline.core.files import write_text
+
+Scalar = bool | int | float | str
+Key = tuple[str | int, ...]
+
+
+@dataclass
+class Document:
+    """A YAML file as plain values, with the line of every key, and the problems found so far."""
+
+    path: Path
+    values: dict[str, Any] = field(default_factory=dict)
+    lines: dict[Key, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def problem(self, key: Key, rule: str, known: Iterable[str] = (), wrong: str = "") -> None:
+        """Notes `FILE:LINE: key: rule`, with the nearest of `known` to `wrong`, if any is near."""
+        at = key
+        while at and at not in self.lines:
+            at = at[:-1]
+        name = ".".join(str(part) for part in key) or "file"
+        self.problems.append(f"{self.path}:{self.lines.get(at, 1)}: {name}: {rule}{did_you_mean(wrong, known)}")
+
+    def check(self) -> dict[str, Any]:
+        """The values. Raises ConfigError with all problems noted, if there are any."""
+        if self.problems:
+            n = len(self.problems)
+            raise ConfigError(f"{self.path} has {n} problem{'s' if n > 1 else ''}; nothing was started", self.problems)
+        return self.values
+
+
+def read_yaml(path: Path) -> Document:
+    """Reads a mapping; what is wrong with single keys is noted, for the caller to add to and to check.
+
+    Raises ConfigError if the file is missing, is not UTF-8 YAML or is no mapping at its top.
+    """
+    document = Document(path)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist; create it or correct the name") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}:1: file: must be UTF-8 text; save it as UTF-8 and start again") from None
+    try:
+        node = YAML(typ="safe", pure=True).compose(text)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path}:{line}: file: must be YAML: {error.problem or error.context}") from None
+    except YAMLError as error:
+        raise ConfigError(f"{path}:1: file: must be YAML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}:1: file: is nested too deeply to be meant") from None
+    if not isinstance(node, MappingNode):
+        raise ConfigError(f"{path}:1: file: must be a mapping of keys to values, got {_kind(node)}")
+    document.values = _plain(node, (), document, set())
+    return document
+
+
+def _kind(node: Node | None) -> str:
+    return "nothing" if node is None else "a list" if isinstance(node, SequenceNode) else "a single value"
+
+
+def _plain(node: Node, key: Key, document: Document, seen: set[int]) -> Any:
+    """Plain values of a node; notes lines and problems in `document`."""
+    document.lines.setdefault(key, node.start_mark.line + 1)
+    if id(node) in seen or node.anchor:
+        document.problem(key, "anchors and aliases are not allowed; write the value out")
+        return None
+    seen.add(id(node))
+    if isinstance(node, MappingNode):
+        mapping: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            name = str(key_node.value)
+            inner = (*key, name)
+            if name in mapping:
+                again = key_node.start_mark.line + 1
+                document.problem(inner, f"the key stands here and again on line {again}; keep one")
+                continue
+            document.lines[inner] = key_node.start_mark.line + 1
+            mapping[name] = _plain(value_node, inner, document, seen)
+        return mapping
+    if isinstance(node, SequenceNode):
+        return [_plain(item, (*key, i), document, seen) for i, item in enumerate(node.value)]
+    assert isinstance(node, ScalarNode)
+    return _scalar(node, key, document)
+
+
+def _scalar(node: ScalarNode, key: Key, document: Document) -> Scalar | None:
+    tag, text = str(node.tag).removeprefix("tag:yaml.org,2002:"), str(node.value)
+    if tag == "null":
+        return None
+    if tag == "bool":
+        return text.lower() == "true"
+    if tag == "int":
+        if len(text) > 30:
+            document.problem(key, f"must be a number one can read, got {len(text)} digits")
+            return None
+        prefixed = text.lstrip("+-")[:2].lower() in ("0x", "0o", "0b")
+        return int(text, 0 if prefixed else 10)  # 007 is seven
+    if tag == "float":
+        return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
+    if tag != "str":
+        document.problem(key, f"only plain YAML values are allowed, got tag {node.tag!r}")
+    return text
+
+
+def write_yaml(path: Path, value: Mapping[str, Any]) -> None:
+    """Writes plain values as YAML, keys in the given order."""
+    yaml: Any = YAML(typ="safe", pure=True)  # its attributes are typed as None
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False
+    text = io.StringIO()
+    yaml.dump(dict(value), text)
+    write_text(path, text.getvalue())
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors; values do not change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Checked = TypeVar("Checked", bound=BaseModel)
+
+
+def validate(document: Document, schema: type[Checked], values: Mapping[str, Any], at: Key = ()) -> Checked | None:
+    """`values` as `schema`; None where that fails, with every problem noted in `document`."""
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        for e in error.errors():
+            _note(document, (*at, *e["loc"]), e, schema.model_fields)
+        return None
+
+
+def validate_leaf(document: Document, schema: type[BaseModel], name: str, value: Any, at: Key) -> Any:
+    """`value` as the field `name` of `schema`; None where that fails, with the problem noted in `document`."""
+    info = schema.model_fields[name]
+    annotation: Any = info.annotation
+    adapter = TypeAdapter[Any](Annotated[annotation, *info.metadata] if info.metadata else annotation)
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        _note(document, at, error.errors()[0], {})
+        return None
+
+
+def _note(document: Document, key: Key, error: Any, known: Mapping[str, Any]) -> None:
+    if error["type"] == "extra_forbidden":
+        document.problem(key, f"unknown key; known are {', '.join(known)}", known, str(key[-1]))
+    elif error["type"] == "missing":
+        document.problem(key, "the key is missing; add it")
+    else:
+        message = error["msg"].removeprefix("Value error, ").replace("Input should", "must")
+        options = error.get("ctx", {}).get("expected", "")
+        names = [option.strip("' ") for option in options.replace(" or ", ",").split(",")] if options else []
+        document.problem(key, f"{message}, got {error['input']!r}", names, str(error["input"]))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
+        raise ValueError("must be a finite number")
+    return value
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, bool):  # which Python takes for 0 or 1
+        raise ValueError("must be a whole number")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_finite)]
+Integer = Annotated[int, BeforeValidator(_whole)]

@@ -1,0 +1,62 @@
+"""CIFAR-10 in its binary version: records of 1 label byte and 3,072 bytes of pixels, no pickles inside."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.core.errors import DataError
+from pipeline.datasets.archives import members
+from pipeline.datasets.registry import DatasetSpec, RawFile, RawImage, register
+
+FILE = "cifar-10-binary.tar.gz"
+SIDE = 32
+RECORD_BYTES = 1 + 3 * SIDE * SIDE
+TEST_BATCH = "test_batch.bin"
+TRAIN_BATCHES = {f"data_batch_{k}.bin" for k in range(1, 6)}
+
+
+def read(folder: Path) -> Iterator[RawImage]:
+    for name, data in members(folder / FILE):
+        if name not in TRAIN_BATCHES | {TEST_BATCH}:
+            continue  # batches.meta.txt, readme.html
+        if len(data) % RECORD_BYTES:
+            raise DataError(
+                f"{folder / FILE}: {name}: must hold records of {RECORD_BYTES} bytes, got {len(data)} bytes"
+            )
+        # Mirrors deal the same images into the batches in another order: the source says no more than the part.
+        part, source = ("test", TEST_BATCH) if name == TEST_BATCH else ("train", "data_batch_*.bin")
+        for row in np.frombuffer(data, np.uint8).reshape(-1, RECORD_BYTES):
+            if row[0] > 9:
+                raise DataError(f"{folder / FILE}: {name}: label must be in 0..9, got {row[0]}")
+            pixels = row[1:].reshape(3, SIDE, SIDE).transpose(1, 2, 0)  # (C, H, W) -> (H, W, C)
+            yield RawImage(source, part, int(row[0]), hashlib.sha256(row.tobytes()).hexdigest(), pixels)
+
+
+def content_digests(records: Iterable[RawImage]) -> dict[str, str]:
+    """Per official part: sha256 over the sorted 32-byte sha256 of each record."""
+    parts: dict[str, list[bytes]] = {"train": [], "test": []}
+    for record in records:
+        parts[record.official_part].append(bytes.fromhex(record.sha256))
+    return {part: hashlib.sha256(b"".join(sorted(digests))).hexdigest() for part, digests in parts.items()}
+
+
+register(
+    DatasetSpec(
+        name="cifar10",
+        classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+        files=(RawFile(FILE, "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"),),
+        read=read,
+        content_digests=content_digests,
+        digests={
+            "train": "55a61f79a40ece2ceda9fb5f9f7078f6ea2fc4952489cef56682bcf92cfcc260",
+            "test": "325704b01eb92e1e2a6215ae6a916bb7db7de054af0c496be1c7be2e0fcfbf5f",
+        },
+        native_px=SIDE,
+        keeps_official_test=True,
+        terms="free for research; cite the technical report",
+        citation="Krizhevsky 2009: Learning Multiple Layers of Features from Tiny Images",
+        source_url="https://www.cs.toronto.edu/~kriz/cifar.html",
+    )
+)

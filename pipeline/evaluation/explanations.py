@@ -1,0 +1,193 @@
+"""A look inside the winner: what it gets wrong and right, what it attends to, what its first layer computes.
+
+One retraining is looked at: the best on val, which is the registered champion. Its files, all plain:
+
+inside.json    seed, first, learned, n_kernels, cam, cam_px, varied, problem; null where there is none;
+               arrays: the npy files
+examples.csv   kind (error, hit), scan (its feature maps are kept), sample, group, label, predicted, n_wrong, p_<class>
+images.npy     (N, H, W, C) uint8, those of examples.csv
+cams.npy       (N, H, W) float32 of 0 to 1, by the layer `cam`
+kernels.npy    (F, C, h, w) float32 of the layer `first`, the largest of its n_kernels
+maps.npy       (F, scans, h, w) float32, what these kernels make of the scans; only of a convolution
+layers.csv     name, kind, output, formula_px, parameters; empty where `problem` says why
+shortcut.csv   sample, group, label, predicted, p_<class> of a classifier that sees no content, but what `varied`
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from captum.attr import LayerAttribution, LayerGradCam
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pipeline.artifacts.samples import Samples
+from pipeline.core.errors import PipelineError
+from pipeline.core.files import read_json, write_json, writing
+from pipeline.evaluation.metadata_baseline import predict_from_files
+from pipeline.models.model_summary import layers
+from pipeline.models.registry import Shapes
+from pipeline.training.normalisation import Normaliser
+from pipeline.training.prediction import load_trained
+
+N_ERRORS, N_HITS, N_SCANS, N_KERNELS = 6, 4, 2, 8
+POOLINGS = (nn.MaxPool2d, nn.AvgPool2d)
+Array = NDArray[Any]
+LayerOutputs = dict[
+    str, tuple[nn.Module, Tensor]
+]  # layer and output by name, in the order in which the layers are done
+
+
+def write_explanations(
+    out: Path, weights: Path, predictions: pd.DataFrame, development: Samples, test: Samples
+) -> None:
+    """weights: of the run looked at, beside its model.json. predictions: those of the winner on test, every seed."""
+    description, seed = read_json(weights.parent / "model.json"), int(weights.stem.removeprefix("seed-"))
+    examples = choose_examples(predictions, seed)
+    rows = pd.Index(test.table["sample"]).get_indexer(examples["sample"])
+    images = np.stack([test.images[row] for row in rows])
+    found, arrays = explain(load_trained(description, weights), description, images, examples)
+    layer_table, problem = _layers(load_trained(description, weights), Shapes(**description["shapes"]))
+    shortcut, varied = predict_from_files(development, test)
+    tables = {"examples": examples, "layers": layer_table, "shortcut": _told(shortcut, test)}
+    for name, table in tables.items():
+        with writing(out / f"{name}.csv") as part:
+            table.to_csv(part, index=False, lineterminator="\n")
+    arrays = {"images": images, **arrays}
+    for name, array in arrays.items():
+        with writing(out / f"{name}.npy") as part, part.open("wb") as f:
+            np.save(f, np.ascontiguousarray(array), allow_pickle=False)
+    write_json(
+        out / "inside.json", {"seed": seed, **found, "varied": varied, "problem": problem, "arrays": list(arrays)}
+    )
+
+
+def choose_examples(predictions: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """One image per group: the errors of that seed, surest first, and sure hits of as many classes as there are.
+
+    The first hits, or errors without any, are the scans whose feature maps are kept.
+    """
+    wrong = predictions["predicted"] != predictions["label"]
+    n_wrong = wrong.groupby(predictions["sample"]).sum()
+    table = predictions[predictions["seed"] == seed].drop(columns=["model", "seed", "part"])
+    shares = table.filter(regex="^p_").to_numpy()
+    table = table.assign(
+        kind=np.where(table["predicted"] == table["label"], "hit", "error"),
+        n_wrong=table["sample"].map(n_wrong),
+        sure=shares[np.arange(len(table)), table["predicted"]],
+    )
+    table = table.sort_values(["kind", "sure", "sample"], ascending=[True, False, True])  # errors before hits
+    table = table.drop_duplicates("group")
+    table["rank"] = table.groupby(["kind", "label"]).cumcount()
+    errors, hits = (table[table["kind"] == kind] for kind in ("error", "hit"))
+    hits = hits.sort_values(["rank", "sure", "sample"], ascending=[True, False, True])  # each class before one twice
+    shown = pd.concat([errors.head(N_ERRORS), hits.head(N_HITS)], ignore_index=True)
+    best = shown.index[shown["kind"] == "hit"] if len(hits) else shown.index
+    shown["scan"] = shown.index.isin(best[:N_SCANS])
+    names = ["kind", "scan", "sample", "group", "label", "predicted", "n_wrong"]
+    return shown[[*names, *table.filter(regex="^p_")]]
+
+
+def explain(
+    model: nn.Module, description: Mapping[str, Any], images: Array, examples: pd.DataFrame
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The layers looked at, and what they hold. images: (N, H, W, C) uint8, one per row of examples."""
+    model = model.cpu().eval()  # where equal inputs give equal bytes
+    normalise = Normaliser(description, torch.device("cpu"))
+    inputs = normalise(torch.from_numpy(images))  # (N, C, H, W)
+    run = record_outputs(model, inputs[torch.from_numpy(examples["scan"].to_numpy(copy=True))])
+    cam, (first, kernels) = cam_layer(run), first_kernels(run, inputs.shape[1:])
+    arrays = {}
+    if cam:
+        arrays["cams"] = grad_cam(model, run[cam][0], inputs, examples["predicted"].to_numpy())
+    if first and kernels is not None:
+        order = np.argsort(-np.linalg.norm(kernels.reshape(len(kernels), -1), axis=1), kind="stable")[:N_KERNELS]
+        arrays["kernels"] = kernels[order]
+        if isinstance(run[first][0], nn.Conv2d):
+            arrays["maps"] = run[first][1].numpy().transpose(1, 0, 2, 3)[order].round(4)
+    learned = bool(run[first][0].get_parameter("weight").requires_grad) if first else None
+    found = {"first": first, "learned": learned, "n_kernels": None if kernels is None else len(kernels), "cam": cam}
+    return found | {"cam_px": list(run[cam][1].shape[-2:]) if cam else None}, arrays
+
+
+def record_outputs(model: nn.Module, inputs: Tensor) -> LayerOutputs:
+    """Every layer run once or more, with its last output; those that put out no tensor are left out."""
+    found: LayerOutputs = {}
+
+    def note(name: str) -> Any:
+        def hook(module: nn.Module, _: Any, output: Any) -> None:
+            if isinstance(output, Tensor):
+                found.pop(name, None)
+                found[name] = module, output.clone()  # what follows may change it in place
+
+        return hook
+
+    hooks = [module.register_forward_hook(note(name)) for name, module in model.named_modules() if name]
+    try:
+        with torch.no_grad():
+            model(inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+def cam_layer(run: LayerOutputs) -> str | None:
+    """The last layer that puts out (B, C, h, w) with more than one pixel, before a pooling that would coarsen it."""
+    spatial = [
+        name
+        for name, (module, output) in run.items()
+        if output.ndim == 4 and output.shape[-2:].numel() > 1 and not isinstance(module, POOLINGS)
+    ]
+    return spatial[-1] if spatial else None
+
+
+def first_kernels(run: LayerOutputs, shape: torch.Size) -> tuple[str | None, Array | None]:
+    """The first layer with weights: its name and (F, C, h, w), if it is a convolution or sees all pixels (C, H, W)."""
+    for name, (module, _) in run.items():
+        if not any(True for _ in module.parameters(recurse=False)):
+            continue
+        if isinstance(module, nn.Conv2d):
+            return name, module.weight.detach().numpy()
+        if isinstance(module, nn.Linear) and module.in_features == shape.numel():
+            return name, module.weight.detach().view(-1, *shape).numpy()
+        break
+    return None, None
+
+
+def grad_cam(model: nn.Module, layer: nn.Module, inputs: Tensor, classes: Array) -> Array:
+    """(N, H, W) float32: what of each image speaks for its class, 1 where most; 0 everywhere if nothing does.
+
+    inputs: (N, C, H, W); classes: (N,). Source: Selvaraju et al. 2017, arXiv:1610.02391.
+    """
+    inputs = inputs.clone().requires_grad_()  # so that frozen layers pass gradients on
+    target = torch.tensor(classes)
+    found = LayerGradCam(model, layer).attribute(inputs, target, relu_attributions=True)  # (N, 1, h, w)
+    large = LayerAttribution.interpolate(found, tuple(inputs.shape[-2:]), "bilinear")[:, 0].detach()
+    most = large.amax((1, 2), keepdim=True)
+    cams: Array = (large / most.where(most > 0, 1)).numpy().round(4)
+    return cams
+
+
+def _layers(model: nn.Module, shapes: Shapes) -> tuple[pd.DataFrame, str | None]:
+    """The table, or why there is none: a model that was trained need not be one that can be listed."""
+    try:
+        rows, problem = list(layers(model.cpu(), shapes)), None
+    except PipelineError as error:
+        rows, problem = [], str(error)
+    told = [
+        (r.name, r.kind, " × ".join(map(str, r.output)), " × ".join(map(str, r.side_px or ())), r.n_parameters)
+        for r in rows
+    ]
+    return pd.DataFrame(told, columns=["name", "kind", "output", "formula_px", "parameters"]), problem
+
+
+def _told(probabilities: Array, test: Samples) -> pd.DataFrame:
+    """One row per image of the test part. probabilities: (N, K)."""
+    table = test.table[["sample", "group", "label"]].reset_index(drop=True)
+    columns = [f"p_{name}" for name in test.info["classes"]]
+    table["predicted"] = probabilities.argmax(axis=1)
+    return pd.concat([table, pd.DataFrame(probabilities.round(6), columns=columns)], axis=1)

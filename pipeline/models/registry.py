@@ -1,0 +1,128 @@
+"""The models: one file per family, one decorated function each, rebuilt from their description.
+
+A model is named by its family (`cnn`) or by family and variant (`timm:resnet18`); its options are a
+pydantic schema whose fields are written `<family>.<option>` in an experiment.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from pipeline.core.errors import InputError, did_you_mean
+from pipeline.core.registry import import_modules
+from pipeline.core.yaml_document import Strict
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """What a model maps: (B, channels, height, width) to (B, n_classes)."""
+
+    channels: int
+    height: int
+    width: int
+    n_classes: int
+
+
+Builder = Callable[..., nn.Module]  # (options, shapes), and the variant where the family has variants
+Loader = Callable[..., None]  # (model, options, shapes), and the variant where the family has variants
+Variants = Callable[[], Iterable[str]]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    name: str
+    options: type[Strict]
+    build: Builder
+    variants: Variants | None
+    load: Loader | None
+
+    def variant(self, model: str) -> list[str]:
+        """What its functions take behind the shapes."""
+        return [model.partition(":")[2]] if self.variants else []
+
+
+_specs: dict[str, ModelSpec] = {}
+
+
+def register(
+    name: str, options: type[Strict], variants: Variants | None = None, load: Loader | None = None
+) -> Callable[[Builder], Builder]:
+    """Registers `build(options, shapes)`, or `build(options, shapes, variant)` of a family with variants.
+
+    load: called with the built model, then the same, where a training starts; it reads the published weights that
+    the options name. Raises ValueError if the family is taken.
+    """
+
+    def add(build: Builder) -> Builder:
+        if name in _specs:
+            raise ValueError(f"model {name!r} is registered twice")
+        _specs[name] = ModelSpec(name, options, build, variants, load)
+        return build
+
+    return add
+
+
+def registry() -> dict[str, ModelSpec]:
+    """All families by name."""
+    import_modules("pipeline.models")
+    return _specs
+
+
+def model_spec(model: str) -> ModelSpec:
+    """Spec of `family` or `family:variant`. Raises InputError naming the known families and the nearest."""
+    specs, (family, colon, variant) = registry(), model.partition(":")
+    if family not in specs:
+        hint = did_you_mean(family, specs)
+        raise InputError(f"unknown model {model!r}; known are {', '.join(sorted(specs))} (timm:<name>){hint}")
+    spec = specs[family]
+    if spec.variants is None and colon:
+        raise InputError(f"unknown model {model!r}; {family} has no variants, write {family!r}")
+    if spec.variants and variant not in (names := list(spec.variants())):
+        raise InputError(f"{family} has no model {variant!r}{did_you_mean(variant, names, f'{family}:')}")
+    return spec
+
+
+def build_model(model: str, options: Mapping[str, Any], shapes: Shapes) -> nn.Module:
+    """A freshly initialised model: (B, C, H, W) float32 to (B, n_classes) logits. Reads no file.
+
+    Draws from torch's current generator. Raises InputError if the model does not fit the image.
+    """
+    spec = model_spec(model)
+    return spec.build(spec.options.model_validate(options), shapes, *spec.variant(model))
+
+
+def start_model(model: str, options: Mapping[str, Any], shapes: Shapes) -> nn.Module:
+    """What a training starts from: as `build_model`, with the published weights that its options name.
+
+    Raises InputError if these are missing or do not fit, too.
+    """
+    spec, network = model_spec(model), build_model(model, options, shapes)
+    if spec.load:
+        spec.load(network, spec.options.model_validate(options), shapes, *spec.variant(model))
+    return network
+
+
+def describe(model: str, options: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
+    """Plain values from which `rebuild` makes the same architecture; every option is written out."""
+    full = model_spec(model).options.model_validate(options).model_dump()
+    return {"model": model, "options": full, "shapes": vars(shapes)}
+
+
+def rebuild(description: Mapping[str, Any], weights: Path) -> nn.Module:
+    """The model of `description` with the weights of a safetensors file, in evaluation mode.
+
+    The weights that its training started from are not read, and may be gone.
+    Raises InputError if the file is damaged or belongs to another architecture.
+    """
+    model = build_model(description["model"], description["options"], Shapes(**description["shapes"]))
+    try:
+        model.load_state_dict(load_file(weights))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{weights} holds no weights of this {description['model']}: {reason}") from error
+    return model.eval()

@@ -1,0 +1,106 @@
+"""The pictures of a report, one module per section; each function draws one figure from plain numbers.
+
+Colours are those of Okabe and Ito (2008), told apart by colour-blind readers; text stays readable at half width.
+Figures are drawn without pyplot, so nothing global is touched and nothing has to be closed.
+"""
+
+import contextlib
+import functools
+import io
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from pipeline.core.files import writing
+
+BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7A7A7A"
+PART_COLORS = {"train": BLUE, "val": ORANGE, "test": GREEN}
+MODEL_COLORS = {"winner": BLUE, "baseline": ORANGE}
+STATE_COLORS = {"complete": BLUE, "pruned": PINK, "failed": GREY}
+WIDTH_IN, DPI = 6.4, 160
+
+STYLE: dict[Any, Any] = {
+    "figure.dpi": DPI,
+    "font.family": "DejaVu Sans",
+    "font.size": 10.5,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 10.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "legend.frameon": False,
+    "text.parse_math": False,  # a class may be called $x$
+}
+
+P = ParamSpec("P")
+
+
+@contextlib.contextmanager
+def _style() -> Iterator[None]:
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()  # whatever a matplotlibrc or another library has set
+        mpl.rcParams.update(STYLE)
+        # a name in a script the font lacks shows boxes here and its letters in the page's text
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    @functools.wraps(draw)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with _style():
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
+def png(figure: Figure, dpi: int = DPI) -> bytes:
+    """The same numbers give the same bytes under the same versions."""
+    out = io.BytesIO()
+    with _style():
+        figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
+    return out.getvalue()
+
+
+def canvas(height_in: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, NDArray[Any]]:
+    """A figure of the page's width and its axes (rows, columns)."""
+    figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def percents(share: float, _: float | None = None) -> str:
+    """Formatter of the ticks of an axis."""
+    return f"{100 * share:g} %"
+
+
+def short(name: str, n: int = 18) -> str:
+    return name if len(name) <= n else name[: n - 1] + "…"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure on a page. drawn: made of lines and letters, so a dark page may invert it; scans never are."""
+
+    name: str
+    png: bytes
+    alt: str
+    caption: str
+    drawn: bool = True
+
+
+def write_pictures(folder: Path, pictures: Iterable[Picture]) -> None:
+    """Leaves exactly these PNG files in the folder."""
+    for old in folder.glob("*.png"):
+        old.unlink()
+    for picture in pictures:
+        with writing(folder / f"{picture.name}.png") as part:
+            part.write_bytes(picture.png)

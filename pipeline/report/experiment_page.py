@@ -1,0 +1,182 @@
+"""TODO report.experiment_page."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.artifacts.evaluation import MODELS, Evaluation, read_evaluation
+from pipeline.artifacts.explanations import read_explanations
+from pipeline.artifacts.report_numbers import write_test_predictions
+from pipeline.artifacts.search_result import SearchResult, read_search
+from pipeline.core.files import write_json, writing
+from pipeline.core.seeds import derive_seed
+from pipeline.core.tables import plain_csv
+from pipeline.report import drawing
+from pipeline.report.pages import write_page, write_twin
+from pipeline.report.sections import FEW_GROUPS
+from pipeline.report.sections.data import section as data
+from pipeline.report.sections.effects import section as effects
+from pipeline.report.sections.explanations import section as insights
+from pipeline.report.sections.learning import section as learning
+from pipeline.report.sections.learning.analysis import mean_curves
+from pipeline.report.sections.performance import analysis, subgroups
+from pipeline.report.sections.performance import section as tests
+from pipeline.report.sections.performance.analysis import Comparison, Decision, Scores
+from pipeline.report.sections.probabilities import section as probabilities
+from pipeline.report.sections.probabilities.analysis import calibrate, discriminate
+from pipeline.report.sections.reproduce import section as reproduce
+from pipeline.report.sections.screening import section as decided
+from pipeline.report.sections.search import section as trials
+from pipeline.report.sections.verdict import section as verdict
+from pipeline.report.settings import ReportSettings, ScreeningSettings
+from pipeline.statistics.intervals import Estimate
+from pipeline.statistics.scores import SCORES
+
+CHANCE_DRAWS = 200  # of outcomes under exact probabilities; only their mean is shown
+
+
+def write_experiment_page(
+    search: Path, evaluate: Path, out: Path, numbers: Path, settings: ReportSettings, tracking_uri: str | None = None
+) -> None:
+    """numbers: folder for what `summary` needs, which no other stage's folder may contain. tracking_uri: of MLflow."""
+    found, evaluation = read_search(search), read_evaluation(evaluate)
+    inside = read_explanations(evaluate, evaluation)
+    experiment, screening, draws = found.study["experiment"], settings.screening, settings.bootstrap_draws
+
+    def generator(purpose: str) -> np.random.Generator:
+        return np.random.default_rng(derive_seed(settings.seed, purpose, experiment))
+
+    scores = analysis.score_test_part(evaluation, draws, generator("bootstrap"))
+    comparison = analysis.compare(evaluation)
+    areas = discriminate(evaluation, draws, generator("auc"))
+    calibrated = calibrate(evaluation, CHANCE_DRAWS, generator("calibration"))
+    decisions = {
+        model: analysis.decide(evaluation, model, screening.prevalence_per_100k, screening.n_screened)
+        for model in (MODELS if evaluation.positive else ())
+    }
+    stored = subgroups.by_file(evaluation, FEW_GROUPS, draws, generator("files"))
+    main = found.study["objective"]
+
+    tested = tests.content(evaluation, scores, comparison, stored)
+    looked = insights.content(inside, evaluation, scores, draws, generator("shortcut"))
+    answered = verdict.content(found, evaluation, scores, comparison, main)
+    answered["cautions"] = verdict.cautions(tested["contrasts"], looked["shortcut"]["way"])
+    pictures = {
+        **trials.draw(found),
+        **effects.draw(found, evaluation),
+        **learning.draw(evaluation),
+        **tests.draw(evaluation, scores),
+        **probabilities.draw(calibrated),
+        **(decided.draw(evaluation, decisions["winner"], screening) if decisions else {}),
+        **insights.draw(inside, evaluation),
+    }
+    content = {
+        "experiment": experiment,
+        "study": found.study,
+        "dataset": evaluation.dataset,
+        "evaluation": evaluation.info,
+        "verdict": answered,
+        "data": data.content(evaluation, scores, subgroups.official(evaluation, draws, generator("official"))),
+        "search": trials.content(found, evaluation, scores, main),
+        "effects": effects.content(found, evaluation),
+        "learning": learning.content(evaluation),
+        "performance": tested,
+        "probabilities": probabilities.content(evaluation, areas, calibrated),
+        "screening": decided.content(evaluation, decisions, screening) if decisions else None,
+        "inside": looked,
+        "reproduce": reproduce.content(found, evaluation, settings.seed, tracking_uri),
+    }
+    write_page(out / "index.html", "experiment_page", pictures=pictures, **content)
+    write_twin(out / "README.md", "experiment_page", **content)
+    drawing.write_pictures(out / "figures", pictures.values())
+    metrics = _metrics(found, evaluation, scores, decisions, screening)
+    write_json(out / "metrics.json", metrics)
+    write_json(numbers / "numbers.json", {**metrics, **_beside(found, evaluation, scores, comparison, decisions)})
+    test, seeds = (
+        evaluation.parts["test"],
+        [write_experiment_page["seed"] for write_experiment_page in evaluation.runs("winner")],
+    )
+    predicted = dict(zip(seeds, test.models["winner"].predicted, strict=True))
+    write_test_predictions(numbers / "test.csv", (test.samples, test.groups, test.labels), predicted)
+    _write_plots(out, evaluation, scores, main)
+
+
+def _digits(value: float | None) -> float | None:
+    """Six significant digits: enough for any reader, few enough for a readable `dvc metrics diff`."""
+    return None if value is None else float(f"{value:.6g}")
+
+
+def _metrics(
+    found: SearchResult,
+    evaluation: Evaluation,
+    scores: Scores,
+    decisions: dict[str, Decision],
+    settings: ScreeningSettings,
+) -> dict[str, Any]:
+    def means(model: str) -> dict[str, float | None]:
+        return {name: _digits(scores.means[name][model].value) for name in SCORES}
+
+    numbers: dict[str, Any] = {
+        "test": means("winner"),
+        "test_sd": {name: _digits(analysis.spread(scores.seeds[name]["winner"])) for name in SCORES},
+        "n_seeds": len(evaluation.runs("winner")),
+        "baseline_test": means("baseline"),
+        "best_of_n_val": _digits(found.study["best"]["score"]),
+        "n_trials": found.study["n_trials"],
+    }
+    if decisions:
+        operation, s = decisions["winner"].operation, decisions["winner"].estimate
+        numbers["screening"] = {
+            "sensitivity": _digits(operation.sensitivity),
+            "specificity": _digits(operation.specificity),
+            **{
+                f"{name}{end}": _digits(getattr(getattr(s, name), attribute))
+                for name in ("false_positives", "false_negatives", "ppv", "npv")
+                for end, attribute in (("", "value"), ("_low", "low"), ("_high", "high"))
+            },
+            "prevalence_per_100k": settings.prevalence_per_100k,
+            "n_diseased_groups": operation.n_diseased,
+            "n_healthy_groups": operation.n_healthy,
+        }
+    numbers["seconds"] = {"search": _digits(found.study["seconds"]), "evaluate": _digits(evaluation.info["seconds"])}
+    return numbers
+
+
+def _beside(
+    found: SearchResult, evaluation: Evaluation, scores: Scores, comparison: Comparison, decisions: dict[str, Decision]
+) -> dict[str, Any]:
+    """Intervals and labels that the leaderboard shows beside the compared numbers."""
+
+    def ends(estimate: Estimate) -> list[float | None]:
+        return [_digits(estimate.low), _digits(estimate.high)]
+
+    intervals: dict[str, Any] = {
+        "test": {name: ends(scores.means[name]["winner"]) for name in SCORES},
+        "baseline_test": {name: ends(scores.means[name]["baseline"]) for name in SCORES},
+        "difference": {
+            name: [_digits(scores.difference[name].value), *ends(scores.difference[name])] for name in SCORES
+        },
+        "mcnemar_p": _digits(comparison.p),
+    }
+    if decisions:
+        s = decisions["winner"].estimate
+        intervals |= {"sensitivity": ends(s.sensitivity), "specificity": ends(s.specificity)}
+    about = {name: found.study[name] for name in ("experiment", "dataset", "question", "objective", "study")}
+    about |= {"medical": evaluation.dataset["medical"], "n_classes": len(evaluation.classes)}
+    seeds = {model: [_digits(float(value)) for value in scores.seeds["macro_f1"][model]] for model in MODELS}
+    return {"intervals": intervals, "seeds": {"macro_f1": seeds}, "about": about}
+
+
+def _write_plots(out: Path, evaluation: Evaluation, scores: Scores, main: str) -> None:
+    """Small tables for `dvc plots`; the confusion is that of the winner's seed with the median score."""
+    test, names = evaluation.parts["test"], np.array(evaluation.classes)
+    values = scores.seeds[main]["winner"]
+    median = int(np.argsort(values, kind="stable")[(values.size - 1) // 2])
+    confusion = pd.DataFrame(
+        {"actual": names[test.labels], "predicted": names[test.models["winner"].predicted[median]]}
+    )
+    for name, table in (("confusion", confusion), ("curves", mean_curves(evaluation.curves).round(5))):
+        with writing(out / f"{name}.csv") as part:
+            plain_csv(table, part)

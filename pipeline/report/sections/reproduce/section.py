@@ -1,0 +1,65 @@
+"""What made the numbers, and how to make them again."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from pipeline.artifacts.evaluation import MODELS, Evaluation
+from pipeline.artifacts.search_result import SearchResult
+from pipeline.core.provenance import commit_text
+from pipeline.report.formatting import duration
+from pipeline.report.sections.reproduce import checklist
+
+SHA256 = 64  # hexadecimal digits
+
+
+def content(found: SearchResult, evaluation: Evaluation, report_seed: int, tracking_uri: str | None) -> dict[str, Any]:
+    """tracking_uri: of the MLflow server; None: a file in the repository."""
+    study, info = found.study, evaluation.info
+    height, width, channels = evaluation.dataset["image_shape"]
+    hashes = {name: str(value) for name, value in study["hashes"].items() if name != "data"}
+    rows = [
+        ("study", study["study"]),
+        *_twice("commit", commit_text(study["git"]), commit_text(info["git"])),
+        ("data set", evaluation.dataset["name"]),
+        ("images as prepared", f"{height} × {width} pixels, {channels} channel{'s' if channels > 1 else ''}"),
+        ("digest of the prepared data", evaluation.dataset["digest"]),
+        *((f"digest of the published {name}", value) for name, value in evaluation.dataset["digests"].items()),
+        *((f"hash of {name}", value) for name, value in hashes.items() if len(value) == SHA256),
+        ("the study is also named by", _named({k: v for k, v in hashes.items() if len(v) != SHA256}) or "nothing"),
+        *_twice("versions", _named(study["versions"]), _named(info["versions"])),
+        *_twice("hardware", _named(study["hardware"], ": "), _named(info["hardware"], ": ")),
+        ("time", f"search {duration(study['seconds'])}, evaluate {duration(info['seconds'])}"),
+        ("seeds", f"search {study['seed']}, bootstrap of this page {report_seed}"),
+    ]
+    uri = _web_address(tracking_uri)
+    runs = [("search", study["seed"], study["mlflow"]["run_id"])]
+    runs += [(model, run["seed"], run["run_id"]) for model in MODELS for run in evaluation.runs(model)]
+    folder = f"{uri}/#/experiments/{study['mlflow']['experiment_id']}/runs/" if uri else None
+    screening = bool(evaluation.positive)
+    return {
+        "rows": rows,
+        "runs": [
+            (what, seed, run_id, f"{folder}{run_id}" if folder and run_id else None) for what, seed, run_id in runs
+        ],
+        "run_ids": [(what, seed, run_id or "none") for what, seed, run_id in runs],
+        "linked": uri is not None,
+        "checklist": checklist.content(screening) if evaluation.dataset["medical"] else [],
+        "places": checklist.PLACES,
+    }
+
+
+def _twice(name: str, search: str, evaluate: str) -> list[tuple[str, str]]:
+    """One row where both stages agree."""
+    return [(name, search)] if search == evaluate else [(f"{name}, search", search), (f"{name}, evaluate", evaluate)]
+
+
+def _named(values: dict[str, Any], between: str = " ") -> str:
+    return ", ".join(f"{name}{between}{'none' if value is None else value}" for name, value in values.items())
+
+
+def _web_address(uri: str | None) -> str | None:
+    """Without the user name and password that an address may carry; None unless a browser can open it."""
+    parts = urlsplit(uri or "")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return None
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")

@@ -1,0 +1,22 @@
+"""TODO report.settings."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pipeline.core.yaml_document import Integer, Number, Strict
+
+
+class ScreeningSettings(Strict):
+    n_screened: Annotated[Integer, Field(ge=1)]
+    prevalence_per_100k: Annotated[Number, Field(gt=0, lt=100_000)]
+    prevalence_source: str
+    other_prevalences: dict[str, Annotated[Number, Field(gt=0, lt=100_000)]] = Field(
+        description="label with source -> per 100,000"
+    )
+
+
+class ReportSettings(Strict):
+    seed: Annotated[Integer, Field(ge=0)]
+    bootstrap_draws: Annotated[Integer, Field(ge=2000)]
+    screening: ScreeningSettings

@@ -1,0 +1,120 @@
+"""Where studies are kept: one folder each under `.state/search`, named by all that makes its trials what they are."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.trial import TrialState, create_trial
+
+from pipeline.core.errors import InputError
+from pipeline.core.files import locked, read_json, write_json
+from pipeline.core.provenance import digest
+from pipeline.experiment.space import Experiment
+from pipeline.search.journal import Journal
+
+
+@dataclass(frozen=True)
+class OpenStudy:
+    optuna: "optuna.Study"
+    folder: Path  # journal, checkpoints, lock
+    journal: "Journal"
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+
+@contextmanager
+def open_study(
+    state: Path, experiment: Experiment, made_by: Mapping[str, str], *, fresh: bool = False, adopt: str | None = None
+) -> Iterator[OpenStudy]:
+    """Creates or resumes the study of this experiment, data, code and versions.
+
+    Its name is `<experiment>@<hash>`, with `.2`, `.3` for those started with `fresh`. A new one says what differs from
+    the last of the experiment. adopt: name of another study whose finished trials the new one takes as its own.
+    Raises BusyError if another process searches in it, InputError if there is nothing to adopt.
+    """
+    base = f"{experiment.name}@{digest([experiment.identity(), made_by])[:8]}"
+    rests = [path.name.removeprefix(base) for path in state.glob(f"{base}*")]
+    generations = [int(rest[1:] or 1) for rest in rests if re.fullmatch(r"(\.\d+)?", rest)]
+    generation = max(generations, default=0 if fresh else 1) + (1 if fresh else 0)
+    name = base if generation == 1 else f"{base}.{generation}"
+    folder = state / name
+    is_new = not (folder / "journal.log").exists()
+    if adopt:
+        _check_adoptable(state, adopt, experiment)
+    with ExitStack() as held:
+        held.enter_context(locked(study_lock(state, name), f"study {name}"))
+        if adopt:
+            held.enter_context(locked(study_lock(state, adopt), f"study {adopt}"))
+        if is_new:
+            _tell_why(state, experiment, made_by, name)
+        study = held.enter_context(_opened(folder))
+        write_json(folder / "made_by.json", _made_by(experiment, made_by))
+        if adopt:
+            _adopt(held.enter_context(_opened(state / adopt)), study)
+        yield study
+
+
+def study_lock(state: Path, name: str) -> Path:
+    return state / name / "lock"
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[OpenStudy]:
+    with closing(Journal(folder / "journal.log")) as journal:
+        name, storage = folder.name, JournalStorage(journal)
+        study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+        yield OpenStudy(study, folder, journal)
+        journal.sync()
+
+
+def _made_by(experiment: Experiment, made_by: Mapping[str, str]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps({**made_by, **experiment.identity()}, default=str))
+    return plain
+
+
+def _tell_why(state: Path, experiment: Experiment, made_by: Mapping[str, str], name: str) -> None:
+    earlier = sorted(state.glob(f"{experiment.name}@*/made_by.json"), key=lambda path: path.stat().st_mtime)
+    if not earlier:
+        return
+    last, ours = read_json(earlier[-1]), _made_by(experiment, made_by)
+    changed = [key for key in ours if last.get(key) != ours[key]]
+    why = f"changed: {', '.join(changed)}" if changed else "as asked with --fresh"
+    print(f"{name} is a new study ({why}); {earlier[-1].parent.name} stays as it is")
+
+
+def _check_adoptable(state: Path, other: str, experiment: Experiment) -> None:
+    """The space and the seed must be the same, or the slots would not mean the same."""
+    if not (state / other / "made_by.json").exists():
+        known = ", ".join(sorted(path.name for path in state.glob(f"{experiment.name}@*"))) or "none"
+        raise InputError(f"there is no study {other!r} in {state}; those of {experiment.name} are: {known}")
+    theirs, ours = read_json(state / other / "made_by.json"), _made_by(experiment, {})
+    if differing := [key for key in ours if theirs.get(key) != ours[key]]:
+        raise InputError(f"{other} cannot be adopted: it differs in {', '.join(differing)}; make them equal")
+
+
+def _adopt(other: OpenStudy, study: OpenStudy) -> None:
+    """Takes what an earlier, interrupted call has not taken yet."""
+    have = study.optuna.get_trials(deepcopy=False)
+    taken = {t.user_attrs["adopted"][1] for t in have if t.user_attrs.get("adopted", [""])[0] == other.name}
+    if have and not taken:
+        again = f"adopt into a new study with --fresh --adopt {other.name}"
+        raise InputError(f"{study.name} has trials of its own already; {again}")
+    found = other.optuna.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    missing = [trial for trial in found if trial.number not in taken]
+    for trial in missing:
+        copy = create_trial(
+            state=trial.state, value=trial.value, params=trial.params, distributions=trial.distributions,
+            user_attrs={**trial.user_attrs, "adopted": [other.name, trial.number]}, system_attrs=trial.system_attrs,
+            intermediate_values=trial.intermediate_values,
+        )  # fmt: skip
+        copy.datetime_start, copy.datetime_complete = trial.datetime_start, trial.datetime_complete
+        study.optuna.add_trial(copy)
+    print(f"{study.name} takes {len(missing)} trials of {other.name}")

@@ -1,0 +1,63 @@
+"""Scores of predictions, and the threshold of a screening decision: what training and evaluation measure with.
+
+Intervals, tests and the screening estimate stand in `estimates`, so that sharpening a report never makes a finished
+search stale.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+SCORES = ("accuracy", "macro_precision", "macro_recall", "macro_f1")
+LABELS = {name: name.replace("_f1", " F1").replace("_", " ") for name in SCORES}
+
+
+def confusion_matrix(labels: ArrayLike, predicted: ArrayLike, n_classes: int) -> NDArray[np.int64]:
+    """labels, predicted: (..., N) int in [0, n_classes). Returns (..., K, K) counts, rows are the truth.
+
+    Leading axes broadcast, so (N,) labels may meet (S, N) predictions of S runs.
+    Raises ValueError on a class outside the range: a silent wrap would count it as another one.
+    """
+    truth, guess = np.broadcast_arrays(np.asarray(labels), np.asarray(predicted))
+    for name, values in (("labels", truth), ("predicted", guess)):
+        if values.size and (values.min() < 0 or values.max() >= n_classes):
+            raise ValueError(f"0 <= {name} < {n_classes} must hold, but got {values.min()}..{values.max()}")
+    lead = truth.shape[:-1]
+    runs = np.arange(np.prod(lead, dtype=int)).reshape(*lead, 1)
+    cells = (runs * n_classes + truth.astype(np.int64)) * n_classes + guess
+    counts = np.bincount(cells.ravel(), minlength=runs.size * n_classes**2)
+    return counts.reshape(*lead, n_classes, n_classes)
+
+
+def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
+    """part / whole, and 0 where whole is 0 (scikit-learn's zero_division=0)."""
+    out = np.zeros(np.broadcast_shapes(part.shape, whole.shape))
+    np.divide(part, whole, out=out, where=whole != 0)
+    return out
+
+
+def class_scores(confusion: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """confusion: (..., K, K), rows are the truth. Returns precision, recall, f1 and support, each (..., K)."""
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1).astype(float)
+    support, named = confusion.sum(axis=-1).astype(float), confusion.sum(axis=-2).astype(float)
+    return {
+        "precision": _ratio(hits, named),
+        "recall": _ratio(hits, support),
+        "f1": _ratio(2 * hits, support + named),
+        "support": support,
+    }
+
+
+def scores(confusion: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """confusion: (..., K, K), rows are the truth. Returns each of SCORES with shape (...); 0-d for one matrix.
+
+    A class that neither occurs nor is predicted counts as 0 in the macro means, as in scikit-learn given all labels.
+    """
+    classes = class_scores(confusion)
+    return {
+        "accuracy": _ratio(np.trace(confusion, axis1=-2, axis2=-1).astype(float), classes["support"].sum(axis=-1)),
+        "macro_precision": classes["precision"].mean(axis=-1),
+        "macro_recall": classes["recall"].mean(axis=-1),
+        "macro_f1": classes["f1"].mean(axis=-1),
+    }

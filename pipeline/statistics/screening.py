@@ -1,0 +1,94 @@
+"""TODO statistics.screening."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from pipeline.statistics.intervals import CONFIDENCE, Estimate, Z, clopper_pearson, rate_estimate, sure_bound, wilson
+
+
+def negatives_to_claim(n_false_positives: float, n_healthy_screened: float) -> int:
+    """Independent negatives, all called negative, that it takes to claim at most so many false positives."""
+    return int(np.ceil(np.log(1 - CONFIDENCE) / np.log1p(-n_false_positives / n_healthy_screened)))
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A frozen threshold at work on a sample. Rates are means over groups, n counts these groups."""
+
+    sensitivity: float
+    specificity: float
+    n_diseased: int
+    n_healthy: int
+
+
+@dataclass(frozen=True)
+class ScreeningEstimate:
+    """What an operation would mean at a known prevalence. Counts are expected persons; rates are in [0, 1]."""
+
+    n_diseased: float
+    n_healthy: float
+    sensitivity: Estimate
+    specificity: Estimate
+    false_positives: Estimate  # Clopper-Pearson
+    false_positives_wilson: Estimate
+    false_negatives: Estimate
+    ppv: Estimate
+    npv: Estimate
+
+
+def _missed(rate: float, persons: float, ends: tuple[float, float], n: float) -> Estimate:
+    """Expected persons decided wrongly, of `persons`, at a rate of right decisions with the interval `ends`."""
+    if rate == 1:
+        return Estimate(None, None, persons * (1 - sure_bound(n)))
+    if rate == 0:
+        return Estimate(None, persons * sure_bound(n), None)
+    return Estimate(persons * (1 - rate), persons * (1 - ends[1]), persons * (1 - ends[0]))
+
+
+def _predictive(hit: tuple[float, float], reject: tuple[float, float], share: float) -> Estimate:
+    """PPV from hit = (sensitivity, n1), reject = (specificity, n0), share = prevalence; NPV with the roles exchanged.
+
+    Where the logit is undefined, one bound from the least favourable (or most favourable) ends of both rates.
+    Source: Mercaldo, Lau and Zhou 2007.
+    """
+    (se, n1), (sp, n0) = hit, reject
+
+    def value(se: float, sp: float) -> float:
+        return se * share / (se * share + (1 - sp) * (1 - share))
+
+    if (se, sp) in {(0, 1), (1, 0)}:  # everyone got the same answer: the sample knows nothing of this value
+        return Estimate(None, None, None)
+    if sp == 1:
+        return Estimate(None, value(wilson(se * n1, n1)[0], sure_bound(n0)), None)
+    if se == 0:
+        return Estimate(None, None, value(1 - sure_bound(n1), wilson(sp * n0, n0)[1]))
+    spread = Z * np.sqrt((1 - se) / (se * n1) + sp / ((1 - sp) * n0))
+    logit = special.logit(value(se, sp))
+    return Estimate(value(se, sp), float(special.expit(logit - spread)), float(special.expit(logit + spread)))
+
+
+def estimate_screening(
+    operation: Operation, prevalence_per_100k: float, n_screened: float = 100_000
+) -> ScreeningEstimate:
+    """Expected errors and predictive values if n_screened persons were decided by the operation.
+
+    Raises ValueError unless 0 < prevalence_per_100k < 100,000.
+    """
+    if not 0 < prevalence_per_100k < 100_000:
+        raise ValueError(f"0 < prevalence_per_100k < 100,000 must hold, but got {prevalence_per_100k}")
+    share = prevalence_per_100k / 100_000
+    diseased, healthy = n_screened * share, n_screened * (1 - share)
+    se, sp, n1, n0 = operation.sensitivity, operation.specificity, operation.n_diseased, operation.n_healthy
+    return ScreeningEstimate(
+        n_diseased=diseased,
+        n_healthy=healthy,
+        sensitivity=rate_estimate(se, n1),
+        specificity=rate_estimate(sp, n0),
+        false_positives=_missed(sp, healthy, clopper_pearson(sp * n0, n0), n0),
+        false_positives_wilson=_missed(sp, healthy, wilson(sp * n0, n0), n0),
+        false_negatives=_missed(se, diseased, wilson(se * n1, n1), n1),
+        ppv=_predictive((se, n1), (sp, n0), share),
+        npv=_predictive((sp, n0), (se, n1), 1 - share),
+    )

@@ -1,0 +1,57 @@
+"""TODO training.config."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.core.yaml_document import Integer, Number, Strict
+
+
+class Training(Strict):
+    """Everything that decides how one network is trained; an experiment replaces leaves by ranges.
+
+    Options of the model stand beside these as `<model>.<option>`; see `pipeline/models`.
+    """
+
+    model: str = Field(description="registered model, or timm:<name>")
+    lr: Annotated[Number, Field(gt=0, le=100, description="peak learning rate")]
+    batch_size: Annotated[Integer, Field(ge=1, description="images per step")]
+    n_epochs: Annotated[Integer, Field(ge=1, le=10_000, description="passes over the training part")]
+    optimizer: Literal["sgd", "adam", "adamw", "muon"] = Field(
+        "adamw",
+        description="sgd has Nesterov momentum; muon moves convolutions by orthogonal steps of lr times their norm",
+    )
+    momentum: Annotated[Number, Field(ge=0, lt=1, description="of sgd and muon; the others ignore it")] = 0.9
+    weight_decay: Annotated[
+        Number, Field(ge=0, le=10, description="not applied to biases and norms; muon has none")
+    ] = 0.0
+    schedule: Literal["constant", "cosine", "one_cycle", "linear"] = Field(
+        "constant", description="learning rate over steps"
+    )
+    label_smoothing: Annotated[Number, Field(ge=0, lt=1, description="share of the target spread evenly")] = 0.0
+    class_weights: bool = Field(False, description="weigh the loss by inverse class frequency")
+    images_per_group: Annotated[Integer, Field(ge=0, description="drawn per duplicate group and epoch; 0: all")] = 0
+    flip: Literal["none", "horizontal", "alternating", "both"] = Field(
+        "none",
+        description="mirror along these axes, each with probability 1/2; alternating: every other epoch, horizontally",
+    )
+    shift: Annotated[Number, Field(ge=0, le=0.5, description="largest shift, share of the image side")] = 0.0
+    intensity: Annotated[Number, Field(ge=0, le=1, description="largest change of contrast and brightness, SDs")] = 0.0
+    rotate_deg: Annotated[Number, Field(ge=0, le=180, description="largest rotation, degrees")] = 0.0
+    zoom: Annotated[Number, Field(ge=0, le=1, description="largest magnification or reduction, share of the side")] = (
+        0.0
+    )
+    cutout: Annotated[Number, Field(ge=0, le=1, description="side of a blanked square, share of the image side")] = 0.0
+    test_time_augmentation: Literal["none", "mirrored", "mirrored_both", "crops"] = Field(
+        "none", description="of an image whose predictions are averaged; crops: mirrored, and moved by one pixel"
+    )
+    bias_lr_scale: Annotated[
+        Number,
+        Field(gt=0, le=1000, description="learning rate of biases and norms / lr; muon: of all but convolutions"),
+    ] = 1.0
+    clip_norm: Annotated[Number, Field(ge=0, description="largest norm of the gradient; 0: any")] = 0.0
+    ema_decay: Annotated[Number, Field(ge=0, lt=1, description="decay per step of the averaged weights; 0: none")] = 0.0
+    patience: Annotated[Integer, Field(ge=0, description="epochs without a lower val loss that end it; 0: any")] = 0
+    precision: Literal["auto", "float32", "tf32", "bfloat16", "float16"] = Field(
+        "float32", description="of products; weights stay float32; auto: the fastest, measured, so not repeatable"
+    )

@@ -1,0 +1,76 @@
+"""MLflow rebuilt from files is the MLflow that search and evaluate wrote, and publishing twice adds nothing."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient, pyfunc, set_tracking_uri
+
+from pipeline.commands import publish
+from pipeline.core.errors import InputError
+from pipeline.evaluation import evaluate
+from pipeline.execution.settings import SearchSettings, Workspace
+from pipeline.search import search
+
+ORIGIN = {"mlflow.parentRunId", "mlflow.user", "mlflow.loggedModels"}  # of the database and who writes it
+
+
+def content(root: Path) -> dict[str, Any]:
+    """All of MLflow but what names its own rows."""
+    client = MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("digits")
+    assert experiment
+    found = {}
+    for run in client.search_runs([experiment.experiment_id]):
+        metrics = {
+            key: [(m.step, m.value, m.timestamp) for m in client.get_metric_history(run.info.run_id, key)]
+            for key in run.data.metrics
+            if not key.startswith("system/")
+        }
+        of_study = run.data.tags["role"] == "study"
+        found[run.info.run_name] = {
+            "status": run.info.status,
+            "start": None if of_study else run.info.start_time,
+            "params": run.data.params,
+            "tags": {key: value for key, value in run.data.tags.items() if key not in ORIGIN},
+            "metrics": metrics,
+            "inputs": sorted((i.dataset.digest, i.tags[0].value) for i in run.inputs.dataset_inputs),
+            "figures": sorted(a.path for a in client.list_artifacts(run.info.run_id, "figures")),
+        }
+    return found
+
+
+def versions(root: Path) -> list[tuple[int, list[str]]]:
+    client = MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+    found = client.search_model_versions("name = 'quick'")
+    return [(v.version, client.get_model_version(v.name, v.version).aliases) for v in found]
+
+
+@pytest.mark.slow
+def test_a_fresh_clone_gets_the_same_runs(experiment_file: Path, digits_folder: Path, tmp_path: Path) -> None:
+    first, clone = tmp_path / "first", tmp_path / "clone"
+    setup = Workspace(first, SearchSettings(workers=2))
+    search.search(experiment_file, digits_folder / "development", first / "search", setup)
+    evaluate.evaluate(first / "search", digits_folder, first / "evaluate", setup, n_seeds=1, min_sensitivity=0.9)
+    for name in ("search", "evaluate"):
+        shutil.copytree(first / name, clone / name)
+    for _ in range(2):
+        publish.run(clone / "search", clone / "evaluate", Workspace(clone))
+        assert content(clone) == content(first)
+        assert versions(clone) == versions(first) == [(1, ["champion"])]
+    before = content(first)
+    publish.run(first / "search", first / "evaluate", setup)  # where all of it stands already
+    assert content(first) == before
+    pixels = np.load(digits_folder / "test" / "images.npy")[:5].transpose(0, 3, 1, 2).astype(np.float32)
+    answers = []
+    for root in (first, clone):
+        set_tracking_uri(f"sqlite:///{root / 'mlflow.db'}")
+        answers.append(pyfunc.load_model("models:/quick@champion").predict(pixels))
+    np.testing.assert_array_equal(*answers)
+
+
+def test_what_was_not_pulled_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="run: dvc pull"):
+        publish.run(tmp_path / "search", tmp_path / "evaluate", Workspace(tmp_path))

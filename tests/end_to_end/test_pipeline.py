@@ -1,0 +1,185 @@
+"""The whole way with the real tools: `dvc repro` on a copy of the repository, from the digits to the summary."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from mlflow import MlflowClient
+
+from conftest import EXPERIMENT
+from pipeline.artifacts.samples import read_samples
+
+ROOT = Path(__file__).parents[2]
+COPIED = (
+    "pipeline",
+    "experiments",
+    ".dvc/config",
+    ".dvc/.gitignore",
+    ".dvcignore",
+    ".gitignore",
+    "dvc.yaml",
+    "params.yaml",
+)
+
+
+def call(folder: Path, *command: str) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    return call(folder, sys.executable, "-m", "dvc", *arguments)
+
+
+def ran(output: str) -> list[str]:
+    """Names of the stages that a `dvc repro` ran, in order."""
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository whose params.yaml names one data set and one quick experiment, after its first `dvc repro`."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in COPIED:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(source, target)
+    text = (folder / "params.yaml").read_text()
+    start, end = text.index("datasets:"), text.index("download:")
+    text = f"{text[:start]}datasets: [digits]\n\nexperiments:\n  quick: digits\n\n{text[end:]}"
+    (folder / "params.yaml").write_text(text)
+    replace(folder / "params.yaml", "n_seeds: 5", "n_seeds: 2")
+    (folder / "experiments/quick.yaml").write_text(EXPERIMENT)
+    call(folder, "git", "init", "--quiet")
+    call(folder, "git", "add", ".")
+    identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    call(folder, "git", *identity, "commit", "--quiet", "--message", "copy")
+    stages = ran(dvc(folder, "repro"))
+    of_data = [f"{stage}@digits" for stage in ("download", "prepare", "split", "explore")]
+    of_search = [f"{stage}@quick" for stage in ("search", "evaluate", "report")]
+    assert sorted(stages) == sorted([*of_data, *of_search, "summary"])
+    return folder
+
+
+def test_every_promised_file_is_there(project: Path) -> None:
+    for name in (
+        "data/raw/digits/digits.csv.gz",
+        "data/prepared/digits/images.npy",
+        "data/split/digits/development/samples.csv",
+        "data/split/digits/test/images.npy",
+        "data/search/quick/trials.csv",
+        "data/evaluate/quick/predictions.csv",
+        "data/evaluate/quick/model/winner/model.json",
+        "data/evaluate/quick/model/MODEL_CARD.md",
+        "reports/data/digits/index.html",
+        "reports/quick/index.html",
+        "reports/quick/figures/confusion_test.png",
+        "reports/index.html",
+        "mlflow.db",
+    ):
+        assert (project / name).stat().st_size > 0, name
+    assert len(list((project / "data/evaluate/quick/model/baseline").glob("seed-*.safetensors"))) == 2
+
+
+def test_the_numbers_of_the_summary_are_those_of_the_predictions(project: Path) -> None:
+    shown = json.loads(dvc(project, "metrics", "show", "--json"))
+    metrics = shown[""]["data"]["reports/metrics.json"]["data"]["quick"]
+    table = pd.read_csv(project / "data/evaluate/quick/predictions.csv")
+    assert table.groupby("model")["seed"].nunique().to_dict() == {"winner": 2, "baseline": 2}
+    assert len(table) == 4 * 1797
+    test = table[(table["model"] == "winner") & (table["part"] == "test")]
+    assert metrics["test"]["accuracy"] == pytest.approx((test["label"] == test["predicted"]).mean(), rel=1e-4)
+    assert metrics["n_seeds"] == 2
+    assert metrics["screening"]["false_positives_high"] > 0
+
+
+def test_a_second_repro_runs_nothing(project: Path) -> None:
+    output = dvc(project, "repro")
+    assert ran(output) == []
+    assert "Data and pipelines are up to date" in output
+
+
+def test_git_sees_results_but_no_data_and_no_pages(project: Path) -> None:
+    seen = call(project, "git", "status", "--porcelain", "--untracked-files=all").split()[1::2]
+    results = {"dvc.lock", "reports/README.md", "reports/metrics.json", "reports/leaderboard.csv"}
+    results |= {f"reports/quick/{name}" for name in ("README.md", "metrics.json", "confusion.csv", "curves.csv")}
+    assert set(seen) == results
+
+
+def test_every_trial_has_its_run(project: Path) -> None:
+    trials = pd.read_csv(project / "data/search/quick/trials.csv", dtype=str)
+    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    for trial in trials.to_dict("records"):
+        run = client.get_run(trial["run_id"])
+        assert run.data.metrics["score"] == float(trial["score"])
+        assert run.data.params["lr"] == trial["lr"]
+        assert run.data.tags["dvc_stage"] == "search@quick"
+    experiment = client.get_experiment_by_name("digits")
+    assert experiment
+    runs = client.search_runs([experiment.experiment_id])
+    roles = pd.Series([run.data.tags["role"] for run in runs]).value_counts().to_dict()
+    assert roles == {"study": 1, "baseline": 1, "search": 4, "evaluate": 4}
+    assert not [run for run in runs if run.info.status == "RUNNING"]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of MLflow, on its own type hints
+def test_the_winner_is_the_champion_of_the_registry_and_predicts_what_is_reported(project: Path) -> None:
+    uri = f"sqlite:///{project / 'mlflow.db'}"
+    mlflow.set_tracking_uri(uri)
+    version = MlflowClient(uri).get_model_version_by_alias("quick", "champion")
+    table = pd.read_csv(project / "data/evaluate/quick/predictions.csv")
+    metrics = json.loads((project / "data/evaluate/quick/metrics.json").read_text())
+    best = max(metrics["models"]["winner"]["runs"], key=lambda run: run["val_score"])
+    assert version.run_id == best["run_id"]
+    rows = table.query("model == 'winner' and part == 'test' and seed == @best['seed']")
+    samples = read_samples(project / "data/split/digits/test")
+    images = np.ascontiguousarray(np.asarray(samples.images).transpose(0, 3, 1, 2), np.float32)
+    with torch.inference_mode():
+        predicted = mlflow.pytorch.load_model("models:/quick@champion")(torch.from_numpy(images)).numpy()
+    reported = rows[[c for c in rows if c.startswith("p_")]].to_numpy()
+    np.testing.assert_allclose(predicted, reported, atol=1e-5)
+    served = mlflow.pyfunc.load_model("models:/quick@champion")
+    np.testing.assert_allclose(served.predict(images[:3]), reported[:3], atol=1e-5)
+
+
+def test_an_edit_reruns_what_uses_it(project: Path) -> None:
+    def waiting(module: str) -> set[str]:
+        path = project / "pipeline" / module
+        text = path.read_text()
+        path.write_text(f"{text}\n# edited\n")
+        stages = ran(dvc(project, "repro", "--dry"))
+        path.write_text(text)
+        return {stage.partition("@")[0] for stage in stages}
+
+    assert waiting("report/drawing.py") == {"explore", "report", "summary"}
+    assert waiting("tracking/mlflow.py") == set()
+    assert waiting("training/trainer.py") >= {"search"}
+    assert not waiting("training/trainer.py") & {"download", "prepare", "split", "explore"}
+
+
+def test_a_new_search_space_is_one_file_and_one_line(project: Path) -> None:
+    text = EXPERIMENT.replace("trials: 5", "trials: 2").replace("  batch_size: [32, 64]\n", "  batch_size: [64, 256]\n")
+    (project / "experiments/added.yaml").write_text(text)
+    replace(project / "params.yaml", "  quick: digits\n", "  quick: digits\n  added: digits\n")
+    assert ran(dvc(project, "repro")) == ["search@added", "evaluate@added", "report@added", "summary"]
+    assert list(json.loads((project / "reports/metrics.json").read_text())) == ["quick", "added"]
+    assert "added/index.html" in (project / "reports/index.html").read_text()

@@ -1,0 +1,94 @@
+"""A search whose coordinator and workers are killed at random ends with the trials of an undisturbed one."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+from mlflow import MlflowClient
+
+from conftest import EXPERIMENT
+
+N_TRIALS, N_KILLS = 40, 50
+SCRIPT = """
+from pathlib import Path
+from pipeline.stages import search
+from pipeline.execution.settings import SearchSettings, Workspace
+if __name__ == "__main__":
+    root = Path({root!r})
+    search.run(root / "quick.yaml", Path({development!r}), root / "out", Workspace(root, SearchSettings(workers=2)))
+"""
+
+
+def start(root: Path, development: Path) -> "subprocess.Popen[bytes]":
+    script = root / "script.py"
+    if not script.exists():
+        (root / "quick.yaml").write_text(
+            EXPERIMENT.replace("trials: 5", f"trials: {N_TRIALS}").replace("n_epochs: 3", "n_epochs: 40")
+        )
+        script.write_text(SCRIPT.format(root=str(root), development=str(development)))
+    with (root / "log").open("ab") as log:
+        return subprocess.Popen([sys.executable, str(script)], stdout=log, stderr=log)
+
+
+def victim(process: "subprocess.Popen[bytes]", rng: random.Random) -> int:
+    """The coordinator, or one of its workers that trains."""
+    workers = [child.pid for child in psutil.Process(process.pid).children() if child.cpu_times().user > 1]
+    return rng.choice([process.pid, *workers])
+
+
+def trials(root: Path) -> pd.DataFrame:
+    table = pd.read_csv(root / "out" / "trials.csv")
+    kept = table[table["state"] != "failed"].drop(columns=["number", "seconds", "run_id"])
+    return kept.reset_index(drop=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_killed_at_random(digits_folder: Path, tmp_path: Path) -> None:
+    rng = random.Random(1)
+    calm, stormy = tmp_path / "calm", tmp_path / "stormy"
+    calm.mkdir()
+    stormy.mkdir()
+    assert start(calm, digits_folder / "development").wait() == 0
+    process = start(stormy, digits_folder / "development")
+    killed = 0
+    while killed < N_KILLS:
+        time.sleep(rng.uniform(0.05, 8))
+        if process.poll() is not None:
+            assert process.returncode in (0, -signal.SIGKILL), (stormy / "log").read_text()[-3000:]
+            assert process.returncode != 0, f"the search was over after {killed} kills; give it more to do"
+            process = start(stormy, digits_folder / "development")
+            continue
+        try:
+            os.kill(victim(process, rng), signal.SIGKILL)
+            killed += 1
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+    if process.wait() != 0:
+        assert process.returncode == -signal.SIGKILL
+        assert start(stormy, digits_folder / "development").wait() == 0
+    pd.testing.assert_frame_equal(trials(stormy), trials(calm))
+
+    table = pd.read_csv(stormy / "out" / "trials.csv").set_index("run_id")
+    assert not table.index.isna().any()
+    client = MlflowClient(f"sqlite:///{stormy / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("digits")
+    assert experiment
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    assert {run.info.status for run in runs} <= {"FINISHED", "KILLED", "FAILED"}
+    finished = {r.info.run_id: r for r in runs if r.info.status == "FINISHED" and r.data.tags["role"] != "study"}
+    complete = table[table["state"] == "complete"]
+    assert set(finished) == set(complete.index)
+    assert len(complete) == len(set(complete.index))
+    for run_id, trial in complete.iterrows():
+        tracked = finished[str(run_id)].data
+        assert tracked.metrics["score"] == trial["score"]
+        parameters = {key: value for key, value in trial.iloc[6:].items() if not pd.isna(value)}
+        assert set(tracked.params) == set(parameters)

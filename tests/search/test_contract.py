@@ -1,0 +1,154 @@
+"""Every sampler with every pruner on every executor: the same trials, whoever trains them and however often."""
+
+import random
+import time
+from collections.abc import Iterator
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import EXPERIMENT
+from pipeline.execution.executor import Executor, open_executor
+from pipeline.execution.settings import SearchSettings
+from pipeline.experiment.file import read_experiment
+from pipeline.experiment.pruners import PRUNERS
+from pipeline.experiment.samplers import SAMPLERS
+from pipeline.search.coordinator import Coordinator
+from pipeline.search.study import open_study
+from pipeline.search.trial_table import finished_trials, records
+from pipeline.tracking.mlflow import Tracker
+from pipeline.tracking.run_record import StudyRun
+
+OPTIONS = {"tpe": ", startup_trials: 2", "gp": ", startup_trials: 2", "cma_es": ", startup_trials: 2"}
+OPTIONS |= {"median": ", startup_trials: 1", "patience": ", epochs: 1", "hyperband": ", first_rung: 0.3"}
+
+
+SLOW = pytest.mark.slow
+EXECUTORS = {
+    "one": SearchSettings(workers=1),
+    "two": SearchSettings(workers=2),
+    "ray": SearchSettings(workers=2, executor="ray"),
+}
+
+
+@pytest.fixture(scope="module", params=[pytest.param("one", marks=SLOW), "two", pytest.param("ray", marks=SLOW)])
+def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    with open_executor(EXECUTORS[request.param]) as executor:
+        yield executor
+
+
+@pytest.fixture(scope="module")
+def seen() -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Trials per sampler and pruner, of the executor that came first."""
+    return {}
+
+
+def write(folder: Path, sampler: str, pruner: str) -> Path:
+    text = EXPERIMENT.replace("{name: tpe, startup_trials: 2}", f"{{name: {sampler}{OPTIONS.get(sampler, '')}}}")
+    old = "{name: median, startup_trials: 1, warmup: 0.3}"
+    text = text.replace(old, f"{{name: {pruner}{OPTIONS.get(pruner, '')}}}")
+    if sampler == "grid":
+        text = text.replace("{low: 1e-4, high: 1e-1, log: true}", "[0.1, 0.01]").replace("{low: 8, high: 64}", "[8]")
+        text = text.replace("cnn.width: [4, 8]", "cnn.width: [4]").replace("trials: 5", "trials: 9")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "quick.yaml"
+    path.write_text(text.replace("trials: 5", "trials: 7"))
+    return path
+
+
+def search(root: Path, file: Path, digits: Path, executor: Executor, **options: bool) -> list[dict[str, Any]]:
+    experiment = read_experiment(file)
+    with open_study(root / "state", experiment, {}) as study:
+        earlier = records(study.optuna, experiment)
+        with Tracker(root.parent, None, StudyRun("digits", f"quick@{root.name}"), earlier) as tracker:
+            Coordinator(study, experiment, digits / "development", executor, tracker, **options).run()
+        found = finished_trials(study.optuna, experiment)
+    keep = ("number", "state", "score", "epochs", "role", "config")
+    return [{key: trial[key] for key in keep} for trial in found]
+
+
+QUICK = {("tpe", "hyperband"), ("grid", "none"), ("qmc", "patience")}
+PAIRS = [
+    pytest.param(sampler, pruner, marks=() if (sampler, pruner) in QUICK else SLOW)
+    for sampler in SAMPLERS
+    for pruner in PRUNERS
+]
+
+
+@pytest.mark.parametrize(("sampler", "pruner"), PAIRS)
+def test_equal_seeds_give_equal_trials_on_every_executor(
+    tmp_path_factory: pytest.TempPathFactory,
+    digits_folder: Path,
+    executor: Executor,
+    seen: dict[tuple[str, str], list[dict[str, Any]]],
+    sampler: str,
+    pruner: str,
+) -> None:
+    root = (
+        tmp_path_factory.getbasetemp()
+        / "contract"
+        / f"{sampler}-{pruner}-{type(executor).__name__}-{executor.n_workers}"
+    )
+    trials = search(root, write(root, sampler, pruner), digits_folder, executor)
+    assert len(trials) == (9 if sampler == "grid" else 7)
+    assert {trial["state"] for trial in trials} <= {"complete", "pruned"}
+    assert trials[0]["state"] == "complete"
+    assert pruner != "none" or all(trial["state"] == "complete" for trial in trials)
+    assert trials == seen.setdefault((sampler, pruner), trials)
+
+
+def search_alone(root: Path, file: Path, digits: Path) -> None:
+    with open_executor(SearchSettings(workers=2)) as executor:
+        search(root, file, digits, executor)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pruner", PRUNERS)
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_kill_at_a_random_place_changes_no_trial(
+    tmp_path: Path, digits_folder: Path, seen: dict[tuple[str, str], list[dict[str, Any]]], sampler: str, pruner: str
+) -> None:
+    with open_executor(SearchSettings(workers=2)) as executor:
+        if (sampler, pruner) not in seen:
+            calm = tmp_path / "calm"
+            seen[sampler, pruner] = search(calm, write(calm, sampler, pruner), digits_folder, executor)
+        root, n_lines = tmp_path / "killed", random.Random(f"{sampler} {pruner}").randint(5, 40)
+        given = root, write(root, sampler, pruner), digits_folder
+        process = get_context("spawn").Process(target=search_alone, args=given)
+        process.start()
+        journals: list[Path] = []
+        while process.is_alive() and not (journals and journals[0].read_bytes().count(b"\n") >= n_lines):
+            journals = list(root.glob("state/*/journal.log"))
+            time.sleep(0.005)
+        assert process.is_alive(), "the search was over before it was killed"
+        process.kill()
+        process.join()
+        assert numberless(search(*given, executor)) == numberless(seen[sampler, pruner])
+
+
+def numberless(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Trials without their numbers, which those that were killed have taken too."""
+    return [{key: value for key, value in trial.items() if key != "number"} for trial in trials]
+
+
+def test_the_number_of_workers_changes_no_trial(tmp_path: Path, digits_folder: Path) -> None:
+    trials = []
+    for workers in (1, 3):  # fewer and more than are decided together
+        root = tmp_path / str(workers)
+        with open_executor(SearchSettings(workers=workers)) as executor:
+            trials.append(search(root, write(root, "tpe", "successive_halving"), digits_folder, executor))
+    assert len(trials[0]) == 7
+    assert trials[0] == trials[1]
+
+
+def test_without_batches_every_slot_is_filled_too(tmp_path: Path, digits_folder: Path, executor: Executor) -> None:
+    file = write(tmp_path / "rolling", "tpe", "median")
+    file.write_text(file.read_text().replace("trials: 7", "trials: 3"))
+    first = search(tmp_path / "rolling", file, digits_folder, executor, reproducible=False)
+    file.write_text(file.read_text().replace("trials: 3", "trials: 7"))
+    trials = search(tmp_path / "rolling", file, digits_folder, executor, reproducible=False)
+    assert trials[:3] == first
+    assert len(trials) == 7
+    assert [trial["role"] for trial in trials] == ["baseline"] + ["search"] * 6

@@ -1,0 +1,204 @@
+"""The coordinator on the real digits: repeatable, resumable, and at one with MLflow."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from pipeline.core.errors import ConfigError, PipelineError
+from pipeline.core.files import read_json
+from pipeline.core.yaml_document import read_yaml
+from pipeline.execution.settings import SearchSettings, Workspace
+from pipeline.search import search
+
+
+def run(file: Path, digits: Path, root: Path, workers: int = 2) -> Path:
+    out = root / "out"
+    search.search(file, digits / "development", out, Workspace(root, SearchSettings(workers=workers)))
+    return out
+
+
+def scores(out: Path) -> pd.DataFrame:
+    return pd.read_csv(out / "trials.csv").drop(columns=["number", "seconds", "run_id"])
+
+
+def runs(root: Path) -> dict[str, list]:
+    client = MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("digits")
+    assert experiment
+    found = client.search_runs([experiment.experiment_id])
+    return {role: [r for r in found if r.data.tags["role"] == role] for role in ("study", "baseline", "search")}
+
+
+def assert_tracked(out: Path, root: Path) -> None:
+    """Every trial has its one run with equal parameters, score and state; no run is left open."""
+    study, found = read_json(out / "study.json"), runs(root)
+    by_id = {r.info.run_id: r for r in found["baseline"] + found["search"]}
+    trials = pd.read_csv(out / "trials.csv", dtype=str)
+    curves = pd.read_csv(out / "curves.csv")
+    assert [r.info.run_id for r in found["study"]] == [study["mlflow"]["run_id"]]
+    assert found["study"][0].info.status == "FINISHED"
+    parameters = list(trials.columns[trials.columns.get_loc("role") + 1 :])
+    for trial in trials.to_dict("records"):
+        tracked = by_id[trial["run_id"]]
+        assert tracked.data.params == {k: trial[k] for k in parameters if isinstance(trial[k], str)}
+        assert tracked.info.status == {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}[trial["state"]]
+        assert tracked.data.metrics["score"] == pytest.approx(float(trial["score"]), abs=0)
+        assert tracked.data.tags["mlflow.parentRunId"] == study["mlflow"]["run_id"]
+        assert tracked.data.tags["study"] == study["study"]
+        last = curves[curves["number"] == int(trial["number"])].iloc[-1]
+        assert tracked.data.metrics["val_loss"] == last["val_loss"]
+        assert int(trial["epochs"]) == last["epoch"]
+    finished = [r for r in by_id.values() if r.info.status == "FINISHED"]
+    assert len(finished) == (trials["state"] == "complete").sum()
+    assert not [r for r in by_id.values() if r.info.status == "RUNNING"]
+
+
+@pytest.fixture(scope="module")
+def unkilled(digits_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from conftest import EXPERIMENT
+
+    root = tmp_path_factory.mktemp("unkilled")
+    file = root / "quick.yaml"
+    file.write_text(EXPERIMENT)
+    run(file, digits_folder, root)
+    return root
+
+
+def test_tables_and_tracking_agree(unkilled: Path) -> None:
+    out = unkilled / "out"
+    assert_tracked(out, unkilled)
+    trials, study = pd.read_csv(out / "trials.csv"), read_json(out / "study.json")
+    assert len(trials) == 5
+    assert list(trials.columns[:7]) == ["number", "state", "score", "seconds", "epochs", "run_id", "role"]
+    assert trials["role"].tolist() == ["baseline"] + ["search"] * 4
+    assert sum(study["n_trials"].values()) == 5
+    best = trials[trials["state"] == "complete"].sort_values("score", ascending=False).iloc[0]
+    assert study["best"] == {"number": best["number"], "score": best["score"], "violation": 0}
+    chosen = read_yaml(out / "best.yaml").values
+    assert chosen["winner"]["lr"] == best["lr"]
+    assert chosen["baseline"]["mlp.width"] == 16
+    assert trials["score"][0] == pd.read_csv(out / "curves.csv").query("number == 0")["val_accuracy"].max()
+
+
+def test_draws_respect_conditions(unkilled: Path) -> None:
+    trials = pd.read_csv(unkilled / "out" / "trials.csv")
+    assert set(trials["model"]) <= {"mlp", "cnn"}
+    assert (trials["mlp.width"].notna() == (trials["model"] == "mlp")).all()
+    assert (trials["cnn.width"].notna() == (trials["model"] == "cnn")).all()
+
+
+def test_a_second_run_trains_nothing_and_says_the_same(unkilled: Path, digits_folder: Path) -> None:
+    before = {path: path.read_bytes() for path in (unkilled / "out").rglob("*") if path.is_file()}
+    assert len(before) >= 6
+    run(unkilled / "quick.yaml", digits_folder, unkilled)  # so that an edit of the board trains and evaluates nothing
+    assert {path: path.read_bytes() for path in (unkilled / "out").rglob("*") if path.is_file()} == before
+    assert_tracked(unkilled / "out", unkilled)
+
+
+@pytest.mark.slow
+def test_killed_anywhere_and_resumed_ends_with_the_same_trials(
+    unkilled: Path, digits_folder: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "quick.yaml"
+    file.write_text((unkilled / "quick.yaml").read_text())
+    code = (
+        "from pathlib import Path; from pipeline.stages import search\n"
+        "from pipeline.execution.settings import SearchSettings, Workspace\n"
+        f"if __name__ == '__main__': search.run(Path({str(file)!r}), "
+        f"Path({str(digits_folder / 'development')!r}), Path({str(tmp_path / 'out')!r}), "
+        f"Workspace(Path({str(tmp_path)!r}), SearchSettings(workers=2)))"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    journal: list[Path] = []
+    while time.monotonic() < deadline and not (journal and journal[0].read_bytes().count(b'"curves"') >= 1):
+        assert process.poll() is None, "the search ended before it was killed"
+        journal = list(tmp_path.glob(".state/search/*/journal.log"))
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    with journal[0].open("ab") as f:
+        f.write(b'{"half')  # a kill in mid-write
+    run(file, digits_folder, tmp_path)
+    pd.testing.assert_frame_equal(scores(tmp_path / "out"), scores(unkilled / "out"))
+    assert (tmp_path / "out" / "best.yaml").read_text() == (unkilled / "out" / "best.yaml").read_text()
+    assert_tracked(tmp_path / "out", tmp_path)
+
+
+def test_adopted_trials_are_tracked_and_not_trained_again(unkilled: Path, digits_folder: Path, tmp_path: Path) -> None:
+    """Here into a study of another number of threads."""
+    for name in ("quick.yaml", ".state"):
+        source = unkilled / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    other = read_json(unkilled / "out" / "study.json")["study"]
+    setup = Workspace(tmp_path, SearchSettings(workers=2, threads=2))
+    search.search(tmp_path / "quick.yaml", digits_folder / "development", tmp_path / "out", setup, adopt=other)
+    assert read_json(tmp_path / "out" / "study.json")["study"] != other
+    pd.testing.assert_frame_equal(scores(tmp_path / "out"), scores(unkilled / "out"))
+    seconds = [pd.read_csv(root / "out" / "trials.csv")["seconds"].tolist() for root in (tmp_path, unkilled)]
+    assert seconds[0] == seconds[1]
+    assert_tracked(tmp_path / "out", tmp_path)
+
+
+def test_another_space_is_another_study(unkilled: Path, digits_folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "quick.yaml"
+    text = (unkilled / "quick.yaml").read_text().replace("trials: 5", "trials: 2").replace("[4, 8]", "[4]")
+    file.write_text(text + "one_at_a_time: {weight_decay: [0.1]}\n")
+    study = read_json(run(file, digits_folder, tmp_path) / "study.json")
+    assert study["study"] != read_json(unkilled / "out" / "study.json")["study"]
+    assert study["n_trials"] == {"complete": 2, "pruned": 0, "failed": 0}
+    assert study["variations"] == [{"number": 1, "key": "weight_decay", "value": 0.1, "baseline": None}]
+    assert study["importances"] is None  # nothing was drawn
+
+
+def test_more_trials_extend_the_study(unkilled: Path, digits_folder: Path) -> None:
+    before = pd.read_csv(unkilled / "out" / "trials.csv")
+    file = unkilled / "quick.yaml"
+    file.write_text(file.read_text().replace("trials: 5", "trials: 6"))
+    after = pd.read_csv(run(file, digits_folder, unkilled) / "trials.csv")
+    assert len(after) == 6
+    assert after["run_id"].tolist()[:5] == before["run_id"].tolist()
+
+
+def test_failing_trials_are_kept_and_a_hopeless_search_stops(digits_folder: Path, tmp_path: Path) -> None:
+    text = """
+question: What happens when every network is too deep?
+dataset: digits
+trials: 9
+fixed: {model: cnn, n_epochs: 1, batch_size: 64, cnn.depth: 8}
+baseline: {lr: 0.01}
+space: {lr: {low: 0.001, high: 0.1}}
+"""
+    file = tmp_path / "deep.yaml"
+    file.write_text(text)
+    with pytest.raises(PipelineError, match="5 trials in a row failed with: cnn: block 4 of 8 leaves no pixel"):
+        run(file, digits_folder, tmp_path, workers=1)
+    with pytest.raises(PipelineError, match="mend the cause and search again"):
+        run(file, digits_folder, tmp_path, workers=1)  # trains them again
+    found = runs(tmp_path)
+    assert len(found["baseline"] + found["search"]) == 10
+    assert {r.info.status for r in found["baseline"] + found["search"]} == {"FAILED"}
+    assert all("leaves no pixel" in r.data.tags["reason"] for r in found["search"])
+    for trials in (2, 9):  # fewer than it takes to stop; the same slots again, and more
+        file.write_text(text.replace("trials: 9", f"trials: {trials}"))
+        with pytest.raises(PipelineError, match="failed with: cnn: block 4 of 8"):
+            run(file, digits_folder, tmp_path, workers=1)
+    assert len(runs(tmp_path)["baseline"]) == 4
+
+
+def test_a_data_set_other_than_in_params_is_refused(experiment_file: Path, digits_folder: Path, tmp_path: Path) -> None:
+    experiment_file.write_text(experiment_file.read_text().replace("dataset: digits", "dataset: mnist"))
+    with pytest.raises(ConfigError, match=r":3: dataset: must be 'digits' as in params\.yaml, got 'mnist'"):
+        search.search(experiment_file, digits_folder / "development", tmp_path / "o", Workspace(tmp_path))
+    assert not (tmp_path / "mlflow.db").exists()
+    assert not (tmp_path / ".state").exists()
