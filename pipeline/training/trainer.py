@@ -15,7 +15,7 @@ from pipeline.artifacts.epoch import Epoch
 from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import TrainingError
 from pipeline.core.seeds import derive_seed
-from pipeline.models.layers import fit_to_images
+from pipeline.models.layers import count_parameters, fit_to_images
 from pipeline.models.registry import Shapes, describe, start_model
 from pipeline.statistics.scores import confusion_matrix, scores
 from pipeline.training.augmentation import RandomNumbers, training_batch
@@ -42,6 +42,7 @@ class Trainer:
         Raises ConfigError or ValidationError on a bad config.
         """
         leaves, options = split_flat(config)
+        self.configuration = config
         self.config = Training.model_validate(leaves)
         self.seed, self.device, self.digest = seed, torch.device(device), development.info["digest"]
         train_images, train_labels = development.part("train")
@@ -133,6 +134,20 @@ class Trainer:
         found = confusion[positive][:, positive].sum() / confusion[positive].sum()
         spared = confusion[~positive][:, ~positive].sum() / confusion[~positive].sum()
         return float(found), float(spared)
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of trainable parameters."""
+        return count_parameters(self.model)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the weights; a state belongs to trainers of equal identity."""
+        return {
+            "config": self.configuration,
+            "seed": self.seed,
+            "data": self.digest,
+            "device": str(self.device),
+        }
 
     def state(self) -> dict[str, Any]:
         """All that `restore` needs to go on as if never interrupted; random numbers depend on seed and epoch alone."""
