@@ -7,6 +7,7 @@ PipelineError              exit code 1: a run failed; the message says what to d
     │   ├── ConfigError    params.yaml or an experiment file
     │   ├── DataError      images, labels or folders that cannot be used
     │   └── DownloadError  no source delivered a file; every source with its reason
+    ├── UnknownKeyError    a key that no schema has; the caller adds where it was written
     └── BusyError          another process holds what this one needs
 """
 
@@ -51,6 +52,14 @@ class DataError(ProblemsError):
 
 class DownloadError(ProblemsError):
     """Each problem reads `source: reason`."""
+
+
+class UnknownKeyError(InputError):
+    """A key that no schema has. wrong: the part that is unknown; known: the names allowed in its place."""
+
+    def __init__(self, rule: str, *, wrong: str, known: Sequence[str]) -> None:
+        self.wrong, self.known = wrong, known
+        super().__init__(rule)
 
 
 class BusyError(InputError):

@@ -1,10 +1,17 @@
-"""TODO training.config."""
+"""The configuration of one training: its schema, and the field behind every key of an experiment file.
 
+A key is a field of `Training`, or `<family>.<option>` for an option of a model.
+"""
+
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field
+from pydantic.fields import FieldInfo
 
+from pipeline.core.errors import UnknownKeyError
 from pipeline.core.yaml_document import Integer, Number, Strict
+from pipeline.models.registry import model_spec, registry
 
 
 class Training(Strict):
@@ -55,3 +62,45 @@ class Training(Strict):
     precision: Literal["auto", "float32", "tf32", "bfloat16", "float16"] = Field(
         "float32", description="of products; weights stay float32; auto: the fastest, measured, so not repeatable"
     )
+
+
+def find_field(key: str) -> tuple[type[Strict], str]:
+    """Return the schema and the name of the field behind a key.
+
+    Raises UnknownKeyError if there is none.
+    """
+    family, dot, option = key.partition(".")
+    specs = registry()
+    if not dot:
+        return Training, _known(key, "unknown key; known are", Training.model_fields)
+    schema = specs[_known(family, f"unknown model {family!r}; known are", specs)].options
+    return schema, _known(option, f"{family} has no option {option!r}; it has", schema.model_fields)
+
+
+def _known(name: str, rule: str, known: Iterable[str]) -> str:
+    names = list(known)
+    if name not in names:
+        raise UnknownKeyError(f"{rule} {', '.join(names)}", wrong=name, known=names)
+    return name
+
+
+def all_fields() -> dict[str, FieldInfo]:
+    """Return every key with its field: those of `Training`, then the options of all models."""
+    fields = dict(Training.model_fields)
+    for family, spec in registry().items():
+        fields |= {f"{family}.{option}": info for option, info in spec.options.model_fields.items()}
+    return fields
+
+
+def check_model_name(model: str) -> None:
+    """Raise InputError, with the nearest known name, if no model has this name."""
+    model_spec(model)
+
+
+def implied_model(key: str) -> str | None:
+    """Return the model that the option of a model implies.
+
+    None for fields of `Training`, and for options of a family with variants: the family alone names no model.
+    """
+    family, dot, _ = key.partition(".")
+    return family if dot and registry()[family].variants is None else None

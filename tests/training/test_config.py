@@ -1,0 +1,48 @@
+"""The keys of an experiment file: every one leads to its field, a wrong one to the names allowed in its place."""
+
+import pytest
+
+from pipeline.core.errors import InputError, UnknownKeyError
+from pipeline.models.registry import registry
+from pipeline.training.config import Training, all_fields, check_model_name, find_field, implied_model
+
+
+def test_every_key_leads_to_its_field() -> None:
+    fields = all_fields()
+    assert list(fields)[: len(Training.model_fields)] == list(Training.model_fields)
+    for key, info in fields.items():
+        schema, name = find_field(key)
+        assert schema.model_fields[name] is info
+    assert find_field("mlp.depth") == (registry()["mlp"].options, "depth")
+    assert "momentum" in fields
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong", "known"),
+    [
+        ("learning_rate", "learning_rate", list(Training.model_fields)),
+        ("mpl.depth", "mpl", list(registry())),
+        ("mlp.deep", "deep", list(registry()["mlp"].options.model_fields)),
+    ],
+)
+def test_an_unknown_key_names_the_part_that_is_wrong(key: str, wrong: str, known: list[str]) -> None:
+    with pytest.raises(UnknownKeyError) as error:
+        find_field(key)
+    assert error.value.wrong == wrong
+    assert list(error.value.known) == known
+    assert all(name in str(error.value) for name in known)
+
+
+def test_model_names_are_checked_with_their_variant() -> None:
+    check_model_name("mlp")
+    check_model_name("timm:resnet18")
+    for model in ("mpl", "timm:resnet_18", "mlp:big"):
+        with pytest.raises(InputError, match=model.rpartition(":")[2]):
+            check_model_name(model)
+
+
+def test_an_option_implies_its_model_unless_that_has_variants() -> None:
+    assert implied_model("mlp.depth") == "mlp"
+    assert implied_model("lr") is None
+    for family, spec in registry().items():
+        assert (implied_model(f"{family}.anything") is None) == bool(spec.variants)
