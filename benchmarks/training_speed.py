@@ -30,7 +30,7 @@ from benchmarks.search_overhead import Shape, at_least, generated
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.samples import Samples
 from pipeline.datasets.decoding import DecodedImage
-from pipeline.datasets.preparation import _decoded
+from pipeline.datasets.preparation import decoded
 from pipeline.datasets.registry import RawImage, find_spec
 from pipeline.training.process import prepare_process
 from pipeline.training.trainer import Trainer
@@ -134,7 +134,7 @@ def preparing(raw: Path, jpegs: Path, rounds: int) -> dict[str, Any]:
         source = f"generated {JPEG_PX} px JPEG"
 
     def decode() -> None:
-        pictures = [picture for _, picture in _decoded(records, PREPARED_PX)]
+        pictures = [picture for _, picture in decoded(records, PREPARED_PX)]
         assert all(isinstance(picture, DecodedImage) for picture in pictures)
 
     ours = speeds({"ours": partial(_timed, lambda: decode)}, len(records), rounds)["ours"]

@@ -65,6 +65,15 @@ def imported(path: Path) -> list[str]:
     return found
 
 
+def face(of: str) -> tuple[str, list[str]]:
+    """Docstring and public modules of a room; its __init__.py may hold nothing else."""
+    docstring, exports = ast.parse((PACKAGE / of / "__init__.py").read_bytes()).body
+    assert isinstance(docstring, ast.Expr)
+    assert isinstance(exports, ast.Assign)
+    assert [ast.unparse(target) for target in exports.targets] == ["__all__"]
+    return ast.literal_eval(docstring.value), ast.literal_eval(exports.value)
+
+
 def arrows() -> dict[tuple[str, str], list[str]]:
     """Imports between rooms: (importing, imported) -> the files that do it."""
     found: dict[tuple[str, str], list[str]] = {}
@@ -92,6 +101,41 @@ def test_rooms_import_only_rooms_before_them() -> None:
 def test_rooms_and_arrows_are_few() -> None:
     assert len(ROOMS) <= MAX_ROOMS
     assert len([pair for pair in arrows() if pair[1] != "core"]) <= MAX_ARROWS
+
+
+@pytest.mark.parametrize("of", ROOMS)
+def test_the_face_of_a_room_lists_its_public_modules(of: str) -> None:
+    docstring, public = face(of)
+    assert docstring.strip()
+    assert len((PACKAGE / of / "__init__.py").read_text().splitlines()) <= 15
+    modules = {p.stem for p in (PACKAGE / of).iterdir() if p.suffix == ".py" or (p / "__init__.py").is_file()}
+    assert public
+    assert set(public) <= modules - {"__init__"}
+
+
+@pytest.mark.parametrize("of", ROOMS)
+def test_only_public_modules_and_names_are_imported_from_a_room(of: str) -> None:
+    """A private name starts with an underscore; a private module is missing in `__all__` of its room."""
+    wrong = []
+    for path in MODULES + sorted((ROOT / "benchmarks").glob("*.py")):
+        if path.is_relative_to(PACKAGE / of):
+            continue
+        for target in imported(path):
+            package, *parts = target.split(".")
+            if package == "pipeline" and parts[0] == of:
+                is_private = any(part.startswith("_") for part in parts) or not set(parts[1:2]) <= set(face(of)[1])
+                wrong += [f"{path.relative_to(ROOT)}: {target}"] * is_private
+    assert not wrong
+
+
+def test_no_class_name_means_two_things() -> None:
+    names: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ClassDef):
+                names.setdefault(node.name, []).append(module_name(path))
+    assert names
+    assert not {name: modules for name, modules in names.items() if len(modules) > 1}
 
 
 def test_no_stage_imports_a_stage() -> None:

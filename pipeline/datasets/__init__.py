@@ -1,0 +1,6 @@
+"""The data sets, one file each, and the way from published files to parts: fetch, prepare, split.
+
+Imports `core` and `artifacts`. The registry imports every module of this room, so that a data set is one new file.
+"""
+
+__all__ = ["decoding", "fetch", "preparation", "registry", "splitting"]

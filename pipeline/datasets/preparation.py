@@ -78,7 +78,7 @@ def _read_all(spec: DatasetSpec, raw: Path, image_px: int) -> tuple[list[RawImag
     records: list[RawImage] = []
     pictures: list[DecodedImage] = []
     problems: list[str] = []
-    for record, picture in tqdm(_decoded(spec.read(raw), image_px), desc=spec.name, unit=" images", disable=None):
+    for record, picture in tqdm(decoded(spec.read(raw), image_px), desc=spec.name, unit=" images", disable=None):
         if isinstance(picture, DataError):
             problems.append(f"{record.source}: {picture}")
         elif record.label is None:
@@ -94,7 +94,7 @@ def _read_all(spec: DatasetSpec, raw: Path, image_px: int) -> tuple[list[RawImag
     return records, pictures
 
 
-def _decoded(records: Iterable[RawImage], image_px: int) -> Iterator[tuple[RawImage, DecodedImage | DataError]]:
+def decoded(records: Iterable[RawImage], image_px: int) -> Iterator[tuple[RawImage, DecodedImage | DataError]]:
     """Each record with its picture, or with what is wrong with it; in order."""
     with ThreadPoolExecutor(N_DECODERS) as pool:
         ahead: deque[tuple[RawImage, Future[DecodedImage | DataError]]] = deque()

@@ -1,5 +1,6 @@
 """The retrained winner as a model that can be served: in MLflow's registry, under the alias `champion`."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from torch import nn
 from pipeline.core.errors import first_line
 from pipeline.core.files import read_json
 from pipeline.execution.settings import Workspace
-from pipeline.tracking.mlflow import AWAY, _log
+from pipeline.tracking.mlflow import AWAY
 from pipeline.tracking.sqlite import address
 from pipeline.training.prediction import load_trained, logits_of_views
+
+_log = logging.getLogger(__name__)
 
 
 def register_champion(

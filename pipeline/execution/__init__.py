@@ -1,0 +1,6 @@
+"""Who trains a job, local processes or Ray, and what happens when a worker dies.
+
+Imports `core`, `artifacts` and `training`.
+"""
+
+__all__ = ["executor", "job", "settings"]

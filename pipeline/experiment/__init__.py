@@ -1,0 +1,6 @@
+"""The language of an experiment file: search space, sampler, pruner, and the JSON schema.
+
+Imports `core`, `artifacts` and `training`.
+"""
+
+__all__ = ["file", "json_schema", "pruners", "samplers", "space"]

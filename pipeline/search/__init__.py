@@ -1,0 +1,6 @@
+"""The search: one coordinator samples, prunes and records the trials of a study.
+
+Imports `core`, `artifacts`, `experiment`, `execution` and `tracking`.
+"""
+
+__all__ = ["coordinator", "sampling", "search", "selection", "study", "trial_table"]

@@ -1,1 +1,6 @@
-"""One module per stage of dvc.yaml: `run(...)` reads the inputs, calls nouns, writes the outputs."""
+"""The stages of dvc.yaml, one module each: `run(...)` reads artifacts, calls one room and writes artifacts.
+
+Imports every room above it but `commands`. No stage imports another.
+"""
+
+__all__ = ["download", "evaluate", "explore", "prepare", "report", "search", "split", "summary"]

@@ -1,0 +1,6 @@
+"""Scores, thresholds, intervals, tests and calibration: arrays in, numbers out.
+
+Knows no torch, no files and no pages. Imports nothing but `core`.
+"""
+
+__all__ = ["bootstrap", "calibration", "groups", "intervals", "roc", "scores", "screening", "significance", "threshold"]

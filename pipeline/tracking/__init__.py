@@ -1,0 +1,6 @@
+"""The records of runs, and MLflow as a projection of them.
+
+Imports `core` and `artifacts`.
+"""
+
+__all__ = ["mlflow", "run_record", "sqlite"]

@@ -1,0 +1,6 @@
+"""One network, trained or applied in one process: configuration, trainer, prediction.
+
+Imports `core`, `statistics`, `artifacts` and `models`.
+"""
+
+__all__ = ["config", "device", "normalisation", "prediction", "process", "trainer"]
