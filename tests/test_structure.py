@@ -39,7 +39,7 @@ OWNERS = {  # library -> rooms, or modules of a room
     "optuna": {"search"},
     "PIL": {"datasets"},
     "ray": {"execution.ray"},
-    "rich": {"search.progress"},
+    "rich": {"core.progress", "search.progress"},
     "ruamel": {"core.yaml_document"},
     "seaborn": {"report"},
     "timm": {"models.timm_model"},

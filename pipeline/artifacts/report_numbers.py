@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.core.files import writing
+from pipeline.core.tables import write_csv
 
 SHARED = ["sample", "group", "label"]  # equal where two test parts are the same; the other columns: one per seed
 
@@ -19,8 +19,7 @@ def write_test_predictions(
 ) -> None:
     """One row per test image. shared: (N,) each, in the order of SHARED; predicted: seed -> (N,) class."""
     table = pd.DataFrame(dict(zip(SHARED, shared, strict=True)) | {f"seed {seed}": p for seed, p in predicted.items()})
-    with writing(path) as part:
-        table.to_csv(part, index=False, lineterminator="\n")
+    write_csv(path, table)
 
 
 def read_test_predictions(path: Path) -> pd.DataFrame:

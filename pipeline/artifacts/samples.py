@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
 from pipeline.core.files import read_json, write_json, writing
+from pipeline.core.tables import write_csv
 
 DEVELOPMENT = ("train", "val")
 PARTS = (*DEVELOPMENT, "test")
@@ -47,8 +48,7 @@ def write_samples(folder: Path, samples: Samples) -> None:
     """Writes the three files; `info` gains the digest of the other two."""
     with writing(folder / "images.npy") as part, part.open("wb") as f:
         np.save(f, samples.images, allow_pickle=False)
-    with writing(folder / "samples.csv") as part:
-        samples.table.to_csv(part, index=False, lineterminator="\n")
+    write_csv(folder / "samples.csv", samples.table)
     write_json(folder / "dataset.json", samples.info | {"digest": samples_digest(folder)})
 
 

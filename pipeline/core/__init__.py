@@ -3,4 +3,4 @@
 Imports no other room.
 """
 
-__all__ = ["errors", "files", "markdown", "provenance", "registry", "seeds", "tables", "yaml_document"]
+__all__ = ["errors", "files", "markdown", "progress", "provenance", "registry", "seeds", "tables", "yaml_document"]

@@ -9,7 +9,8 @@ from PIL import Image
 from scipy.fft import dct
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from tqdm import tqdm
+
+from pipeline.core.progress import track
 
 BLOCK_ROWS = 2048  # side of a tile of the all-pairs product: 16 MB of float32
 OVERSAMPLING = 4  # side of the picture that is transformed, in hash sides; as imagehash.phash has it
@@ -45,7 +46,7 @@ def perceptual_hashes(images: NDArray[np.uint8], hash_size: int) -> list[NDArray
     side = hash_size * OVERSAMPLING
     squeezed = images[..., 0] if images.shape[-1] == 1 else images
     hashes: list[list[NDArray[np.bool_]]] = [[], [], [], []]
-    for start in tqdm(range(0, len(images), BLOCK_ROWS), desc="perceptual hash", disable=None):
+    for start in track(range(0, len(images), BLOCK_ROWS), "perceptual hash", unit="blocks"):
         small = np.stack(
             [
                 np.asarray(Image.fromarray(x).convert("L").resize((side, side), Image.Resampling.LANCZOS))

@@ -13,10 +13,10 @@ from typing import Annotated
 
 import httpx
 from pydantic import Field
-from tqdm import tqdm
 
 from pipeline.core.errors import DataError, DownloadError, PipelineError
 from pipeline.core.files import read_json, sha256_file, write_json, writing
+from pipeline.core.progress import BYTES, progress_bar
 from pipeline.core.yaml_document import Integer, Number, Strict
 from pipeline.datasets.registry import DatasetSpec, RawFile, check_digests, find_spec
 
@@ -238,9 +238,9 @@ def _receive(url: str, response: httpx.Response, part: Path, origin: Path, n_hav
     etag = response.headers.get("ETag", "")
     write_json(origin, {"url": url, "validator": "" if etag.startswith("W/") else etag})
 
-    bar = tqdm(total=n_total, initial=start, desc=url.rsplit("/", 1)[-1], unit="B", unit_scale=True, disable=None)
     n_bytes = start
-    with bar, part.open("ab" if start else "wb") as f:
+    bar = progress_bar(url.rsplit("/", 1)[-1], n_total, unit=BYTES, n_done=start)
+    with bar as advance, part.open("ab" if start else "wb") as f:
         # raw: the bytes as published, even where a server declares a .gz file as an encoding
         # no chunk size: a chunk that waits to be filled is lost when the connection breaks
         for chunk in response.iter_raw():
@@ -250,7 +250,7 @@ def _receive(url: str, response: httpx.Response, part: Path, origin: Path, n_hav
             if n_bytes > MAX_BYTES:
                 raise SourceError(f"refused, longer than {MAX_BYTES} bytes")
             f.write(chunk)
-            bar.update(len(chunk))
+            advance(len(chunk))
     if n_total is not None and n_bytes != n_total:
         raise TransientError(f"wrong length, {n_total} bytes were announced, {n_bytes} came")
     return start > 0

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
-from tqdm import tqdm
 
 from pipeline.artifacts.samples import Samples, label_conflicts, write_samples
 from pipeline.core.errors import ConfigError, DataError
+from pipeline.core.progress import track
 from pipeline.core.yaml_document import Integer, Strict
 from pipeline.datasets.decoding import DecodedImage, decode_image
 from pipeline.datasets.duplicates import equal_pixels, group_names, group_rows
@@ -78,7 +78,7 @@ def _read_all(spec: DatasetSpec, raw: Path, image_px: int) -> tuple[list[RawImag
     records: list[RawImage] = []
     pictures: list[DecodedImage] = []
     problems: list[str] = []
-    for record, picture in tqdm(decoded(spec.read(raw), image_px), desc=spec.name, unit=" images", disable=None):
+    for record, picture in track(decoded(spec.read(raw), image_px), spec.name, unit="images"):
         if isinstance(picture, DataError):
             problems.append(f"{record.source}: {picture}")
         elif record.label is None:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.samples import DEVELOPMENT, read_samples
 from pipeline.core import provenance
-from pipeline.core.files import read_json, write_json, writing
+from pipeline.core.files import read_json, write_json
+from pipeline.core.progress import track
+from pipeline.core.tables import write_csv
 from pipeline.core.yaml_document import read_yaml
 from pipeline.evaluation.explanations import write_explanations
 from pipeline.evaluation.model_card import write_model_card
@@ -46,7 +47,7 @@ def evaluate(search: Path, split: Path, out: Path, setup: Workspace, n_seeds: in
     report: dict[str, Any] = {name: {"config": config, "runs": []} for name, config in configs.items()}
     tables, curves, steps = [], [], []
     keep_freed_memory()
-    for done in tqdm(trained, desc="predict", unit="model"):
+    for done in track(trained, "predict", unit="models"):
         name, seed, record = done.model, done.seed, read_json(done.folder / "run.json")
         weights = out / "model" / name / f"seed-{seed}.safetensors"
         weights.parent.mkdir(parents=True, exist_ok=True)
@@ -67,8 +68,7 @@ def evaluate(search: Path, split: Path, out: Path, setup: Workspace, n_seeds: in
     write_predictions(out / "predictions.csv", predictions, development.info["classes"])
     files = pd.concat([samples.table[list(FILE_COLUMNS)] for samples in (development, test)])
     for name, table in (("curves", pd.DataFrame(curves)), ("steps", pd.DataFrame(steps)), ("files", files)):
-        with writing(out / f"{name}.csv") as part:
-            table.to_csv(part, index=False, lineterminator="\n")
+        write_csv(out / f"{name}.csv", table)
     runs = [evaluate for model in report.values() for evaluate in model["runs"]]
     write_json(
         out / "metrics.json",

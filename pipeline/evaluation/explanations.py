@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import PipelineError
 from pipeline.core.files import read_json, write_json, writing
+from pipeline.core.tables import write_csv
 from pipeline.evaluation.metadata_baseline import predict_from_files
 from pipeline.models.model_summary import layers
 from pipeline.models.registry import Shapes
@@ -54,8 +55,7 @@ def write_explanations(
     shortcut, varied = predict_from_files(development, test)
     tables = {"examples": examples, "layers": layer_table, "shortcut": _told(shortcut, test)}
     for name, table in tables.items():
-        with writing(out / f"{name}.csv") as part:
-            table.to_csv(part, index=False, lineterminator="\n")
+        write_csv(out / f"{name}.csv", table)
     arrays = {"images": images, **arrays}
     for name, array in arrays.items():
         with writing(out / f"{name}.npy") as part, part.open("wb") as f:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.artifacts.samples import Samples
-from pipeline.core.files import writing
+from pipeline.core.tables import write_csv
 from pipeline.statistics.threshold import choose_threshold
 
 FILE_COLUMNS = ("sample", "official_part", "format", "mode", "width", "height")  # of files.csv
@@ -34,5 +34,4 @@ def threshold_on_val(table: pd.DataFrame, info: dict[str, Any], min_sensitivity:
 
 def write_predictions(path: Path, table: pd.DataFrame, classes: list[str]) -> None:
     columns = ["model", "seed", "sample", "group", "part", "label", "predicted", *(f"p_{name}" for name in classes)]
-    with writing(path) as part:
-        table[columns].to_csv(part, index=False, lineterminator="\n")
+    write_csv(path, table[columns])

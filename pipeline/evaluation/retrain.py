@@ -5,13 +5,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.epoch import Epoch
 from pipeline.core import provenance
 from pipeline.core.errors import PipelineError
 from pipeline.core.files import locked, read_json, write_json
+from pipeline.core.progress import progress_bar
 from pipeline.core.seeds import derive_seed
 from pipeline.execution.executor import open_executor
 from pipeline.execution.job import Failed, Finished, Job
@@ -103,10 +102,9 @@ def _train(tracker: Tracker, waiting: list[Retraining], settings: SearchSettings
         return True
 
     try:
-        with open_executor(settings) as executor, tqdm(total=len(waiting), desc="retrain") as bar:
+        with open_executor(settings) as executor, progress_bar("retrain", len(waiting), unit="models") as advance:
             for i, result in executor.run(jobs(), on_epoch):
-                bar.set_postfix_str(waiting[i].name, refresh=False)
-                bar.update()
+                advance(1)
                 if isinstance(result, Failed):
                     failed[waiting[i].name] = result
                     records[i].finish("failed", {}, result.reason)

@@ -10,9 +10,9 @@ from pipeline.artifacts.evaluation import MODELS, Evaluation, read_evaluation
 from pipeline.artifacts.explanations import read_explanations
 from pipeline.artifacts.report_numbers import write_test_predictions
 from pipeline.artifacts.search_result import SearchResult, read_search
-from pipeline.core.files import write_json, writing
+from pipeline.core.files import write_json
 from pipeline.core.seeds import derive_seed
-from pipeline.core.tables import plain_csv
+from pipeline.core.tables import write_spreadsheet_csv
 from pipeline.report import drawing
 from pipeline.report.pages import write_page, write_twin
 from pipeline.report.sections import FEW_GROUPS
@@ -178,5 +178,4 @@ def _write_plots(out: Path, evaluation: Evaluation, scores: Scores, main: str) -
         {"actual": names[test.labels], "predicted": names[test.models["winner"].predicted[median]]}
     )
     for name, table in (("confusion", confusion), ("curves", mean_curves(evaluation.curves).round(5))):
-        with writing(out / f"{name}.csv") as part:
-            plain_csv(table, part)
+        write_spreadsheet_csv(out / f"{name}.csv", table)

@@ -7,7 +7,8 @@ import pandas as pd
 
 from pipeline.artifacts.samples import DEVELOPMENT, read_samples
 from pipeline.core import provenance
-from pipeline.core.files import write_json, writing
+from pipeline.core.files import write_json
+from pipeline.core.tables import write_csv
 from pipeline.core.yaml_document import write_yaml
 from pipeline.execution.executor import open_executor
 from pipeline.execution.settings import Workspace
@@ -123,5 +124,4 @@ def _write_tables(out: Path, trials: list[dict[str, Any]], run_ids: dict[str, st
     table = pd.DataFrame(rows, dtype=object)  # an int stays an int where other trials have no value
     curves = pd.DataFrame([{"number": t["number"], **epoch} for t in trials for epoch in t["curves"]])
     for name, frame in (("trials.csv", table), ("curves.csv", curves)):
-        with writing(out / name) as part:
-            frame.to_csv(part, index=False, lineterminator="\n")
+        write_csv(out / name, frame)

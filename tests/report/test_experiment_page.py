@@ -27,7 +27,6 @@ from pipeline.artifacts.explanations import read_explanations
 from pipeline.artifacts.search_result import read_search
 from pipeline.core.errors import DataError
 from pipeline.core.files import read_json
-from pipeline.core.tables import plain_csv
 from pipeline.report import experiment_page, formatting
 from pipeline.report.drawing import BLUE, GREY, ORANGE
 from pipeline.report.sections.explanations import section as insights
@@ -137,11 +136,6 @@ def test_hostile_names_are_text(page: str, root: Path) -> None:
     assert "the &lt;b&gt;source&lt;/b&gt;" in page
     cells = pd.read_csv(root / "reports/hostile/confusion.csv")
     assert set(cells["actual"]) == {"<script>alert(1)</script>", "'=1+1", contract_data.HOSTILE[2]}
-
-
-def test_formulas_in_tables_stay_text(tmp_path: Path) -> None:
-    plain_csv(pd.DataFrame({"a": ["=1+1", "@x", "fine"], "b": [-1.5, 2.0, 3.0]}), tmp_path / "t.csv")
-    assert (tmp_path / "t.csv").read_text() == "a,b\n'=1+1,-1.5\n'@x,2.0\nfine,3.0\n"
 
 
 @pytest.mark.parametrize("name", ["hostile/index.html", "perfect/index.html", "index.html"])

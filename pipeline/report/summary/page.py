@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from pipeline.artifacts import report_numbers
-from pipeline.core.files import read_json, write_json, writing
+from pipeline.core.files import read_json, write_json
 from pipeline.core.seeds import derive_seed
-from pipeline.core.tables import plain_csv
+from pipeline.core.tables import write_spreadsheet_csv
 from pipeline.report.drawing import Picture, png
 from pipeline.report.formatting import count_estimate, p_value, percent, percent_estimate, points_estimate
 from pipeline.report.pages import write_page, write_twin
@@ -51,8 +51,7 @@ def write_summary(experiments: list[str], numbers: Path, out: Path) -> None:
     compared = {name: {k: v for k, v in numbers.items() if k not in BESIDE} for name, numbers in found.items()}
     write_json(out / "metrics.json", compared)
     table = pd.DataFrame([_flat(name, numbers) for name, numbers in found.items()])
-    with writing(out / "leaderboard.csv") as part:
-        plain_csv(table, part)
+    write_spreadsheet_csv(out / "leaderboard.csv", table)
 
 
 def _pairs(found: dict[str, dict[str, Any]], folder: Path) -> dict[str, Any]:
