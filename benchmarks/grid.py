@@ -14,8 +14,8 @@ from typing import Any
 from benchmarks.search_overhead import at_most
 from pipeline.execution.executor import Executor, open_executor
 from pipeline.execution.settings import SearchSettings
+from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.file import read_experiment
-from pipeline.experiment.space import Experiment
 from pipeline.search.coordinator import Coordinator
 from pipeline.search.study import open_study
 from pipeline.search.trial_table import finished_trials

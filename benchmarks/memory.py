@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from pipeline.artifacts.configuration import Configuration, own_options
 from pipeline.artifacts.samples import Samples, read_samples
 from pipeline.core.yaml_document import Scalar
+from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.file import read_experiment
-from pipeline.experiment.space import Experiment
 from pipeline.training.device import device
 from pipeline.training.prediction import predict
 from pipeline.training.process import prepare_process

@@ -24,8 +24,8 @@ from pipeline.core.errors import InputError
 from pipeline.execution.executor import Executor, open_executor
 from pipeline.execution.job import Answer, Finished, Job, Result, Stopped
 from pipeline.execution.settings import SearchSettings
+from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.file import read_experiment
-from pipeline.experiment.space import Experiment
 from pipeline.search.coordinator import Coordinator
 from pipeline.search.study import open_study
 from pipeline.tracking.mlflow import Tracker

@@ -10,9 +10,10 @@ import torch
 from pipeline.artifacts.configuration import Configuration, own_options
 from pipeline.artifacts.samples import read_samples
 from pipeline.core.errors import ConfigError, InputError, first_line
+from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.file import read_experiment
-from pipeline.experiment.samplers import Random
-from pipeline.experiment.space import Experiment, SearchParameter, grid, n_combinations
+from pipeline.experiment.samplers.random import Random
+from pipeline.experiment.space import SearchParameter, grid, n_combinations
 from pipeline.models.layers import count_parameters
 from pipeline.models.registry import Shapes, build_model
 from pipeline.search.sampling import sample_parameters

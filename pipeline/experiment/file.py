@@ -9,10 +9,10 @@ from pydantic import Field
 
 from pipeline.artifacts.configuration import Configuration, own_options
 from pipeline.core.yaml_document import Document, Integer, Scalar, Strict, read_yaml, validate
-from pipeline.experiment.pruners import PRUNERS
-from pipeline.experiment.samplers import SAMPLERS, Grid
+from pipeline.experiment.experiment import Bound, Experiment
+from pipeline.experiment.registry import pruners, samplers
 from pipeline.experiment.search_parameters import in_order, read_search_parameters, read_value
-from pipeline.experiment.space import Bound, Experiment, SearchParameter, n_combinations
+from pipeline.experiment.space import SearchParameter, n_combinations
 from pipeline.training.config import Training
 
 BOUNDED = ("val_loss", "val_accuracy", "val_macro_f1", "val_sensitivity", "val_specificity")
@@ -45,8 +45,8 @@ def read_experiment(path: Path, data: Mapping[str, Any] | None = None) -> Experi
     document = read_yaml(path)
     file = validate(document, ExperimentFile, document.values)
     sections = {name: _section(document, name) for name in ("fixed", "baseline", "one_at_a_time", "space")}
-    sampler = _by_name(document, "sampler", SAMPLERS)
-    pruner = _by_name(document, "pruner", PRUNERS)
+    sampler = _by_name(document, "sampler", samplers())
+    pruner = _by_name(document, "pruner", pruners())
     constraints = _bounds(document, _section(document, "constraints"))
     fixed = _constants(document, "fixed", sections["fixed"])
     baseline = own_options({**fixed, **_constants(document, "baseline", sections["baseline"])})
@@ -58,7 +58,7 @@ def read_experiment(path: Path, data: Mapping[str, Any] | None = None) -> Experi
     space = in_order(document, leaves)
     if file:
         _check_trials(document, file.trials, len(variations))
-    if file and isinstance(sampler, Grid):
+    if file and sampler and sampler.exhaustive:
         _check_grid(document, file.trials, 1 + len(variations), fixed, space)
     if data:
         _check_data(document, data, baseline, leaves, variations)

@@ -5,11 +5,10 @@ from typing import Annotated, Any
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
+from pipeline.experiment.experiment import Bound
 from pipeline.experiment.file import BOUNDED, ExperimentFile
-from pipeline.experiment.pruners import PRUNERS
-from pipeline.experiment.samplers import SAMPLERS
+from pipeline.experiment.registry import pruners, samplers
 from pipeline.experiment.search_parameters import Range
-from pipeline.experiment.space import Bound
 from pipeline.models.registry import registry
 from pipeline.training.config import Training
 
@@ -27,8 +26,8 @@ def experiment_schema() -> dict[str, Any]:
     drawn = {name: {"anyOf": [choices, {"$ref": "#/$defs/range"}]} for name, choices in tried.items()}
     schema = ExperimentFile.model_json_schema()
     schema["properties"] |= {
-        "sampler": {"oneOf": [kind.model_json_schema() | {"required": ["name"]} for kind in SAMPLERS.values()]},
-        "pruner": {"oneOf": [kind.model_json_schema() | {"required": ["name"]} for kind in PRUNERS.values()]},
+        "sampler": {"oneOf": [kind.model_json_schema() | {"required": ["name"]} for kind in samplers().values()]},
+        "pruner": {"oneOf": [kind.model_json_schema() | {"required": ["name"]} for kind in pruners().values()]},
         "constraints": _only(dict.fromkeys(BOUNDED, Bound.model_json_schema())),
         "fixed": _only(settings),
         "baseline": _only(settings),

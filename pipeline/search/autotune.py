@@ -17,7 +17,7 @@ from pipeline.core.errors import PipelineError, first_line
 from pipeline.core.files import locked, read_json, write_json
 from pipeline.core.provenance import digest, hardware
 from pipeline.execution.settings import SearchSettings
-from pipeline.experiment.space import Experiment
+from pipeline.experiment.experiment import Experiment
 from pipeline.search.sampling import sample_parameters
 from pipeline.training.device import device, visible_gpus
 from pipeline.training.process import die_with_parent, prepare_process
@@ -33,7 +33,7 @@ def choose_layout(
     configuration per hour. Prints what it measured; a layout in the file `remembered` is taken as it is.
     """
     samples, machine = read_samples(development), hardware()
-    config = own_options({**experiment.fixed, **sample_parameters(experiment, experiment.first_draw, ()).params})
+    config = own_options({**experiment.fixed, **sample_parameters(experiment, experiment.first_sampled, ()).params})
     most = experiment.parallel if settings.reproducible else int(machine["cores"] or 1)
     key = digest([config, samples.info["digest"], machine, most])[:16]
     with locked(remembered.with_suffix(".lock"), "the measuring of layouts", wait=True):

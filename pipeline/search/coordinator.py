@@ -21,7 +21,7 @@ from pipeline.artifacts.epoch import Epoch
 from pipeline.core.errors import PipelineError
 from pipeline.execution.executor import Executor
 from pipeline.execution.job import Failed, Finished, Job, Result, Stopped
-from pipeline.experiment.space import Experiment
+from pipeline.experiment.experiment import Experiment
 from pipeline.search.optuna_study import SampledParameters
 from pipeline.search.progress import SearchProgress
 from pipeline.search.pruning import TrialPruner

@@ -1,4 +1,4 @@
-"""TODO search.optuna_study."""
+"""Studies in memory: what samplers and pruners see of a search."""
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,16 +15,13 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.artifacts.configuration import Configuration
-from pipeline.experiment.space import Experiment
-
-# Optuna's steps are whole numbers: here shares of a trial's epochs, so that schedules of different length are
-# compared where they have come equally far.
-WHOLE = 10_000
+from pipeline.experiment.experiment import Experiment
+from pipeline.experiment.registry import WHOLE
 
 
 @dataclass(frozen=True)
 class SampledParameters:
-    """The drawn leaves of one slot; memory: what the sampler noted with them."""
+    """The sampled parameters of one slot. memory: what the sampler stored with them."""
 
     slot: int
     params: Configuration
@@ -33,6 +30,7 @@ class SampledParameters:
 
 
 def step_of(epoch: int, n_epochs: int) -> int:
+    """Return Optuna's step: the share of a trial's epochs, times `WHOLE`."""
     return round(WHOLE * epoch / n_epochs)
 
 
@@ -40,31 +38,39 @@ def study_in_memory(
     experiment: Experiment,
     slot: int,
     earlier: Iterable[FrozenTrial],
+    *,
     running: Iterable[SampledParameters] = (),
     n_epochs: int | None = None,
 ) -> optuna.Study:
-    """The draws before `slot` in memory; n_epochs: with their scores at the shares of so many epochs."""
+    """Return a study of the sampled trials before `slot`, in which the number of a trial is its slot.
+
+    n_epochs: epochs of the trial to compare with; the scores of the others are given at the same shares of theirs.
+    """
     study = optuna.create_study(storage=InMemoryStorage(), study_name=experiment.name, direction="maximize")
-    found = {d.slot: create_trial(state=TrialState.RUNNING, params=dict(d.params), distributions=dict(d.distributions))
-             for d in running}  # fmt: skip
+    trials = {
+        sampled.slot: create_trial(
+            state=TrialState.RUNNING, params=dict(sampled.params), distributions=dict(sampled.distributions)
+        )
+        for sampled in running
+    }
     for trial in earlier:
         if trial.state != TrialState.FAIL and trial.user_attrs["role"] == "search":
-            found[trial.user_attrs["slot"]] = _light(trial, n_epochs)
-    gap = _shared(TrialState.FAIL)  # the baseline, a variation or a failed trial: no draw to learn from
-    for k in range(slot):  # as study.add_trial does, which checks each trial again
-        study._storage.create_new_trial(study._study_id, found.get(k, gap))
+            trials[trial.user_attrs["slot"]] = _light(trial, n_epochs)
+    gap = _shared(TrialState.FAIL)  # the baseline, a variation or a failed trial: nothing to learn from
+    for k in range(slot):  # study.add_trial would validate each trial again
+        study._storage.create_new_trial(study._study_id, trials.get(k, gap))
     return study
 
 
 class _Shared(FrozenTrial):
-    """Not copied in depth by Optuna's storage, which would cost more than all else; nobody changes a finished trial."""
+    """A finished trial. Nothing changes it, so its deep copy is shallow; a real one would cost more than all else."""
 
     def __deepcopy__(self, memo: object) -> "FrozenTrial":
         return copy(self)
 
 
 def _light(trial: FrozenTrial, n_epochs: int | None) -> FrozenTrial:
-    """A finished trial as sampler and pruner see it."""
+    """Return a finished trial as samplers and pruners see it."""
     attrs = {**trial.user_attrs.get("sampler", {}), **trial.user_attrs.get("pruner", {})}
     attrs |= {key: value for key, value in trial.system_attrs.items() if key.startswith("constraints")}
     values = {}
@@ -86,13 +92,13 @@ def _shared(state: TrialState, **content: Any) -> _Shared:
     empty: dict[str, dict[str, Any]] = {
         key: {} for key in ("params", "distributions", "intermediate_values", "user_attrs", "system_attrs")
     }
-    ended = dict.fromkeys(("datetime_start", "datetime_complete"), datetime.min)  # nobody asks when
+    ended = dict.fromkeys(("datetime_start", "datetime_complete"), datetime.min)  # no sampler or pruner reads them
     return _Shared(number=-1, trial_id=-1, state=state, **{"value": None, **empty, **ended, **content})
 
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Some of what is used here is called experimental since years."""
+    """Silence the warnings about experimental features of Optuna, most of them years old."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         yield

@@ -12,8 +12,8 @@ from pipeline.core.tables import write_csv
 from pipeline.core.yaml_document import write_yaml
 from pipeline.execution.executor import open_executor
 from pipeline.execution.settings import Workspace
+from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.file import read_experiment
-from pipeline.experiment.space import Experiment
 from pipeline.search.autotune import choose_layout
 from pipeline.search.coordinator import Coordinator
 from pipeline.search.selection import best_trial

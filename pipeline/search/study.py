@@ -15,7 +15,7 @@ from optuna.trial import TrialState, create_trial
 from pipeline.core.errors import InputError
 from pipeline.core.files import locked, read_json, write_json
 from pipeline.core.provenance import digest
-from pipeline.experiment.space import Experiment
+from pipeline.experiment.experiment import Experiment
 from pipeline.search.journal import Journal
 
 

@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.artifacts.epoch import Epoch
 from pipeline.core.seeds import derive_seed
-from pipeline.experiment.space import Experiment
+from pipeline.experiment.experiment import Experiment
 from pipeline.tracking.run_record import RunRecord
 
 STATE = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}

@@ -10,7 +10,7 @@ from conftest import EXPERIMENT
 from pipeline.core.errors import ConfigError
 from pipeline.core.yaml_document import Scalar
 from pipeline.experiment.file import read_experiment
-from pipeline.experiment.samplers import Tpe
+from pipeline.experiment.samplers.tpe import Tpe
 from pipeline.experiment.space import SearchParameter, grid, n_combinations
 
 ROOT = Path(__file__).parents[2]
@@ -87,7 +87,7 @@ def test_every_experiment_of_the_project_is_valid(file: Path) -> None:
         ("[32, 64]", "{choice: [32, 64], when: {model: lenet}}", "must be values that are drawn"),
         ("mlp.width: 16", "mlp.depth: 2", "'mlp.width' of the space is missing"),
         ("fixed: {", "fixed: {lr: 0.1, ", "the key is also in `fixed`; keep one"),
-        ("{name: tpe, startup_trials: 2}", "{name: tpee}", "unknown sampler 'tpee'; known are grid, random"),
+        ("{name: tpe, startup_trials: 2}", "{name: tpee}", "unknown sampler 'tpee'; known are cma_es, gp, grid"),
         ("{name: tpe, startup_trials: 2}", "{name: tpee}", "did you mean 'tpe'"),
         ("{name: tpe, startup_trials: 2}", "{name: tpe, startup: 2}", "did you mean 'startup_trials'"),
         ("{name: tpe, startup_trials: 2}", "{name: random, startup_trials: 2}", "sampler.startup_trials: unknown key"),
@@ -240,7 +240,7 @@ def test_combinations_are_counted_under_conditions() -> None:
 def test_variations_stand_between_the_baseline_and_the_draws(tmp_path: Path) -> None:
     text = EXPERIMENT.replace("space:", "one_at_a_time: {lr: [0.1, 0.01], batch_size: [16]}\nspace:")
     experiment = read(tmp_path, text=text)
-    assert experiment.first_draw == 4
+    assert experiment.first_sampled == 4
     for slot, changed in enumerate(({}, {"lr": 0.1}, {"lr": 0.01}, {"batch_size": 16})):
         role = "one_at_a_time" if slot else "baseline"
         assert experiment.given(slot) == (role, {**experiment.baseline, **changed})

@@ -13,8 +13,7 @@ from conftest import EXPERIMENT
 from pipeline.execution.executor import Executor, open_executor
 from pipeline.execution.settings import SearchSettings
 from pipeline.experiment.file import read_experiment
-from pipeline.experiment.pruners import PRUNERS
-from pipeline.experiment.samplers import SAMPLERS
+from pipeline.experiment.registry import pruners, samplers
 from pipeline.search.coordinator import Coordinator
 from pipeline.search.study import open_study
 from pipeline.search.trial_table import finished_trials, records
@@ -49,7 +48,7 @@ def write(folder: Path, sampler: str, pruner: str) -> Path:
     text = EXPERIMENT.replace("{name: tpe, startup_trials: 2}", f"{{name: {sampler}{OPTIONS.get(sampler, '')}}}")
     old = "{name: median, startup_trials: 1, warmup: 0.3}"
     text = text.replace(old, f"{{name: {pruner}{OPTIONS.get(pruner, '')}}}")
-    if sampler == "grid":
+    if samplers()[sampler].exhaustive:
         text = text.replace("{low: 1e-4, high: 1e-1, log: true}", "[0.1, 0.01]").replace("{low: 8, high: 64}", "[8]")
         text = text.replace("cnn.width: [4, 8]", "cnn.width: [4]").replace("trials: 5", "trials: 9")
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,8 +71,8 @@ def search(root: Path, file: Path, digits: Path, executor: Executor, **options: 
 QUICK = {("tpe", "hyperband"), ("grid", "none"), ("qmc", "patience")}
 PAIRS = [
     pytest.param(sampler, pruner, marks=() if (sampler, pruner) in QUICK else SLOW)
-    for sampler in SAMPLERS
-    for pruner in PRUNERS
+    for sampler in samplers()
+    for pruner in pruners()
 ]
 
 
@@ -92,7 +91,7 @@ def test_equal_seeds_give_equal_trials_on_every_executor(
         / f"{sampler}-{pruner}-{type(executor).__name__}-{executor.n_workers}"
     )
     trials = search(root, write(root, sampler, pruner), digits_folder, executor)
-    assert len(trials) == (9 if sampler == "grid" else 7)
+    assert len(trials) == (9 if samplers()[sampler].exhaustive else 7)
     assert {trial["state"] for trial in trials} <= {"complete", "pruned"}
     assert trials[0]["state"] == "complete"
     assert pruner != "none" or all(trial["state"] == "complete" for trial in trials)
@@ -105,8 +104,8 @@ def search_alone(root: Path, file: Path, digits: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pruner", PRUNERS)
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("pruner", pruners())
+@pytest.mark.parametrize("sampler", samplers())
 def test_a_kill_at_a_random_place_changes_no_trial(
     tmp_path: Path, digits_folder: Path, seen: dict[tuple[str, str], list[dict[str, Any]]], sampler: str, pruner: str
 ) -> None:

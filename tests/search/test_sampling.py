@@ -9,10 +9,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from conftest import EXPERIMENT
 from pipeline.artifacts.configuration import Configuration
+from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.file import read_experiment
-from pipeline.experiment.pruners import PRUNERS
-from pipeline.experiment.samplers import SAMPLERS
-from pipeline.experiment.space import Experiment, SearchParameter
+from pipeline.experiment.registry import pruners, samplers
+from pipeline.experiment.space import SearchParameter
 from pipeline.search.optuna_study import SampledParameters
 from pipeline.search.pruning import TrialPruner
 from pipeline.search.sampling import sample_parameters
@@ -62,7 +62,7 @@ def played(settings: Experiment, n: int = 14) -> list[Configuration]:
     return [trial.params for trial in earlier]
 
 
-@pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "grid"])
+@pytest.mark.parametrize("name", [name for name, kind in samplers().items() if not kind.exhaustive])
 def test_equal_seeds_give_equal_draws_in_the_space(tmp_path: Path, name: str) -> None:
     settings = experiment(tmp_path, f"{{name: {name}}}")
     first = played(settings)
@@ -76,7 +76,7 @@ def test_equal_seeds_give_equal_draws_in_the_space(tmp_path: Path, name: str) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["tpe", "gp", "cma_es"])
+@pytest.mark.parametrize("name", [name for name, kind in samplers().items() if kind.learns])
 def test_a_learning_sampler_comes_nearer_than_chance(tmp_path: Path, name: str) -> None:
     far = {}
     for sampler in (name, "random"):
@@ -150,7 +150,6 @@ def test_shares_of_a_range_become_values(leaf: SearchParameter, us: tuple, value
 
 
 PRUNER_OPTIONS = {
-    "none": "{name: none}",
     "median": "{name: median, startup_trials: 2, warmup: 0.3}",
     "successive_halving": "{name: successive_halving, first_rung: 0.2, reduction_factor: 2}",
     "hyperband": "{name: hyperband, first_rung: 0.2, reduction_factor: 2}",
@@ -178,10 +177,10 @@ def stopped_at(settings: Experiment, earlier: list[FrozenTrial], curve: list[flo
     return next((epoch for epoch, value in enumerate(curve, start=1) if judge.stops(epoch, value)), None)
 
 
-@pytest.mark.parametrize("name", PRUNERS)
+@pytest.mark.parametrize("name", pruners())
 @pytest.mark.parametrize("n_epochs", [5, 40])
 def test_a_hopeless_trial_is_stopped_and_the_best_is_not(tmp_path: Path, name: str, n_epochs: int) -> None:
-    settings = experiment(tmp_path, "{name: random}", PRUNER_OPTIONS[name])
+    settings = experiment(tmp_path, "{name: random}", PRUNER_OPTIONS.get(name, f"{{name: {name}}}"))
     earlier = history(settings, [0.7, 0.8, 0.75, 0.85, 0.6, 0.9], 10)
     rising = [0.99 * epoch / n_epochs for epoch in range(1, n_epochs + 1)]
     assert stopped_at(settings, earlier, rising) is None

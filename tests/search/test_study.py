@@ -10,8 +10,8 @@ from optuna.trial import create_trial
 
 from conftest import EXPERIMENT
 from pipeline.core.errors import BusyError, InputError
+from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.file import read_experiment
-from pipeline.experiment.space import Experiment
 from pipeline.search.journal import Journal
 from pipeline.search.study import open_study
 

@@ -1,0 +1,85 @@
+"""An experiment: a training configuration in which some parameters are sampled.
+
+So every trial is a valid configuration by construction. The trials of a search fill slots: first the baseline, then
+the variations of one parameter at a time, then what the sampler draws.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.artifacts.configuration import Configuration, own_options
+from pipeline.core.yaml_document import Number, Scalar, Strict
+from pipeline.experiment.registry import Pruner, Sampler
+from pipeline.experiment.space import SearchParameter, n_combinations
+
+
+class Bound(Strict):
+    """A constraint on a value of the best epoch."""
+
+    at_least: Number | None = None
+    at_most: Number | None = None
+
+    def violation(self, value: float) -> float:
+        """Return the largest distance beyond a bound; 0 or less if the value keeps both, as Optuna expects."""
+        low = self.at_least - value if self.at_least is not None else -math.inf
+        high = value - self.at_most if self.at_most is not None else -math.inf
+        return max(low, high)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A checked experiment file."""
+
+    name: str
+    question: str
+    dataset: str
+    objective: str
+    trials: int  # the baseline and the variations included
+    seed: int
+    parallel: int  # slots of a batch, all sampled before the sampler learns from any of them
+    sampler: Sampler
+    pruner: Pruner
+    constraints: Mapping[str, Bound]  # column of the curves -> bound on its value at the best epoch
+    fixed: Configuration
+    baseline: Configuration  # the whole configuration, `fixed` included
+    variations: tuple[tuple[str, Scalar], ...]  # key and value that differ from the baseline
+    space: tuple[SearchParameter, ...]  # each after those that its `when` names
+
+    def identity(self) -> dict[str, Any]:
+        """Return what makes two studies the same search: everything but the question and the number of trials."""
+        return {
+            "dataset": self.dataset,
+            "objective": self.objective,
+            "seed": self.seed,
+            "parallel": self.parallel,
+            "sampler": self.sampler.model_dump(),
+            "pruner": self.pruner.model_dump(),
+            "constraints": {key: bound.model_dump() for key, bound in self.constraints.items()},
+            "fixed": self.fixed,
+            "baseline": self.baseline,
+            "variations": self.variations,
+            "space": [{**vars(parameter), "when": dict(parameter.when)} for parameter in self.space],
+        }
+
+    @property
+    def n_slots(self) -> int:
+        """Return the number of trials: `trials`, or fewer if the sampler runs out of combinations."""
+        if not self.sampler.exhaustive:
+            return self.trials
+        return min(self.trials, self.first_sampled + n_combinations(self.fixed, self.space))
+
+    @property
+    def first_sampled(self) -> int:
+        """Return the first slot that the sampler fills."""
+        return 1 + len(self.variations)
+
+    def given(self, slot: int) -> tuple[str, Configuration] | None:
+        """Return role and configuration of a slot that is not sampled, None for others."""
+        if slot == 0:
+            return "baseline", self.baseline
+        if slot < self.first_sampled:
+            key, value = self.variations[slot - 1]
+            return "one_at_a_time", own_options({**self.baseline, key: value})
+        return None

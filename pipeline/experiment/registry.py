@@ -1,0 +1,70 @@
+"""The samplers and pruners that an experiment may name: one class each in `samplers/` and `pruners/`.
+
+A class holds the settings that an experiment file writes and makes Optuna's object from them. Files are found
+automatically; the default of the field `name` is the name in an experiment file.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+
+from pipeline.artifacts.configuration import Configuration
+from pipeline.core.registry import import_modules
+from pipeline.core.yaml_document import Strict
+from pipeline.experiment.space import SearchParameter
+
+# Optuna's steps are whole numbers: here shares of a trial's epochs, so that schedules of different length are
+# compared at equal progress.
+WHOLE = 10_000
+
+
+@dataclass(frozen=True)
+class SamplingRequest:
+    """What a sampler fills, apart from the trials that it may learn from."""
+
+    fixed: Configuration
+    space: tuple[SearchParameter, ...]
+    index: int  # 0 for the first trial that the sampler fills
+    seed: int  # of this trial alone
+    study_seed: int  # the same for all trials of a study
+
+
+class Sampler(Strict, ABC):
+    """Settings of a sampler."""
+
+    name: str
+    learns: ClassVar[bool] = True  # looks at earlier trials
+    exhaustive: ClassVar[bool] = False  # tries every combination once, so each parameter needs a finite set of values
+
+    @abstractmethod
+    def make(self, request: SamplingRequest) -> BaseSampler:
+        """Return the sampler of one trial; its draws depend on the request and the study alone."""
+
+
+class Pruner(Strict, ABC):
+    """Settings of a pruner."""
+
+    name: str
+
+    @abstractmethod
+    def make(self) -> BasePruner:
+        """Return the pruner; a step is `WHOLE` times the share of a trial's epochs."""
+
+
+def samplers() -> dict[str, type[Sampler]]:
+    """Return all samplers by name."""
+    import_modules("pipeline.experiment.samplers")
+    return {_name(kind): kind for kind in sorted(Sampler.__subclasses__(), key=_name)}
+
+
+def pruners() -> dict[str, type[Pruner]]:
+    """Return all pruners by name."""
+    import_modules("pipeline.experiment.pruners")
+    return {_name(kind): kind for kind in sorted(Pruner.__subclasses__(), key=_name)}
+
+
+def _name(kind: type[Strict]) -> str:
+    return str(kind.model_fields["name"].default)
