@@ -22,7 +22,7 @@ from pipeline.artifacts.epoch import Epoch
 from pipeline.artifacts.samples import Samples, write_samples
 from pipeline.core.errors import InputError
 from pipeline.execution.executor import Executor, open_executor
-from pipeline.execution.job import Answer, Finished, Job, Result, Stopped
+from pipeline.execution.job import Finished, Job, OnEpoch, Result, Stopped
 from pipeline.execution.settings import SearchSettings
 from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.file import read_experiment
@@ -64,7 +64,7 @@ class InstantWorkers:
     def __init__(self, n_workers: int) -> None:
         self.n_workers, self.n_told = n_workers, 0
 
-    def run(self, jobs: Iterable[Job], on_epoch: Answer) -> Iterator[tuple[int, Result]]:
+    def run(self, jobs: Iterable[Job], on_epoch: OnEpoch) -> Iterator[tuple[int, Result]]:
         waiting = enumerate(jobs)
         busy: deque[tuple[int, Job, int]] = deque()  # index, job, next epoch
         while True:

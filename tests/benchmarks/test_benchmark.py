@@ -23,7 +23,7 @@ from pipeline.artifacts.epoch import Epoch
 from pipeline.artifacts.samples import read_samples
 from pipeline.core.files import read_json
 from pipeline.datasets.registry import find_spec
-from pipeline.execution.job import Answer, Finished, Job, Result
+from pipeline.execution.job import Finished, Job, OnEpoch, Result
 from pipeline.execution.settings import SearchSettings
 from pipeline.experiment.file import read_experiment
 from pipeline.training.config import Training
@@ -235,7 +235,7 @@ class ToldWorkers:
     def __init__(self, scores: Iterable[float]) -> None:
         self.scores = iter(scores)
 
-    def run(self, jobs: Iterable[Job], on_epoch: Answer) -> Iterator[tuple[int, Result]]:
+    def run(self, jobs: Iterable[Job], on_epoch: OnEpoch) -> Iterator[tuple[int, Result]]:
         for i, job in enumerate(jobs):
             n_epochs = int(job.config["n_epochs"])
             scores = [next(self.scores) for _ in range(n_epochs)]

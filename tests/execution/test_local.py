@@ -12,15 +12,17 @@ import pytest
 
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.epoch import Epoch
-from pipeline.execution.job import Failed, Finished, Job, Result, Stopped
-from pipeline.execution.local import Answer, LocalExecutor
+from pipeline.execution.job import Failed, Finished, Job, OnEpoch, Result, Stopped
+from pipeline.execution.local import LocalExecutor
 from pipeline.execution.settings import SearchSettings
 from pipeline.training.process import LIBC
 
 MLP: Configuration = {"model": "mlp", "mlp.width": 16, "lr": 0.01, "batch_size": 64, "n_epochs": 3}
 
+KILLED = Failed("the worker process was killed by SIGKILL during a training", died=True)
 
-def run(executor: LocalExecutor, jobs: list[Job], on_epoch: Answer) -> list[Result]:
+
+def run(executor: LocalExecutor, jobs: list[Job], on_epoch: OnEpoch) -> list[Result]:
     results = dict(executor.run(jobs, on_epoch))
     return [results[i] for i in range(len(jobs))]
 
@@ -66,12 +68,12 @@ def test_failures_leave_the_others_and_the_worker_alive(digits_folder: Path) -> 
 
 def test_a_killed_worker_is_reported_and_replaced(digits_folder: Path) -> None:
     def kill(i: int, epoch: Epoch) -> bool:
-        os.kill(executor._busy[0].worker.process.pid or 0, signal.SIGKILL)
+        os.kill(executor._workers[0].process.pid or 0, signal.SIGKILL)
         return True
 
     with LocalExecutor(SearchSettings(workers=1)) as executor:
         died = run(executor, [job(digits_folder)], kill)[0]
-        assert died == Failed("the worker process ended by SIGKILL in mid-training", died=True)
+        assert died == KILLED
         assert isinstance(run(executor, [job(digits_folder)], lambda i, epoch: True)[0], Finished)
 
 
@@ -80,7 +82,7 @@ def test_closing_leaves_no_process(digits_folder: Path, busy: bool) -> None:
     pids: list[int] = []
 
     def interrupt(i: int, epoch: Epoch) -> bool:
-        pids.extend(training.worker.process.pid or 0 for training in executor._busy)
+        pids.extend(worker.process.pid or 0 for worker in executor._workers)
         if busy:
             raise KeyboardInterrupt
         return True
@@ -106,13 +108,11 @@ def test_a_killed_training_goes_on_from_its_last_epoch(digits_folder: Path, tmp_
     def kill(i: int, epoch: Epoch) -> bool:
         heard[0].append(epoch)
         if epoch.epoch == 3:
-            os.kill(executor._busy[0].worker.process.pid or 0, signal.SIGKILL)
+            os.kill(executor._workers[0].process.pid or 0, signal.SIGKILL)
         return True
 
     with LocalExecutor(SearchSettings(workers=1)) as executor:
-        assert run(executor, [resumed], kill) == [
-            Failed("the worker process ended by SIGKILL in mid-training", died=True)
-        ]
+        assert run(executor, [resumed], kill) == [KILLED]
         assert checkpoint.exists()
         second = run(executor, [resumed], lambda i, epoch: bool(heard[1].append(epoch)) or True)[0]
         whole = run(executor, [plain], lambda i, epoch: bool(heard[2].append(epoch)) or True)[0]
@@ -131,7 +131,7 @@ def test_a_checkpoint_that_does_not_fit_is_not_used(digits_folder: Path, tmp_pat
     heard: list[Epoch] = []
 
     def kill(i: int, epoch: Epoch) -> bool:
-        os.kill(executor._busy[0].worker.process.pid or 0, signal.SIGKILL)
+        os.kill(executor._workers[0].process.pid or 0, signal.SIGKILL)
         return True
 
     with LocalExecutor(SearchSettings(workers=1)) as executor:

@@ -1,0 +1,129 @@
+"""The message loop shared by all executors: start jobs, receive epochs, continue or stop, collect results."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Self, TypeVar
+
+from pipeline.artifacts.epoch import Epoch
+from pipeline.execution.job import STARTED, Failed, Job, Message, OnEpoch, Result, Stopped
+from pipeline.execution.limits import beyond_memory, beyond_time
+from pipeline.execution.retry import BEFORE_TRAINING
+from pipeline.execution.settings import SearchSettings
+
+POLL_S = 0.5  # how often limits are checked while no message arrives
+
+Handle = TypeVar("Handle")  # what a transport knows a running training by
+
+
+@dataclass(eq=False)
+class _Training(Generic[Handle]):
+    index: int  # of its job
+    job: Job
+    handle: Handle
+    early_deaths: list[int] = field(default_factory=list)  # of workers that had not begun to train
+    started_s: float | None = None  # on the monotonic clock; None: still waiting for room or data
+
+
+class MessageLoop(ABC, Generic[Handle]):
+    """Trains jobs in parallel. A subclass is the transport: it starts trainings and carries their messages."""
+
+    settings: SearchSettings
+    n_workers: int
+
+    @abstractmethod
+    def start(self, job: Job) -> Handle:
+        """Start a training on a free worker."""
+
+    @abstractmethod
+    def wait(self, handles: Sequence[Handle], timeout_s: float | None) -> Sequence[Handle]:
+        """Wait until trainings have messages and return them; none after the timeout."""
+
+    @abstractmethod
+    def receive(self, handle: Handle) -> Message | str:
+        """Return the next message of a training: STARTED, its epochs, its result; `Failed` if its worker died."""
+
+    @abstractmethod
+    def resume(self, handle: Handle) -> None:
+        """Let a training go on after an epoch."""
+
+    @abstractmethod
+    def stop(self, handle: Handle) -> None:
+        """End a training after an epoch."""
+
+    @abstractmethod
+    def kill(self, handle: Handle) -> None:
+        """End a training at once, wherever it is."""
+
+    @abstractmethod
+    def used_gb(self, handle: Handle) -> float:
+        """Return the resident memory of a training in GiB; 0 if only its worker can measure it."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End all workers."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def run(self, jobs: Iterable[Job], on_epoch: OnEpoch) -> Iterator[tuple[int, Result]]:
+        """Yield (index of the job, result) as trainings end; a job is taken once a worker is free for it."""
+        waiting = enumerate(jobs)
+        running: list[_Training[Handle]] = []
+        limited = self.settings.limit_s is not None or self.settings.limit_gb is not None
+        try:
+            while True:
+                while len(running) < self.n_workers and (following := next(waiting, None)):
+                    index, job = following
+                    running.append(_Training(index, job, self.start(job)))
+                if not running:
+                    return
+                ready = self.wait([training.handle for training in running], POLL_S if limited else None)
+                for training in list(running):
+                    message = self._receive(training) if training.handle in ready else None
+                    if result := self._result(training, message, on_epoch):
+                        running.remove(training)
+                        yield training.index, result
+        finally:
+            for training in running:
+                self.kill(training.handle)
+
+    def _receive(self, training: _Training[Handle]) -> Message | None:
+        """Return an epoch or a result; None if the training has just started, or was restarted."""
+        message = self.receive(training.handle)
+        if isinstance(message, str):
+            assert message == STARTED
+            training.started_s = time.monotonic()
+            return None
+        if isinstance(message, Failed) and message.died and training.started_s is None:
+            training.early_deaths.append(0)
+            if BEFORE_TRAINING.retries(training.early_deaths):
+                training.handle = self.start(training.job)
+                return None
+        return message
+
+    def _result(self, training: _Training[Handle], message: Message | None, on_epoch: OnEpoch) -> Result | None:
+        """Return the result of a training that has ended, or that a limit or the caller ends now."""
+        if isinstance(message, Result):
+            return message
+        if failed := self._beyond_limit(training):
+            self.kill(training.handle)
+            return failed
+        if not isinstance(message, Epoch):
+            return None
+        if on_epoch(training.index, message):
+            self.resume(training.handle)
+            return None
+        self.stop(training.handle)
+        return Stopped()
+
+    def _beyond_limit(self, training: _Training[Handle]) -> Failed | None:
+        if training.started_s is None:
+            return None
+        limit_s, limit_gb = self.settings.limit_s, self.settings.limit_gb
+        used_gb = self.used_gb(training.handle) if limit_gb is not None else 0.0
+        return beyond_time(time.monotonic() - training.started_s, limit_s) or beyond_memory(used_gb, limit_gb)
