@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline.artifacts.configuration import Configuration, own_options
-from pipeline.artifacts.samples import Samples, read_samples
+from pipeline.artifacts.samples import Samples
 from pipeline.core.yaml_document import Scalar
 from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.file import read_experiment
@@ -75,7 +75,7 @@ def _size(value: Scalar) -> float:
 def train(configs: Sequence[Configuration], development: Path) -> float:
     """Trains a little with each, as a worker does; returns the peak of this process, in GB."""
     prepare_process(threads=1)
-    samples = read_samples(development)
+    samples = Samples.read(development)
     for config in configs:
         _train(config, samples)
     # getrusage would not do: its peak outlives exec, so that a process begins with that of its parent

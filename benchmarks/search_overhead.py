@@ -19,7 +19,7 @@ import pandas as pd
 
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.epoch import Epoch
-from pipeline.artifacts.samples import Samples, write_samples
+from pipeline.artifacts.samples import DatasetInfo, Samples
 from pipeline.core.errors import InputError
 from pipeline.execution.executor import Executor, open_executor
 from pipeline.execution.job import Finished, Job, OnEpoch, Result, Stopped
@@ -130,13 +130,17 @@ def generated(n_train: int, n_val: int, shape: Shape) -> Samples:
     images, labels = rng.integers(0, 256, (n, *shape), dtype=np.uint8), rng.integers(0, 10, n)
     parts = np.where(np.arange(n) < n_train, "train", "val")
     table = pd.DataFrame({"label": labels, "part": parts, "group": np.arange(n).astype(str)})
-    info = {"classes": [str(k) for k in range(10)], "positive": [], "image_shape": list(shape), "digest": ""}
+    texts = dict.fromkeys(("name", "terms", "citation", "source_url"), "generated")
+    info = DatasetInfo(
+        classes=[str(k) for k in range(10)], positive=[], positive_meaning=None, medical=False, image_shape=shape,
+        counts={}, digests={}, image_px=shape[0], near_duplicate_bits=None, hash_size=8, **texts,
+    )  # fmt: skip
     return Samples(images, table, info)
 
 
 def write_pictures(folder: Path, n: int, shape: Shape = (28, 28, 1)) -> Path:
     """A development folder of `n` generated pictures, the last eighth of them for `val`."""
-    write_samples(folder / "development", generated(n - n // 8, n // 8, shape))
+    generated(n - n // 8, n // 8, shape).write(folder / "development")
     return folder / "development"
 
 

@@ -1,13 +1,14 @@
 """`pipeline <stage> [item]`: what dvc.yaml calls. Reads params.yaml, gives the stage its paths and values."""
 
 import argparse
-import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
+
+from pipeline.artifacts.layout import Layout
 
 DATA, REPORTS = Path("data"), Path("reports")
 
@@ -47,21 +48,17 @@ def explore(params: Any, dataset: str) -> None:
 def search(params: Any, experiment: str, **options: Any) -> None:
     from pipeline.stages import search
 
-    file = Path("experiments") / f"{experiment}.yaml"
-    development = DATA / "split" / params.experiments[experiment] / "development"
-    search.run(file, development, DATA / "search" / experiment, _setup(params), **options)
+    search.run(Layout(), experiment, params.experiments[experiment], _workspace(params), **options)
 
 
 def evaluate(params: Any, experiment: str) -> None:
     from pipeline.stages import evaluate
 
-    found, split = DATA / "search" / experiment, DATA / "split" / params.experiments[experiment]
-    settings = params.evaluate
-    out = DATA / "evaluate" / experiment
-    evaluate.run(found, split, out, _setup(params), settings.n_seeds, settings.min_sensitivity)
+    settings, dataset = params.evaluate, params.experiments[experiment]
+    evaluate.run(Layout(), experiment, dataset, _workspace(params), settings.n_seeds, settings.min_sensitivity)
 
 
-def _setup(params: Any) -> Any:
+def _workspace(params: Any) -> Any:
     from pipeline.execution.settings import Workspace
 
     return Workspace(Path().resolve(), params.search)
@@ -70,15 +67,13 @@ def _setup(params: Any) -> Any:
 def report(params: Any, experiment: str) -> None:
     from pipeline.stages import report
 
-    found, scored = DATA / "search" / experiment, DATA / "evaluate" / experiment
-    folders = REPORTS / experiment, DATA / "report" / experiment
-    report.run(found, scored, *folders, params.report, params.search.tracking_uri)
+    report.run(Layout(), experiment, params.report, params.search.tracking_uri)
 
 
 def summary(params: Any) -> None:
     from pipeline.stages import summary
 
-    summary.run(list(params.experiments), DATA / "report", REPORTS)
+    summary.run(Layout(), list(params.experiments))
 
 
 def space(params: Any, experiment: str) -> None:
@@ -98,13 +93,13 @@ def shapes(params: Any, experiment: str) -> None:
 def publish(params: Any, experiment: str) -> None:
     from pipeline.commands import publish
 
-    publish.run(DATA / "search" / experiment, DATA / "evaluate" / experiment, _setup(params))
+    publish.run(Layout(), experiment, _workspace(params))
 
 
 def schema(params: Any) -> None:
-    from pipeline.experiment.json_schema import experiment_schema
+    from pipeline.commands import schema
 
-    print(json.dumps(experiment_schema(), indent=2))
+    schema.run()
 
 
 STAGES: dict[str, tuple[Callable[..., None], str, str]] = {  # function, list of params.yaml, what it does

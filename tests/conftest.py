@@ -8,7 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: files
 import pytest
 from markdown_it import MarkdownIt
 
-from pipeline.artifacts.samples import Samples, read_samples
+from pipeline.artifacts.samples import Samples
 from pipeline.datasets import fetch, preparation, splitting
 
 
@@ -26,7 +26,7 @@ def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def development(digits_folder: Path) -> Samples:
-    return read_samples(digits_folder / "development")
+    return Samples.read(digits_folder / "development")
 
 
 MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})

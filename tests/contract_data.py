@@ -7,22 +7,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.artifacts.samples import Samples, write_samples
-from pipeline.core.files import write_json
+from pipeline.artifacts.evaluation import Evaluation, EvaluationInfo, Retrained, RetrainedModel, probability_columns
+from pipeline.artifacts.explanations import LAYER_TYPES, Explanations, ExplanationsInfo
+from pipeline.artifacts.layout import Layout
+from pipeline.artifacts.runs import EvaluationRuns, GitState, Origin, RetrainingRun, SearchRuns, TrialRun
+from pipeline.artifacts.samples import DatasetInfo, PartSize, Samples, Size
+from pipeline.artifacts.search_result import SearchResult, SpaceEntry, StudyInfo, TrialScore
 from pipeline.report.settings import ReportSettings, ScreeningSettings
 
 HOSTILE = ["<script>alert(1)</script>", "=1+1", "naïve $x$ & a|b *c* `d`"]
 
 
-def dataset_info(name: str, classes: list[str], positive: list[str], medical: bool = False) -> dict[str, Any]:
-    return {
-        "name": name,
-        "classes": classes,
-        "positive": positive,
-        "positive_meaning": f"any of {', '.join(positive)}" if positive else None,
-        "medical": medical,
-        "image_shape": [8, 8, 1],
-        "counts": {
+def dataset_info(name: str, classes: list[str], positive: list[str], medical: bool = False) -> DatasetInfo:
+    return DatasetInfo(
+        name=name,
+        classes=classes,
+        positive=positive,
+        positive_meaning=f"any of {', '.join(positive)}" if positive else None,
+        medical=medical,
+        image_shape=(8, 8, 1),
+        counts={
             "images": 660,
             "groups": 600,
             "kept_images": 650,
@@ -30,30 +34,35 @@ def dataset_info(name: str, classes: list[str], positive: list[str], medical: bo
             "label_conflict_groups": 2,
             "label_conflict_images": 10,
         },
-        "digests": {"files": hashlib.sha256(name.encode()).hexdigest()},
-        "digest": hashlib.sha256(name.encode() * 2).hexdigest(),
-        "terms": "generated, free of terms",
-        "citation": "Nobody 2024",
-        "source_url": "https://example.org/data",
-        "image_px": 8,
-        "near_duplicate_bits": None,
-        "hash_size": 8,
-        "parts": {
-            "train": {"images": 440, "groups": 400},
-            "val": {"images": 110, "groups": 100},
-            "test": {"images": 110, "groups": 100},
-        },
-        "dropped": {"label conflict": 10},
-    }
+        digests={"files": hashlib.sha256(name.encode()).hexdigest()},
+        digest=hashlib.sha256(name.encode() * 2).hexdigest(),
+        terms="generated, free of terms",
+        citation="Nobody 2024",
+        source_url="https://example.org/data",
+        image_px=8,
+        near_duplicate_bits=None,
+        hash_size=8,
+        parts=sizes(train=(440, 400), val=(110, 100), test=(110, 100)),
+        dropped={"label conflict": 10},
+    )
 
 
-def _samples(info: dict[str, Any], rng: np.random.Generator) -> pd.DataFrame:
+def sizes(**parts: tuple[int, int]) -> dict[str, PartSize]:
+    """part -> images, groups."""
+    return {part: PartSize(images=images, groups=groups) for part, (images, groups) in parts.items()}
+
+
+def with_parts(info: DatasetInfo, **parts: tuple[int, int]) -> DatasetInfo:
+    return info.model_copy(update={"parts": sizes(**parts)})
+
+
+def _samples(info: DatasetInfo, rng: np.random.Generator) -> pd.DataFrame:
     """One row per image: some groups hold two images, every group one class and one part."""
     rows = []
-    for part, size in info["parts"].items():
-        n_groups = size["groups"]
-        group = np.concatenate([np.arange(n_groups), rng.integers(0, n_groups, size["images"] - n_groups)])
-        label = np.arange(n_groups) % len(info["classes"])
+    for part, size in info.parts.items():
+        n_groups = size.groups
+        group = np.concatenate([np.arange(n_groups), rng.integers(0, n_groups, size.images - n_groups)])
+        label = np.arange(n_groups) % len(info.classes)
         rows += [(part, f"{part}-{g}", int(label[g])) for g in group]
     table = pd.DataFrame(rows, columns=["part", "group", "label"])
     table["sha256"] = [hashlib.sha256(str(row).encode()).hexdigest() for row in range(len(table))]
@@ -62,10 +71,20 @@ def _samples(info: dict[str, Any], rng: np.random.Generator) -> pd.DataFrame:
     return table.sort_values("sha256", ignore_index=True)
 
 
-def write_split(prepared: Path, split: Path, info: dict[str, Any], seed: int = 0) -> None:
+def project(root: Path, digits_split: Path, experiment: str, name: str = "quick") -> Layout:
+    """A root with the split digits and one experiment file, ready for a search."""
+    layout = Layout(root)
+    layout.split("digits").parent.mkdir(parents=True, exist_ok=True)
+    layout.split("digits").symlink_to(digits_split, target_is_directory=True)
+    layout.experiment_file(name).parent.mkdir(exist_ok=True)
+    layout.experiment_file(name).write_text(experiment)
+    return layout
+
+
+def write_split(prepared: Path, split: Path, info: DatasetInfo, seed: int = 0) -> None:
     rng = np.random.default_rng(seed)
     table = _samples(info, rng)
-    classes = np.array(info["classes"])
+    classes = np.array(info.classes)
     table["class"] = classes[table["label"]]
     table["official_part"] = rng.choice(["train", "test"], len(table))
     table["source"] = "archive"
@@ -73,7 +92,7 @@ def write_split(prepared: Path, split: Path, info: dict[str, Any], seed: int = 0
     table["mode"] = rng.choice(["L", "RGB"], len(table))
     table["width"], table["height"] = rng.choice([8, 12, 16], len(table)), rng.choice([8, 10], len(table))
     first = table.groupby("group").cumcount() == 0
-    pictures = rng.integers(0, 256, (len(table), *info["image_shape"]), dtype=np.uint8)
+    pictures = rng.integers(0, 256, (len(table), *info.image_shape), dtype=np.uint8)
     pictures[~first] = pictures[table.index[first]][
         pd.Index(table.loc[first, "group"]).get_indexer(table.loc[~first, "group"])
     ]
@@ -83,32 +102,42 @@ def write_split(prepared: Path, split: Path, info: dict[str, Any], seed: int = 0
         (split / "development", table["part"] != "test"),
         (split / "test", table["part"] == "test"),
     ):
-        parts = {part: {**sizes, "classes": {}} for part, sizes in info["parts"].items()}
-        for (part, name), rows in table.groupby(["part", "class"]):
-            parts[str(part)]["classes"][name] = {"images": len(rows), "groups": rows["group"].nunique()}
+        parts = {}
+        for part, size in info.parts.items():
+            classes_of = table[table["part"] == part].groupby("class")
+            counts = {str(name): Size(images=len(rows), groups=rows["group"].nunique()) for name, rows in classes_of}
+            parts[part] = PartSize(images=size.images, groups=size.groups, classes=counts)
         names = [*columns, "sha256", *([] if folder == prepared else ["part"])]
-        write_samples(folder, Samples(pictures[keep], table.loc[keep, names], info | {"parts": parts}))
+        Samples(pictures[keep], table.loc[keep, names], info.model_copy(update={"parts": parts})).write(folder)
 
 
-def write_search(folder: Path, experiment: str, info: dict[str, Any], n_trials: int = 12, seed: int = 0) -> None:
+ORIGIN = Origin(
+    git=GitState(commit="c" * 40, dirty=True),
+    versions={"python": "3.11.7", "torch": "2.15.0"},
+    hardware={"cpu": "Generated CPU", "cores": 2, "memory_gib": 8, "gpu": None},
+)
+
+
+def write_search(layout: Layout, experiment: str, info: DatasetInfo, n_trials: int = 12, seed: int = 0) -> None:
     """Trial 0 is the baseline, 3 is pruned, 5 failed, the others complete."""
-    folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
-    trials, curves = [], []
+    trials, curves, runs = [], [], []
     for number in range(n_trials):
         state = {3: "pruned", 5: "failed"}.get(number, "complete")
         model = "cnn" if number % 3 else "mlp"
         score = float(rng.uniform(0.7, 0.97))
         epochs = {"pruned": 2, "failed": 1}.get(state, 6)
+        seconds = round(float(rng.uniform(5, 20)), 2)
         trials.append(
             {
                 "number": number,
+                "slot": number,
                 "state": state,
                 "score": None if state == "failed" else score,
-                "seconds": round(float(rng.uniform(5, 20)), 2),
                 "epochs": epochs,
-                "run_id": hashlib.sha256(str(number).encode()).hexdigest()[:32],
                 "role": "search" if number else "baseline",
+                "violation": 0.0,
+                "reason": "the loss is nan" if state == "failed" else "",
                 "model": model,
                 "lr": float(10 ** rng.uniform(-4, -1)),
                 "batch_size": int(rng.choice([64, 128, 256])),
@@ -118,35 +147,44 @@ def write_search(folder: Path, experiment: str, info: dict[str, Any], n_trials: 
             }
         )
         curves += [{"number": number, **row} for row in _curve(rng, epochs)]
-    pd.DataFrame(trials).astype({"cnn.width": "Int64"}).to_csv(folder / "trials.csv", index=False)
-    pd.DataFrame(curves).to_csv(folder / "curves.csv", index=False)
+        runs.append(
+            TrialRun(
+                number=number,
+                run_id=hashlib.sha256(str(number).encode()).hexdigest()[:32],
+                started_ms=1_700_000_000_000 + number,
+                ended_ms=1_700_000_020_000 + number,
+                epoch_seconds=[seconds / epochs] * epochs,
+            )
+        )
     complete = [t for t in trials if t["state"] == "complete"]
     best = max(complete, key=lambda t: t["score"])
-    write_json(
-        folder / "study.json",
-        {
-            "study": f"{experiment}@0123456789ab",
-            "experiment": experiment,
-            "dataset": info["name"],
-            "question": "Does a tuned network beat the practical's own recipe?",
-            "objective": "macro_f1",
-            "sampler": {"name": "tpe", "startup_trials": 4},
-            "pruner": {"name": "median", "startup_trials": 3},
-            "seed": 1,
-            "hashes": {"space": "a" * 64, "data": info["digest"], "code": "b" * 64},
-            "versions": {"python": "3.11.7", "torch": "2.15.0"},
-            "hardware": {"cpu": "Generated CPU", "cores": 2, "memory_gib": 8, "gpu": None},
-            "git": {"commit": "c" * 40, "dirty": True},
-            "space": [{"key": key, "log": key == "lr"} for key in ("model", "lr", "batch_size", "cnn.width", "flip")],
-            "importances": {"lr": 0.7, "batch_size": 0.2, "model": 0.1},
-            "variations": [],
-            "n_trials": {"complete": len(complete), "pruned": 1, "failed": 1},
-            "best": {"number": best["number"], "score": best["score"]},
-            "baseline": {"number": 0, "score": trials[0]["score"]},
-            "seconds": 123.4,
-            "mlflow": {"experiment_id": "1", "run_id": "d" * 32},
-        },
+    keys = ("model", "lr", "batch_size", "cnn.width", "flip")
+    study = StudyInfo(
+        study=f"{experiment}@0123456789ab",
+        experiment=experiment,
+        dataset=info.name,
+        question="Does a tuned network beat the practical's own recipe?",
+        objective="macro_f1",
+        sampler={"name": "tpe", "startup_trials": 4},
+        pruner={"name": "median", "startup_trials": 3},
+        seed=1,
+        hashes={"space": "a" * 64, "data": info.digest, "code": "b" * 64},
+        space=[SpaceEntry(key=key, log=key == "lr") for key in keys],
+        constraints={},
+        importances={"lr": 0.7, "batch_size": 0.2, "model": 0.1},
+        variations=[],
+        n_trials={"complete": len(complete), "pruned": 1, "failed": 1},
+        best=TrialScore(number=best["number"], score=best["score"]),
+        baseline=TrialScore(number=0, score=trials[0]["score"]),
+        sources=[],
+        workers=2,
+        threads=1,
     )
+    table = pd.DataFrame(trials).astype({"cnn.width": "Int64"})
+    winner = {"model": "cnn", "lr": 0.01, "epochs": 6}
+    result = SearchResult(study, table, pd.DataFrame(curves), winner, {**winner, "lr": 0.1})
+    result.write(layout.search(experiment))
+    SearchRuns(origin=ORIGIN, experiment_id="1", run_id="d" * 32, trials=runs).write(layout.search_runs(experiment))
 
 
 def _curve(rng: np.random.Generator, epochs: int) -> list[dict[str, float]]:
@@ -160,7 +198,7 @@ def _curve(rng: np.random.Generator, epochs: int) -> list[dict[str, float]]:
                 f"{part}_accuracy": 1 - gap / 2 - worse,
                 f"{part}_macro_f1": 1 - gap / 2 - worse * 1.1,
             }
-        rows.append({**row, "lr": 0.01, "seconds": 0.5})
+        rows.append({**row, "lr": 0.01})
     return rows
 
 
@@ -177,20 +215,19 @@ def _steps(curve: list[dict[str, Any]], n_steps: int) -> list[dict[str, Any]]:
 
 
 def write_evaluate(
-    folder: Path,
+    layout: Layout,
     experiment: str,
-    info: dict[str, Any],
+    info: DatasetInfo,
     *,
     n_seeds: int = 3,
     skill: tuple[float, float] = (4.0, 2.0),
     seed: int = 0,
 ) -> None:
-    """skill: how far the logit of the true class stands above the others, winner and baseline; 50 never errs."""
-    folder.mkdir(parents=True)
+    """skill: how far the logit of the true class lies above the others, winner and baseline; 50 never errs."""
     rng = np.random.default_rng(seed)
     table = _samples(info, rng)
-    n_classes = len(info["classes"])
-    frames, curves, steps, models = [], [], [], {}
+    n_classes = len(info.classes)
+    frames, curves, steps, models, retrainings = [], [], [], {}, []
     for model, strength in zip(("winner", "baseline"), skill, strict=True):
         runs = []
         for k in range(n_seeds):
@@ -202,106 +239,94 @@ def write_evaluate(
             frame.insert(0, "model", model)
             frame.insert(1, "seed", 100 + k)
             frame["predicted"] = p.argmax(axis=1)
-            frame[[f"p_{name}" for name in info["classes"]]] = p
+            frame[probability_columns(info.classes)] = p
             frames.append(frame)
             of_run = [{"model": model, "seed": 100 + k, **row} for row in _curve(rng, 6)]
             curves, steps = curves + of_run, steps + _steps(of_run, 25 if model == "winner" else 3)
-            runs.append(
-                {
-                    "seed": 100 + k,
-                    "best_epoch": 5,
-                    "threshold": 0.4 if info["positive"] else None,
-                    "seconds": 12.5,
-                    "val_score": 0.9 + 0.01 * k,
-                    "run_id": hashlib.sha256(f"{model} {k}".encode()).hexdigest()[:32],
-                    "started_ms": 1_700_000_000_000 + k,
-                }
+            threshold = 0.4 if info.positive else None
+            runs.append(Retrained(seed=100 + k, best_epoch=5, threshold=threshold, val_score=0.9 + 0.01 * k))
+            retrainings.append(
+                RetrainingRun(
+                    model=model,
+                    seed=100 + k,
+                    run_id=hashlib.sha256(f"{model} {k}".encode()).hexdigest()[:32],
+                    started_ms=1_700_000_000_000 + k,
+                    epoch_seconds=[2.5] * 5,
+                )
             )
         config = {"model": "cnn", "lr": 0.01 if model == "winner" else 0.1, "epochs": 6}
-        models[model] = {"config": config, "parameters": 12_345, "runs": runs}
-    pd.concat(frames).to_csv(folder / "predictions.csv", index=False)
-    pd.DataFrame(curves).to_csv(folder / "curves.csv", index=False)
-    pd.DataFrame(steps).to_csv(folder / "steps.csv", index=False)
+        models[model] = RetrainedModel(config=config, parameters=12_345, runs=runs)
     files = table[["sample"]].assign(official_part=rng.choice(["train", "test"], len(table)), format="JPEG", mode="L")
     files["format"] = np.where(np.arange(len(table)) % 9, "JPEG", "PNG")
-    files.assign(width=8, height=8).to_csv(folder / "files.csv", index=False)
-    write_json(
-        folder / "metrics.json",
-        {
-            "experiment": experiment,
-            "dataset": info,
-            "objective": "macro_f1",
-            "models": models,
-            "min_sensitivity": 0.95,
-            "seconds": 67.8,
-            "hardware": {"cpu": "Generated CPU", "cores": 2, "memory_gib": 8, "gpu": None},
-            "versions": {"python": "3.11.7", "torch": "2.15.0"},
-            "git": {"commit": "c" * 40, "dirty": True},
-        },
+    evaluation = Evaluation(
+        EvaluationInfo(
+            experiment=experiment,
+            question="Does a tuned network beat the practical's own recipe?",
+            study=f"{experiment}@0123456789ab",
+            dataset=info,
+            objective="macro_f1",
+            models=models,
+            min_sensitivity=0.95,
+            sources=[],
+        ),
+        pd.concat(frames),
+        pd.DataFrame(curves),
+        pd.DataFrame(steps),
+        files.assign(width=8, height=8),
     )
+    evaluation.write(layout.evaluate(experiment))
+    EvaluationRuns(origin=ORIGIN, retrainings=retrainings).write(layout.evaluation_runs(experiment))
 
 
-def write_inside(folder: Path, info: dict[str, Any], seed: int = 0, bare: bool = False) -> None:
+def write_explanations(folder: Path, info: DatasetInfo, seed: int = 0, bare: bool = False) -> None:
     """Of the evaluation in the folder: what the first seed of the winner gets wrong and right, and made-up arrays.
 
     bare: a network that shows neither attention nor kernels, and cannot be listed.
     """
-    rng, inside = np.random.default_rng(seed), folder / "inside"
+    rng = np.random.default_rng(seed)
     table = pd.read_csv(folder / "predictions.csv", dtype={"sample": str, "group": str})
     table = table[(table["model"] == "winner") & (table["part"] == "test") & (table["seed"] == 100)]
     wrong = (table["predicted"] != table["label"]).to_numpy()
     shown = pd.concat([table[wrong].head(8), table[~wrong].head(4)], ignore_index=True)
     shown = shown.assign(kind=np.where(shown["predicted"] == shown["label"], "hit", "error"), n_wrong=1)
     shown["scan"] = np.arange(len(shown)) >= len(shown) - 2
-    n, (height, width, channels) = len(shown), info["image_shape"]
-    arrays = {
-        "images": rng.integers(0, 256, (n, height, width, channels), dtype=np.uint8),
-        "cams": rng.random((n, 8, 8), dtype=np.float32),
-        "kernels": rng.normal(size=(8, channels, 3, 3)).astype(np.float32),
-        "maps": rng.normal(size=(8, 2, height, width)).astype(np.float32),
-    }
-    if bare:
-        arrays = {"images": arrays["images"]}
-    inside.mkdir()
-    for name, array in arrays.items():
-        np.save(inside / f"{name}.npy", array, allow_pickle=False)
-    shown.to_csv(inside / "examples.csv", index=False)
-    table.assign(predicted=0).to_csv(inside / "shortcut.csv", index=False)
+    n, (height, width, channels) = len(shown), info.image_shape
+    images = rng.integers(0, 256, (n, height, width, channels), dtype=np.uint8)
+    cams = rng.random((n, 8, 8), dtype=np.float32)
+    kernels = rng.normal(size=(8, channels, 3, 3)).astype(np.float32)
+    maps = rng.normal(size=(8, 2, height, width)).astype(np.float32)
     layers = [("0", "Conv2d", "16 × 8 × 8", "8 × 8", 160), ("1", "ReLU", "16 × 8 × 8", "", 0)]
-    columns = ["name", "kind", "output", "formula_px", "parameters"]
-    pd.DataFrame(layers, columns=columns).to_csv(inside / "layers.csv", index=False)
-    told = {
-        "seed": 100,
-        "first": "0",
-        "learned": True,
-        "n_kernels": 16,
-        "cam": "1",
-        "cam_px": [8, 8],
-        "varied": ["width", "border SD"],
-    }
+    found = {"first": "0", "learned": True, "n_kernels": 16, "cam": "1", "cam_px": [8, 8]}
     if bare:
-        told |= dict.fromkeys(("first", "learned", "n_kernels", "cam", "cam_px"))
+        found = dict.fromkeys(found)
     problem = "no <reason>" if bare else None
-    write_json(inside / "inside.json", {**told, "problem": problem, "arrays": list(arrays)})
+    Explanations(
+        ExplanationsInfo(seed=100, **found, varied=["width", "border SD"], problem=problem),
+        examples=shown,
+        images=images,
+        cams=None if bare else cams,
+        kernels=None if bare else kernels,
+        maps=None if bare else maps,
+        layers=pd.DataFrame(layers, columns=list(LAYER_TYPES)),
+        metadata_baseline=table.assign(predicted=0),
+    ).write(folder / "explanations")
 
 
-def write_experiment(
-    root: Path, experiment: str, info: dict[str, Any], *, bare: bool = False, **options: Any
-) -> tuple[Path, Path]:
-    """Returns the search and the evaluate folder."""
-    search, evaluate = root / "search" / experiment, root / "evaluate" / experiment
-    write_search(search, experiment, info)
-    write_evaluate(evaluate, experiment, info, **options)
-    write_inside(evaluate, info, bare=bare)
-    return search, evaluate
+def write_experiment(root: Path, experiment: str, info: DatasetInfo, *, bare: bool = False, **options: Any) -> Layout:
+    """All that the report of an experiment reads."""
+    layout = Layout(root)
+    write_search(layout, experiment, info)
+    write_evaluate(layout, experiment, info, **options)
+    write_explanations(layout.evaluate(experiment), info, bare=bare)
+    return layout
 
 
-def big_info(images_per_part: dict[str, int]) -> dict[str, Any]:
+def big_info(**images_per_part: int) -> DatasetInfo:
     """Ten classes, every image its own group: the size of a real experiment."""
     info = dataset_info("big", [f"class {k}" for k in range(10)], [])
-    info["parts"] = {part: {"images": n, "groups": n} for part, n in images_per_part.items()}
-    info["counts"] |= dict.fromkeys(("images", "groups", "kept_images"), sum(images_per_part.values()))
-    return info
+    counts = info.counts | dict.fromkeys(("images", "groups", "kept_images"), sum(images_per_part.values()))
+    parts = sizes(**{part: (n, n) for part, n in images_per_part.items()})
+    return info.model_copy(update={"counts": counts, "parts": parts})
 
 
 SETTINGS = ReportSettings(

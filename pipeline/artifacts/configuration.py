@@ -1,24 +1,25 @@
-"""TODO artifacts.configuration."""
+"""A training configuration as flat keys and values: what is sampled, logged and stored."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from pipeline.core.yaml_document import Scalar
 
-Configuration = dict[str, Scalar]  # a configuration as `key: value`; what is drawn, logged and stored
+Configuration = dict[str, Scalar]
+"""fields of Training, and `<model>.<option>` for the options of a model"""
 
 
-def own_options(flat: Mapping[str, Scalar]) -> Configuration:
-    """The configuration without options of models other than its own."""
-    family = str(flat.get("model")).partition(":")[0]
-    return {key: value for key, value in flat.items() if "." not in key or key.partition(".")[0] == family}
+def own_options(configuration: Mapping[str, Scalar]) -> Configuration:
+    """Return the configuration without options of models other than its own."""
+    family = str(configuration.get("model")).partition(":")[0]
+    return {key: value for key, value in configuration.items() if "." not in key or key.partition(".")[0] == family}
 
 
-def split_flat(flat: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Separates the leaves of Training from the model options, the latter by model family."""
-    training = {key: value for key, value in flat.items() if "." not in key}
+def split_flat(configuration: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Separate the fields of Training from the options of models; return the latter by model family."""
+    training = {key: value for key, value in configuration.items() if "." not in key}
     options: dict[str, dict[str, Any]] = {}
-    for key, value in flat.items():
+    for key, value in configuration.items():
         family, dot, option = key.partition(".")
         if dot:
             options.setdefault(family, {})[option] = value

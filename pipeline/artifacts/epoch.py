@@ -1,4 +1,4 @@
-"""TODO artifacts.epoch."""
+"""One row of a learning curve."""
 
 from dataclasses import dataclass
 

@@ -1,21 +1,80 @@
-"""What `search` and `evaluate` left behind, read once, checked, and shaped for statistics."""
+"""What an evaluation found: predictions of every retrained model on every image, and how the models were retrained."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
-from pipeline.artifacts.samples import PARTS
+from pipeline.artifacts.configuration import Configuration
+from pipeline.artifacts.json_file import JsonFile
+from pipeline.artifacts.samples import PARTS, DatasetInfo, DataSource
 from pipeline.core.errors import DataError
-from pipeline.core.files import read_json
+from pipeline.core.tables import write_csv
 
 MODELS = ("winner", "baseline")
 AGAIN = "run evaluate again"
+PREDICTION_COLUMNS = {
+    "model": "winner or baseline",
+    "seed": "of the retraining",
+    "sample": "id of the image",
+    "group": "id of its group",
+    "part": "train, val or test",
+    "label": "index of the true class",
+    "predicted": "index of the most probable class",
+}  # then the columns of probability_columns
 FILE_TYPES = dict.fromkeys(("sample", "official_part", "format", "mode"), "str") | {"width": "int64", "height": "int64"}
+"""files.csv: the published file of each image"""
 STEP_TYPES = {"model": "str", "seed": "int64", "step": "int64", "train_loss": "float64"}
+"""steps.csv: mean training loss of each slice of a pass; step: its last one"""
+
+
+def probability_columns(classes: list[str]) -> list[str]:
+    """Return the names of the columns that hold the probability of each class."""
+    return [f"p_{name}" for name in classes]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Retrained(_Part):
+    """One retraining."""
+
+    seed: int
+    threshold: float | None
+    """of the positive score, chosen on val; None without positive classes"""
+    best_epoch: int
+    """from 1; its weights are kept"""
+    val_score: float
+    """of the objective, at the best epoch"""
+
+
+class RetrainedModel(_Part):
+    config: Configuration
+    parameters: int
+    """trainable weights"""
+    runs: list[Retrained]
+
+
+class EvaluationInfo(JsonFile):
+    """metrics.json"""
+
+    experiment: str
+    question: str
+    study: str
+    objective: str
+    dataset: DatasetInfo
+    models: dict[str, RetrainedModel]
+    """winner and baseline"""
+    min_sensitivity: float
+    """that the thresholds keep on val"""
+    sources: list[DataSource]
 
 
 @dataclass(frozen=True)
@@ -29,6 +88,8 @@ class Runs:
 
 @dataclass(frozen=True)
 class Part:
+    """Labels and predictions of one part."""
+
     samples: NDArray[np.str_]  # (N,) ids
     labels: NDArray[np.int64]  # (N,)
     groups: NDArray[np.int64]  # (N,) number of the group
@@ -38,89 +99,120 @@ class Part:
 
 @dataclass(frozen=True)
 class Evaluation:
-    info: dict[str, Any]  # metrics.json
-    curves: pd.DataFrame  # one row per epoch of each run; `step` is its last one
-    steps: pd.DataFrame  # model, seed, last step of a slice of a pass, mean train_loss of the slice
-    files: pd.DataFrame  # what is known of the file of each sample: official_part, format, mode, width, height
-    parts: dict[str, Part]
-    classes: list[str]
-    positive: list[str]
+    """data/evaluate/<experiment>/: metrics.json, predictions.csv, curves.csv, steps.csv, files.csv."""
+
+    info: EvaluationInfo
+    predictions: pd.DataFrame
+    """PREDICTION_COLUMNS and one column of probability per class, six decimals"""
+    curves: pd.DataFrame
+    """model, seed, and the columns of Epoch but seconds"""
+    steps: pd.DataFrame
+    """STEP_TYPES"""
+    files: pd.DataFrame
+    """FILE_TYPES"""
 
     @property
-    def dataset(self) -> dict[str, Any]:
-        info: dict[str, Any] = self.info["dataset"]
-        return info
+    def dataset(self) -> DatasetInfo:
+        return self.info.dataset
 
-    def runs(self, model: str) -> list[dict[str, Any]]:
-        """Seeds in the order of the predictions."""
-        return sorted(self.info["models"][model]["runs"], key=lambda run: run["seed"])
+    @property
+    def classes(self) -> list[str]:
+        return self.info.dataset.classes
+
+    @property
+    def positive(self) -> list[str]:
+        return self.info.dataset.positive
+
+    def runs(self, model: str) -> list[Retrained]:
+        """Return the retrainings of a model by seed, the order of the predictions in `parts`."""
+        return sorted(self.info.models[model].runs, key=lambda run: run.seed)
+
+    @cached_property
+    def parts(self) -> dict[str, Part]:
+        """Return the predictions by part. Raises DataError if the seeds do not hold the same images."""
+        return {part: _part(self, part) for part in PARTS}
+
+    @cached_property
+    def curves_by_step(self) -> pd.DataFrame:
+        """Return the curves with `step`, the last one of each epoch.
+
+        Raises DataError if curves and steps are not of the same runs, or an epoch ends within a slice.
+        """
+        return _curves_by_step(self.curves, self.steps)
+
+    def write(self, folder: Path) -> None:
+        """Write the five files."""
+        tables = {"predictions": self.predictions, "curves": self.curves, "steps": self.steps, "files": self.files}
+        for name, table in tables.items():
+            write_csv(folder / f"{name}.csv", table)
+        self.info.write(folder / "metrics.json")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Evaluation":
+        """Read what `write` wrote. Raises DataError if a file, column, model or part is missing."""
+        info = EvaluationInfo.read(folder / "metrics.json")
+        names = dict.fromkeys(("model", "part", "sample", "group"), "category")
+        counts = dict.fromkeys(("seed", "label", "predicted"), "int64")
+        shares = dict.fromkeys(probability_columns(info.dataset.classes), "float64")
+        evaluation = cls(
+            info,
+            predictions=read_table(folder / "predictions.csv", {**names, **counts, **shares}),
+            curves=pd.read_csv(folder / "curves.csv"),
+            steps=read_table(folder / "steps.csv", STEP_TYPES),
+            files=read_table(folder / "files.csv", FILE_TYPES),
+        )
+        assert evaluation.parts  # checked on reading
+        assert len(evaluation.curves_by_step)
+        return evaluation
 
 
-def read_evaluation(folder: Path) -> Evaluation:
-    """Raises DataError if the seeds of a model do not hold the same images, or a model or part is missing."""
-    info = read_json(folder / "metrics.json")
-    classes, positive = list(info["dataset"]["classes"]), list(info["dataset"]["positive"])
-    table = _read_predictions(folder / "predictions.csv", classes)
-    probabilities = table[[f"p_{name}" for name in classes]].to_numpy()  # (rows, K)
-    is_positive = np.isin(classes, positive)
-    columns = {
-        "label": table["label"].to_numpy(dtype=np.int64),
-        "predicted": table["predicted"].to_numpy(dtype=np.int64),
-        "group": table["group"].cat.codes.to_numpy(dtype=np.int64),
-        "sample": table["sample"].cat.codes.to_numpy(dtype=np.int64),
-        "probabilities": probabilities,
-        "score": probabilities[:, is_positive].sum(axis=1),
-    }
-    parts = {}
-    for part in PARTS:
-        rows = {m: np.flatnonzero(((table["part"] == part) & (table["model"] == m)).to_numpy()) for m in MODELS}
-        models: dict[str, Runs] = {}
-        shared: dict[str, NDArray[Any]] = {}
-        for model, index in rows.items():
-            n_runs = len(info["models"][model]["runs"])
-            if not index.size or index.size % n_runs:
-                reason = f"{model}, {part}: {index.size} rows for {n_runs} seeds"
-                raise DataError(f"{folder / 'predictions.csv'} is incomplete; {AGAIN}", [reason])
-            stack = {name: v[index].reshape(n_runs, -1, *v.shape[1:]) for name, v in columns.items()}
-            samples = shared.setdefault("sample", stack["sample"][0])
-            if stack["sample"].shape[1] != samples.size or (stack["sample"] != samples).any():
-                reason = f"{model}, {part}: not the same images under every seed and model"
-                raise DataError(f"{folder / 'predictions.csv'} does not fit together; {AGAIN}", [reason])
-            shared |= {"label": stack["label"][0], "group": stack["group"][0]}
-            models[model] = Runs(stack["predicted"], stack["probabilities"], stack["score"])
-        names = table["sample"].cat.categories.to_numpy(dtype=np.str_)[shared["sample"]]
-        parts[part] = Part(names, shared["label"], shared["group"], is_positive[shared["label"]], models)
-    curves, steps = _read_learning(folder)
-    return Evaluation(info, curves, steps, read_table(folder / "files.csv", FILE_TYPES), parts, classes, positive)
-
-
-def read_table(path: Path, types: dict[str, str]) -> pd.DataFrame:
-    """The columns of a CSV file that `types` names. Raises DataError if one is missing or no such."""
+def read_table(path: Path, types: Mapping[str, str]) -> pd.DataFrame:
+    """Read the columns of a CSV file that `types` names. Raises DataError if one is missing or has another type."""
+    kinds: Any = dict(types)
     try:
-        return pd.read_csv(path, usecols=list(types), dtype=types, keep_default_na=False)
+        return pd.read_csv(path, usecols=list(types), dtype=kinds, keep_default_na=False)
     except (ValueError, OSError) as error:
         raise DataError(f"{path} is missing or damaged; {AGAIN}", [str(error)]) from None
 
 
-def _read_learning(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Curves and steps. Raises DataError if they are not of the same runs, or an epoch ends within a slice."""
-    curves, steps = pd.read_csv(folder / "curves.csv"), read_table(folder / "steps.csv", STEP_TYPES)
+def _part(evaluation: Evaluation, part: str) -> Part:
+    table, is_positive = evaluation.predictions, evaluation.dataset.is_positive
+    table = table[table["part"] == part]
+    table = table.iloc[np.lexsort((table["sample"].cat.codes, table["seed"]))]
+    models: dict[str, Runs] = {}
+    first: pd.DataFrame | None = None  # rows of one run, whose images all others share
+    for model in MODELS:
+        rows, n_runs = table[table["model"] == model], len(evaluation.info.models[model].runs)
+        if rows.empty or len(rows) % n_runs:
+            raise DataError(
+                f"predictions are incomplete; {AGAIN}", [f"{model}, {part}: {len(rows)} rows, {n_runs} seeds"]
+            )
+        n = len(rows) // n_runs
+        first = rows.head(n) if first is None else first
+        samples = rows["sample"].cat.codes.to_numpy().reshape(n_runs, n)
+        if n != len(first) or (samples != first["sample"].cat.codes.to_numpy()).any():
+            reason = f"{model}, {part}: not the same images under every seed and model"
+            raise DataError(f"predictions do not fit together; {AGAIN}", [reason])
+        probabilities = rows[probability_columns(evaluation.classes)].to_numpy()  # (S * N, K)
+        models[model] = Runs(
+            rows["predicted"].to_numpy().reshape(n_runs, n),
+            probabilities.reshape(n_runs, n, -1),
+            probabilities[:, is_positive].sum(axis=1).reshape(n_runs, n),
+        )
+    assert first is not None
+    labels = first["label"].to_numpy(dtype=np.int64)
+    groups = np.asarray(first["group"].cat.codes, dtype=np.int64)
+    samples_of: NDArray[np.str_] = first["sample"].to_numpy(dtype=np.str_)
+    return Part(samples_of, labels, groups, is_positive[labels], models)
+
+
+def _curves_by_step(curves: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
     run = ["model", "seed"]
     each = steps.groupby(run)["step"].max() / curves.groupby(run)["epoch"].max()  # NaN for a run that one lacks
     ends = curves.join(each.rename("step"), on=run)
     ends["step"] = (ends["step"] * ends["epoch"]).round(6)
     rows = [set(table[[*run, "step"]].itertuples(index=False, name=None)) for table in (ends, steps)]
     if each.isna().any() or not rows[0] <= rows[1]:
-        reason = "not the same runs, or a pass that ends at no step of the table"
-        raise DataError(f"{folder / 'steps.csv'} does not fit curves.csv; {AGAIN}", [reason])
-    return ends.astype({"step": "int64"}), steps
-
-
-def _read_predictions(path: Path, classes: list[str]) -> pd.DataFrame:
-    """Rows sorted by seed, then sample."""
-    names = dict.fromkeys(("model", "part", "sample", "group"), "category")
-    counts = dict.fromkeys(("seed", "label", "predicted"), "int64")
-    shares = dict.fromkeys((f"p_{name}" for name in classes), "float64")
-    table = read_table(path, {**names, **counts, **shares})
-    order = np.lexsort((table["sample"].cat.codes, table["seed"]))
-    return table.iloc[order]
+        reason = "not the same runs, or an epoch ends at no step of the table"
+        raise DataError(f"steps.csv does not fit curves.csv; {AGAIN}", [reason])
+    return ends.astype({"step": "int64"})

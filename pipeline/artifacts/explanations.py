@@ -1,4 +1,4 @@
-"""TODO artifacts.explanations."""
+"""What explains the champion: examples with Grad-CAM, its first kernels, its layers, and the metadata baseline."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,49 +8,104 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.artifacts.evaluation import AGAIN, Evaluation, read_table
+from pipeline.artifacts.evaluation import AGAIN, Evaluation, probability_columns, read_table
+from pipeline.artifacts.json_file import JsonFile
 from pipeline.core.errors import DataError
-from pipeline.core.files import read_json
+from pipeline.core.files import writing
+from pipeline.core.tables import write_csv
+
+ARRAYS = ("images", "cams", "kernels", "maps")
+LAYER_TYPES = {**dict.fromkeys(("name", "kind", "output", "formula_px"), "str"), "parameters": "int64"}
+"""layers.csv: one row per layer; empty where `problem` says why"""
+
+
+class ExplanationsInfo(JsonFile):
+    """explanations.json"""
+
+    seed: int
+    """of the retraining that is explained: the best on val, which is the champion"""
+    first: str | None
+    """name of the first layer with weights, if it is a convolution or sees all pixels"""
+    learned: bool | None
+    """its weights were trained"""
+    n_kernels: int | None
+    cam: str | None
+    """layer of the Grad-CAM; None where no layer keeps an image"""
+    cam_px: list[int] | None
+    """height and width of its output"""
+    varied: list[str]
+    """features of the metadata baseline that vary in train"""
+    problem: str | None
+    """why the layers cannot be listed"""
 
 
 @dataclass(frozen=True)
 class Explanations:
-    """Of one retraining of the winner; the contract of `pipeline.inside`."""
+    """data/evaluate/<experiment>/explanations/"""
 
-    info: dict[str, Any]  # inside.json
+    info: ExplanationsInfo
     examples: pd.DataFrame
-    images: NDArray[np.uint8]  # (N, H, W, C), those of the examples
-    cams: NDArray[np.float32] | None  # (N, H, W), 0 to 1
-    kernels: NDArray[np.float32] | None  # (F, C, h, w)
-    maps: NDArray[np.float32] | None  # (F, scans, h, w)
+    """kind (error, hit), scan (feature maps are kept), sample, group, label, predicted, n_wrong, p_<class>"""
+    images: NDArray[np.uint8]
+    """(N, H, W, C), those of the examples"""
+    cams: NDArray[np.float32] | None
+    """(N, H, W), 0 to 1"""
+    kernels: NDArray[np.float32] | None
+    """(F, C, h, w), the largest of the first layer"""
+    maps: NDArray[np.float32] | None
+    """(F, scans, h, w), responses of these kernels to the scans; of convolutions only"""
     layers: pd.DataFrame
-    shortcut: pd.DataFrame
+    """LAYER_TYPES"""
+    metadata_baseline: pd.DataFrame
+    """sample, group, label, predicted, p_<class> of a classifier that sees file metadata and the border only"""
 
+    def write(self, folder: Path) -> None:
+        """Write all files."""
+        tables = {"examples": self.examples, "layers": self.layers, "metadata_baseline": self.metadata_baseline}
+        for name, table in tables.items():
+            write_csv(folder / f"{name}.csv", table)
+        for name in ARRAYS:
+            array = getattr(self, name)
+            (folder / f"{name}.npy").unlink(missing_ok=True)
+            if array is not None:
+                with writing(folder / f"{name}.npy") as part, part.open("wb") as f:
+                    np.save(f, np.ascontiguousarray(array), allow_pickle=False)
+        self.info.write(folder / "explanations.json")
 
-def read_explanations(folder: Path, evaluation: Evaluation) -> Explanations:
-    """folder: of the evaluation. Raises DataError if files are missing or damaged, or belong to another evaluation."""
-    inside = folder / "inside"
-    classes = {"label": "int64", "predicted": "int64"}
-    shares = dict.fromkeys((f"p_{name}" for name in evaluation.classes), "float64")
-    example = {"kind": "str", "scan": "bool", "sample": "str", **classes, "n_wrong": "int64", **shares}
-    layer = {**dict.fromkeys(("name", "kind", "output", "formula_px"), "str"), "parameters": "int64"}
-    try:
-        info = read_json(inside / "inside.json")
-        arrays = {name: np.load(inside / f"{name}.npy", allow_pickle=False) for name in info["arrays"]}
-        found = Explanations(
-            info=info,
-            examples=read_table(inside / "examples.csv", example),
-            images=arrays["images"],
-            cams=arrays.get("cams"),
-            kernels=arrays.get("kernels"),
-            maps=arrays.get("maps"),
-            layers=read_table(inside / "layers.csv", layer),
-            shortcut=read_table(inside / "shortcut.csv", {"sample": "str", "group": "str", **classes}),
+    @classmethod
+    def read(cls, folder: Path, evaluation: Evaluation) -> "Explanations":
+        """Read what `write` wrote.
+
+        Raises DataError if files are missing or damaged, or belong to another evaluation.
+        """
+        classes = {"label": "int64", "predicted": "int64"}
+        shares = dict.fromkeys(probability_columns(evaluation.classes), "float64")
+        example = {"kind": "str", "scan": "bool", "sample": "str", **classes, "n_wrong": "int64", **shares}
+        info = ExplanationsInfo.read(folder / "explanations.json")
+        try:
+            arrays: dict[str, Any] = {name: _array(folder / f"{name}.npy") for name in ARRAYS}
+        except (OSError, ValueError) as error:
+            raise DataError(f"{folder} is incomplete or damaged; {AGAIN}", [str(error)]) from None
+        explanations = cls(
+            info,
+            examples=read_table(folder / "examples.csv", example),
+            **arrays,
+            layers=read_table(folder / "layers.csv", LAYER_TYPES),
+            metadata_baseline=read_table(
+                folder / "metadata_baseline.csv", {"sample": "str", "group": "str", **classes}
+            ),
         )
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{inside} is incomplete or damaged; {AGAIN}", [str(error)]) from None
-    n, seeds = evaluation.parts["test"].labels.size, [run["seed"] for run in evaluation.runs("winner")]
-    if len(found.shortcut) != n or len(found.images) != len(found.examples) or info["seed"] not in seeds:
-        reason = f"{len(found.shortcut)} rows for {n} test images, {len(found.images)} images, seed {info['seed']}"
-        raise DataError(f"{inside} does not fit the predictions; {AGAIN}", [reason])
-    return found
+        explanations.check(folder, evaluation)
+        return explanations
+
+    def check(self, folder: Path, evaluation: Evaluation) -> None:
+        """Raise DataError unless the explanations belong to the evaluation."""
+        n, seeds = evaluation.parts["test"].labels.size, [run.seed for run in evaluation.runs("winner")]
+        rows, n_images = len(self.metadata_baseline), 0 if self.images is None else len(self.images)
+        if rows != n or n_images != len(self.examples) or self.info.seed not in seeds:
+            reason = f"{rows} rows for {n} test images, {n_images} images, seed {self.info.seed}"
+            raise DataError(f"{folder} does not fit the predictions; {AGAIN}", [reason])
+
+
+def _array(path: Path) -> NDArray[Any] | None:
+    return np.load(path, allow_pickle=False) if path.exists() else None

@@ -1,26 +1,112 @@
-"""TODO artifacts.report_numbers."""
+"""The numbers of one report that the summary compares: scores with intervals, and the predictions on test."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
+from pipeline.artifacts.json_file import JsonFile
+from pipeline.core.errors import DataError
 from pipeline.core.tables import write_csv
 
-SHARED = ["sample", "group", "label"]  # equal where two test parts are the same; the other columns: one per seed
+SHARED = ["sample", "group", "label"]
+"""equal where two test parts are the same; the other columns of test.csv: predicted class, one per seed"""
+Scores = dict[str, float | None]
+Ends = tuple[float | None, float | None]
+"""of an interval; None: that end is open"""
 
 
-def write_test_predictions(
-    path: Path,
-    shared: tuple[NDArray[np.str_], NDArray[np.int64], NDArray[np.int64]],
-    predicted: Mapping[int, NDArray[np.int64]],
-) -> None:
-    """One row per test image. shared: (N,) each, in the order of SHARED; predicted: seed -> (N,) class."""
-    table = pd.DataFrame(dict(zip(SHARED, shared, strict=True)) | {f"seed {seed}": p for seed, p in predicted.items()})
-    write_csv(path, table)
+class ScreeningNumbers(BaseModel):
+    """The frozen decision of the winner, carried over to n persons; rates over groups, counts of persons."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    sensitivity: float
+    specificity: float
+    false_positives: float | None
+    false_positives_low: float | None
+    false_positives_high: float | None
+    false_negatives: float | None
+    false_negatives_low: float | None
+    false_negatives_high: float | None
+    ppv: float | None
+    ppv_low: float | None
+    ppv_high: float | None
+    npv: float | None
+    npv_low: float | None
+    npv_high: float | None
+    prevalence_per_100k: float
+    n_diseased_groups: int
+    n_healthy_groups: int
 
 
-def read_test_predictions(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, dtype={"sample": str})
+class Metrics(BaseModel):
+    """What `dvc metrics` compares. Score -> mean over seeds on the test part, unless a name says otherwise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    test: Scores
+    test_sd: Scores
+    """over seeds; None for a single one"""
+    n_seeds: int
+    baseline_test: Scores
+    best_of_n_val: float | None
+    n_trials: dict[str, int]
+    """state -> trials"""
+    screening: ScreeningNumbers | None = None
+
+    def compared(self) -> dict[str, Any]:
+        """Return the plain values for metrics.json; without screening the key is left out."""
+        return self.model_dump(mode="json", exclude={"screening"} if self.screening is None else None)
+
+
+class Intervals(BaseModel):
+    """95 % intervals of the scores: score -> ends."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    test: dict[str, Ends]
+    baseline_test: dict[str, Ends]
+    difference: dict[str, tuple[float | None, float | None, float | None]]
+    """winner minus baseline: value, low, high"""
+    mcnemar_p: float
+    sensitivity: Ends | None = None
+    specificity: Ends | None = None
+
+
+class NumbersInfo(JsonFile):
+    """numbers.json"""
+
+    experiment: str
+    dataset: str
+    question: str
+    objective: str
+    study: str
+    medical: bool
+    n_classes: int
+    metrics: Metrics
+    intervals: Intervals
+    seeds: dict[str, list[float]]
+    """model -> macro F1 on test by seed"""
+
+
+@dataclass(frozen=True)
+class ReportNumbers:
+    """data/report/<experiment>/: numbers.json, test.csv."""
+
+    info: NumbersInfo
+    test: pd.DataFrame
+    """one row per test image: SHARED, then `seed <n>`"""
+
+    def write(self, folder: Path) -> None:
+        """Write both files."""
+        self.info.write(folder / "numbers.json")
+        write_csv(folder / "test.csv", self.test)
+
+    @classmethod
+    def read(cls, folder: Path) -> "ReportNumbers":
+        """Read what `write` wrote. Raises DataError if a file is missing or damaged."""
+        try:
+            test = pd.read_csv(folder / "test.csv", dtype={"sample": str})
+        except (OSError, ValueError) as error:
+            raise DataError(f"{folder / 'test.csv'} cannot be read; run the report again", [str(error)]) from error
+        return cls(NumbersInfo.read(folder / "numbers.json"), test)

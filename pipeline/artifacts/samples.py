@@ -1,4 +1,4 @@
-"""The prepared form of a data set: images.npy, samples.csv and dataset.json of one folder belong together."""
+"""A data set as files: images.npy, samples.csv and dataset.json of one folder belong together."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,14 +8,90 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.artifacts.json_file import JsonFile
 from pipeline.core.errors import DataError
-from pipeline.core.files import read_json, write_json, writing
+from pipeline.core.files import writing
 from pipeline.core.tables import write_csv
 
 DEVELOPMENT = ("train", "val")
 PARTS = (*DEVELOPMENT, "test")
-TEXT_COLUMNS = ("sample", "class", "group", "official_part", "source", "format", "mode", "sha256", "part")
+FILES = ("images.npy", "samples.csv", "dataset.json")
+COLUMNS = {
+    "sample": "id: the first 12 digits of sha256, numbered where files are equal",
+    "label": "index into the classes",
+    "class": "name of the class",
+    "group": "id of the copies that must stay together",
+    "official_part": "train or test as published; empty where the publisher names no parts",
+    "source": "path below the root of the archive, or file and index",
+    "format": "of the published file",
+    "mode": "of the published file, as Pillow names it",
+    "width": "of the published image, pixels",
+    "height": "of the published image, pixels",
+    "sha256": "of the published file, or of label and pixels",
+    "part": "train, val or test; absent before the split",
+}
+TEXT_COLUMNS = [name for name in COLUMNS if name not in ("label", "width", "height")]
+
+
+class Size(BaseModel):
+    """How much a part or class holds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    images: int
+    groups: int
+
+
+class PartSize(Size):
+    classes: dict[str, Size] = Field({})
+
+
+class DatasetInfo(JsonFile):
+    """dataset.json: what the images are."""
+
+    name: str
+    classes: list[str]
+    positive: list[str]
+    """classes that a screening looks for; empty: no screening"""
+    positive_meaning: str | None
+    medical: bool
+    keeps_official_test: bool = False
+    image_shape: tuple[int, int, int]
+    """height, width, channels"""
+    counts: dict[str, int]
+    """images, groups and what lies between"""
+    digests: dict[str, str]
+    """sha256 of the published files or of their content"""
+    terms: str
+    citation: str
+    source_url: str
+    image_px: int
+    near_duplicate_bits: int | None
+    """largest Hamming distance of two hashes in one group; None: equal pixels only"""
+    hash_size: int
+    parts: dict[str, PartSize] = Field({})
+    """empty before the split"""
+    dropped: dict[str, int] = Field({})
+    """reason -> images in no part"""
+    digest: str = ""
+    """sha256 over images.npy and samples.csv; set on writing"""
+
+    @property
+    def is_positive(self) -> NDArray[np.bool_]:
+        """Return (K,): whether each class is positive."""
+        return np.isin(self.classes, self.positive)
+
+
+class DataSource(BaseModel):
+    """One part of a data set, as tracking names its inputs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    dataset: str
+    part: str
+    digest: str
+    """sha256 over the published files, in row order"""
+    url: str
 
 
 @dataclass(frozen=True)
@@ -23,71 +99,63 @@ class Samples:
     images: NDArray[np.uint8]
     """(N, H, W, C), canonical row order"""
     table: pd.DataFrame
-    """N rows in the same order; columns as in samples.csv"""
-    info: dict[str, Any]
-    """dataset.json"""
+    """N rows in the same order, with COLUMNS"""
+    info: DatasetInfo
 
     def part(self, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Images (n, H, W, C) and labels (n,) of one part, in row order."""
+        """Return the images (n, H, W, C) and labels (n,) of one part, in row order."""
         rows = self.table["part"].to_numpy() == name
         return self.images[rows], self.table["label"].to_numpy(np.int64)[rows]
 
-    def source(self, part: str) -> dict[str, str]:
-        """What one part is; digest: sha256 over its published files, in row order."""
+    def source(self, part: str) -> DataSource:
+        """Return what one part is."""
         files = self.table.loc[self.table["part"] == part, "sha256"]
         digest = hashlib.sha256("\n".join(files).encode()).hexdigest()
-        return {"dataset": self.info["name"], "part": part, "digest": digest, "url": self.info["source_url"]}
+        return DataSource(dataset=self.info.name, part=part, digest=digest, url=self.info.source_url)
+
+    def write(self, folder: Path) -> None:
+        """Write the three files; dataset.json gains the digest of the other two."""
+        with writing(folder / "images.npy") as part, part.open("wb") as f:
+            np.save(f, self.images, allow_pickle=False)
+        write_csv(folder / "samples.csv", self.table)
+        self.info.model_copy(update={"digest": samples_digest(folder)}).write(folder / "dataset.json")
+
+    @classmethod
+    def read(cls, folder: Path, *, mmap: bool = True) -> "Samples":
+        """Read what `write` wrote; mmap: images stay on disk until they are indexed.
+
+        Raises DataError if a file is missing, the files do not belong together, or a byte changed since.
+        """
+        if missing := [f"{folder / name}: no such file" for name in FILES if not (folder / name).is_file()]:
+            raise DataError(f"{folder}: incomplete data; run the stage that writes it", missing)
+        info = DatasetInfo.read(folder / "dataset.json")
+        if (digest := samples_digest(folder)) != info.digest:
+            raise DataError(
+                f"{folder}: data changed since they were written (digest must be {info.digest}, got {digest}); "
+                "rerun the stage that writes them"
+            )
+        images = np.load(folder / "images.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
+        # ids of hex digits like 123456789012 or 1234567890e1 would become numbers, and the class "" or "None" a gap
+        types: Any = dict.fromkeys(TEXT_COLUMNS, str)
+        table = pd.read_csv(folder / "samples.csv", dtype=types, keep_default_na=False, na_values=[])
+        if len(images) != len(table) or images.shape[1:] != info.image_shape:
+            raise DataError(
+                f"{folder}: {len(table)} rows of shape {info.image_shape} in the tables, "
+                f"but images.npy holds {images.shape}; rerun the stage that writes them"
+            )
+        return cls(images, table, info)
 
 
 def label_conflicts(table: pd.DataFrame) -> "pd.Series[bool]":
-    """Per row: does its group hold more than one label? Such images are counted, and belong to no part."""
+    """Return per row whether its group holds more than one label: such images are counted, and belong to no part."""
     return table.groupby("group")["label"].transform("nunique") > 1
 
 
-def write_samples(folder: Path, samples: Samples) -> None:
-    """Writes the three files; `info` gains the digest of the other two."""
-    with writing(folder / "images.npy") as part, part.open("wb") as f:
-        np.save(f, samples.images, allow_pickle=False)
-    write_csv(folder / "samples.csv", samples.table)
-    write_json(folder / "dataset.json", samples.info | {"digest": samples_digest(folder)})
-
-
 def samples_digest(folder: Path) -> str:
-    """sha256 over the bytes of images.npy followed by those of samples.csv."""
+    """Return the sha256 over the bytes of images.npy followed by those of samples.csv."""
     digest = hashlib.sha256()
-    for name in ("images.npy", "samples.csv"):
+    for name in FILES[:2]:
         with (folder / name).open("rb") as f:
             while block := f.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
-
-
-def read_samples(folder: Path, *, mmap: bool = True) -> Samples:
-    """Reads what write_samples wrote.
-
-    mmap: leave the images on disk until they are indexed. Raises DataError if a file is missing, the files do not
-    belong together, or a byte changed since they were written.
-    """
-    names = ("images.npy", "samples.csv", "dataset.json")
-    if missing := [f"{folder / name}: no such file" for name in names if not (folder / name).is_file()]:
-        raise DataError(f"{folder}: incomplete data; run the stage that writes it", missing)
-    try:
-        info = read_json(folder / "dataset.json")
-        recorded = info["digest"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder / 'dataset.json'}: damaged: {error!r}; rerun the stage that writes it") from error
-    if (found := samples_digest(folder)) != recorded:
-        raise DataError(
-            f"{folder}: data changed since they were written (digest must be {recorded}, got {found}); "
-            "rerun the stage that writes them"
-        )
-    images = np.load(folder / "images.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
-    # ids of hex digits like 123456789012 or 1234567890e1 would become numbers, and the class "" or "None" a gap
-    text = dict.fromkeys(TEXT_COLUMNS, str)
-    table = pd.read_csv(folder / "samples.csv", dtype=text, keep_default_na=False, na_values=[])
-    if len(images) != len(table) or list(images.shape[1:]) != info["image_shape"]:
-        raise DataError(
-            f"{folder}: {len(table)} rows of shape {info['image_shape']} in the tables, "
-            f"but images.npy holds {images.shape}; rerun the stage that writes them"
-        )
-    return Samples(images, table, info)

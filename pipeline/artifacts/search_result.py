@@ -1,45 +1,145 @@
-"""TODO artifacts.search_result."""
+"""What a search found: every trial with its state and score, the learning curves, the winner, and what was asked."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import BaseModel, ConfigDict
 
+from pipeline.artifacts.configuration import Configuration
+from pipeline.artifacts.json_file import JsonFile
+from pipeline.artifacts.samples import DataSource
 from pipeline.core.errors import DataError
-from pipeline.core.files import read_json
+from pipeline.core.tables import write_csv
+from pipeline.core.yaml_document import Scalar, read_yaml, write_yaml
+
+STATES = ("complete", "pruned", "failed")
+TRIAL_COLUMNS = {
+    "number": "of the trial; one trained again after a worker's death has a new number",
+    "slot": "place in the search: 0 is the baseline, then one_at_a_time, then the sampler's draws",
+    "state": "complete, pruned or failed",
+    "score": "best of its epochs on val; empty where no epoch ended",
+    "epochs": "that were trained",
+    "role": "baseline, one_at_a_time or search",
+    "violation": "of the constraints, 0 where all are kept",
+    "reason": "of a failure",
+}  # then one column per parameter
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SpaceEntry(_Part):
+    """One searched parameter: `choices`, or a range from low to high."""
+
+    key: str
+    choices: tuple[Scalar, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    step: float | None = None
+    integer: bool = False
+    when: dict[str, tuple[Scalar, ...]] = {}
+
+
+class TrialScore(_Part):
+    number: int
+    score: float | None
+    """best of its epochs on val; None where training failed"""
+
+
+class Variation(_Part):
+    """A trial that differs from the baseline in one parameter."""
+
+    number: int
+    key: str
+    value: Scalar
+    baseline: Scalar | None
+    """the baseline's own value; None where it leaves the default"""
+
+
+class StudyInfo(JsonFile):
+    """study.json"""
+
+    study: str
+    """name: <experiment>@<hash>"""
+    experiment: str
+    question: str
+    dataset: str
+    objective: str
+    """accuracy or macro_f1 on val"""
+    seed: int
+    sampler: dict[str, Any]
+    """name and settings"""
+    pruner: dict[str, Any]
+    space: list[SpaceEntry]
+    constraints: dict[str, dict[str, float]]
+    """column of the curves -> at_least, at_most"""
+    n_trials: dict[str, int]
+    """state -> trials"""
+    best: TrialScore
+    baseline: TrialScore
+    variations: list[Variation]
+    importances: dict[str, float] | None
+    """share of the score's variance by fANOVA; None where the trials do not tell"""
+    hashes: dict[str, str]
+    """what the study is named by: space, data, code, versions, device, threads"""
+    sources: list[DataSource]
+    workers: int
+    threads: int
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    study: dict[str, Any]
+    """data/search/<experiment>/: trials.csv, curves.csv, best.yaml, study.json."""
+
+    study: StudyInfo
     trials: pd.DataFrame
-    parameters: list[str]  # columns of `trials` after the fixed ones
+    """TRIAL_COLUMNS and one column per parameter, by number"""
+    curves: pd.DataFrame
+    """number, and the columns of Epoch but seconds"""
+    winner: Configuration
+    baseline: Configuration
+
+    @cached_property
+    def parameters(self) -> list[str]:
+        """Columns of `trials` that are parameters."""
+        return [name for name in self.trials.columns if name not in TRIAL_COLUMNS]
 
     def draws(self, *states: str) -> pd.DataFrame:
-        """Trials of the sampler that ended so: without the baseline and its variations."""
+        """Return the sampler's trials in these states: neither the baseline nor its variations."""
         return self.trials[(self.trials["role"] == "search") & self.trials["state"].isin(states)]
 
     def varied(self) -> list[str]:
-        """Parameters of the space that took more than one value in the draws that did not fail."""
+        """Return the parameters of the space with more than one value in the draws that did not fail."""
         drawn = self.draws("complete", "pruned")
-        return [
-            leaf["key"] for leaf in self.study["space"] if leaf["key"] in drawn and drawn[leaf["key"]].nunique() > 1
-        ]
+        keys = [entry.key for entry in self.study.space]
+        return [key for key in keys if key in drawn and drawn[key].nunique() > 1]
 
+    def write(self, folder: Path) -> None:
+        """Write the four files."""
+        for name, table in (("trials.csv", self.trials), ("curves.csv", self.curves)):
+            write_csv(folder / name, table)
+        write_yaml(folder / "best.yaml", {"winner": self.winner, "baseline": self.baseline})
+        self.study.write(folder / "study.json")
 
-TRIAL_COLUMNS = ["number", "state", "score", "seconds", "epochs", "run_id", "role"]
-STUDY_KEYS = ["space", "variations", "importances"]  # that an older version did not write
-
-
-def read_search(folder: Path) -> SearchResult:
-    """Raises DataError if a column or a key is missing."""
-    trials = pd.read_csv(folder / "trials.csv", dtype={"run_id": str})
-    missing = [name for name in TRIAL_COLUMNS if name not in trials]
-    if missing:
-        raise DataError(f"{folder / 'trials.csv'} lacks columns; run the search again", missing)
-    parameters = [name for name in trials.columns if name not in TRIAL_COLUMNS]
-    study = read_json(folder / "study.json")
-    if lacking := [key for key in STUDY_KEYS if key not in study]:
-        raise DataError(f"{folder / 'study.json'} lacks keys; run the search again", lacking)
-    return SearchResult(study, trials.sort_values("number", ignore_index=True), parameters)
+    @classmethod
+    def read(cls, folder: Path) -> "SearchResult":
+        """Read what `write` wrote. Raises DataError if a file, column or key is missing."""
+        study = StudyInfo.read(folder / "study.json")
+        try:
+            text: Any = {"reason": str}
+            trials = pd.read_csv(folder / "trials.csv", dtype=text).fillna({"reason": ""})
+            curves = pd.read_csv(folder / "curves.csv")
+        except (OSError, ValueError) as error:
+            raise DataError(f"{folder}: a table cannot be read; run the search again", [str(error)]) from error
+        if missing := [name for name in TRIAL_COLUMNS if name not in trials]:
+            raise DataError(f"{folder / 'trials.csv'} lacks columns; run the search again", missing)
+        configurations = read_yaml(folder / "best.yaml").check()
+        if missing := [name for name in ("winner", "baseline") if name not in configurations]:
+            raise DataError(f"{folder / 'best.yaml'} lacks keys; run the search again", missing)
+        trials = trials.sort_values("number", ignore_index=True)
+        return cls(study, trials, curves, configurations["winner"], configurations["baseline"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from pipeline.artifacts.configuration import Configuration, own_options
-from pipeline.artifacts.samples import read_samples
+from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import ConfigError, InputError, first_line
 from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.file import read_experiment
@@ -28,10 +28,10 @@ N_DRAWS = 5
 def run(file: Path, development: Path, threads: int) -> None:
     """Prints it; threads: CPU threads of a training. Raises ConfigError with every corner that cannot be built."""
     prepare_process(threads)
-    samples = read_samples(development)
+    samples = Samples.read(development)
     experiment = read_experiment(file, samples.info)
     _, height, width, channels = samples.images.shape
-    shapes = Shapes(channels, height, width, len(samples.info["classes"]))
+    shapes = Shapes(channels, height, width, len(samples.info.classes))
     n = check_corners(file, experiment, shapes)
     first = "the first " if n > MAX_CORNERS else ""
     print(f"{experiment.name}: {size(experiment)}; {experiment.n_slots} trials; {first}{n} corners can be built")

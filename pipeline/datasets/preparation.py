@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pipeline.artifacts.samples import Samples, label_conflicts, write_samples
+from pipeline.artifacts.samples import DatasetInfo, Samples, label_conflicts
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.progress import track
 from pipeline.core.yaml_document import Integer, Strict
@@ -53,24 +53,24 @@ def prepare_dataset(
     images = np.stack([p.pixels for p in pictures])  # (N, H, W, C)
     groups = group_rows(images, near_duplicate_bits, hash_size)
     table = _table(spec, records, pictures, groups)
-    info = {
-        "name": spec.name,
-        "classes": list(spec.classes),
-        "positive": list(spec.positive),
-        "positive_meaning": spec.positive_meaning,
-        "medical": spec.medical,
-        "keeps_official_test": spec.keeps_official_test,
-        "image_shape": list(images.shape[1:]),
-        "counts": _counts(table, images),
-        "digests": digests,
-        "terms": spec.terms,
-        "citation": spec.citation,
-        "source_url": spec.source_url,
-        "image_px": image_px,
-        "near_duplicate_bits": near_duplicate_bits,
-        "hash_size": hash_size,
-    }
-    write_samples(out, Samples(images, table, info))
+    info = DatasetInfo(
+        name=spec.name,
+        classes=list(spec.classes),
+        positive=list(spec.positive),
+        positive_meaning=spec.positive_meaning,
+        medical=spec.medical,
+        keeps_official_test=spec.keeps_official_test,
+        image_shape=images.shape[1:],
+        counts=_counts(table, images),
+        digests=digests,
+        terms=spec.terms,
+        citation=spec.citation,
+        source_url=spec.source_url,
+        image_px=image_px,
+        near_duplicate_bits=near_duplicate_bits,
+        hash_size=hash_size,
+    )
+    Samples(images, table, info).write(out)
 
 
 def _read_all(spec: DatasetSpec, raw: Path, image_px: int) -> tuple[list[RawImage], list[DecodedImage]]:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from pipeline.artifacts.samples import DEVELOPMENT, PARTS, Samples, label_conflicts, read_samples, write_samples
+from pipeline.artifacts.samples import DEVELOPMENT, PARTS, PartSize, Samples, Size, label_conflicts
 from pipeline.core.errors import DataError
 from pipeline.core.seeds import derive_seed
 from pipeline.core.yaml_document import Integer, Number, Strict
@@ -23,8 +23,8 @@ class SplitSettings(Strict):
 
 def split_dataset(prepared: Path, out: Path, seed: int, val: float, test: float) -> None:
     """val, test: fractions of the images; a data set that keeps its official test part ignores `test`."""
-    samples = read_samples(prepared)
-    classes, official = samples.info["classes"], samples.info["keeps_official_test"]
+    samples = Samples.read(prepared)
+    classes, official = samples.info.classes, samples.info.keeps_official_test
     table = samples.table.copy()
     dropped = _official_parts(table, val, seed) if official else _pooled_parts(table, val, test, seed)
     kept = table["part"] != ""
@@ -33,16 +33,16 @@ def split_dataset(prepared: Path, out: Path, seed: int, val: float, test: float)
     parts = {}
     for part in PARTS:
         of_part = table[table["part"] == part]
-        by_class = {name: _counts(of_part[of_part["class"] == name]) for name in classes}
-        parts[part] = {**_counts(of_part), "classes": by_class}
-    info = samples.info | {"parts": parts, "dropped": dropped}
+        by_class = {name: _size(of_part[of_part["class"] == name]) for name in classes}
+        parts[part] = PartSize(**_size(of_part).model_dump(), classes=by_class)
+    info = samples.info.model_copy(update={"parts": parts, "dropped": dropped})
     for folder, names in {"development": DEVELOPMENT, "test": ("test",)}.items():
         rows = table["part"].isin(names).to_numpy()
-        write_samples(out / folder, Samples(samples.images[rows], table[rows], info))
+        Samples(samples.images[rows], table[rows], info).write(out / folder)
 
 
-def _counts(table: pd.DataFrame) -> dict[str, int]:
-    return {"images": len(table), "groups": int(table["group"].nunique())}
+def _size(table: pd.DataFrame) -> Size:
+    return Size(images=len(table), groups=int(table["group"].nunique()))
 
 
 def _pooled_parts(table: pd.DataFrame, val: float, test: float, seed: int) -> dict[str, int]:

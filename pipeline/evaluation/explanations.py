@@ -1,17 +1,4 @@
-"""A look inside the winner: what it gets wrong and right, what it attends to, what its first layer computes.
-
-One retraining is looked at: the best on val, which is the registered champion. Its files, all plain:
-
-inside.json    seed, first, learned, n_kernels, cam, cam_px, varied, problem; null where there is none;
-               arrays: the npy files
-examples.csv   kind (error, hit), scan (its feature maps are kept), sample, group, label, predicted, n_wrong, p_<class>
-images.npy     (N, H, W, C) uint8, those of examples.csv
-cams.npy       (N, H, W) float32 of 0 to 1, by the layer `cam`
-kernels.npy    (F, C, h, w) float32 of the layer `first`, the largest of its n_kernels
-maps.npy       (F, scans, h, w) float32, what these kernels make of the scans; only of a convolution
-layers.csv     name, kind, output, formula_px, parameters; empty where `problem` says why
-shortcut.csv   sample, group, label, predicted, p_<class> of a classifier that sees no content, but what `varied`
-"""
+"""Explain the champion: what it gets wrong and right, what it attends to, what its first layer computes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,10 +11,11 @@ from captum.attr import LayerAttribution, LayerGradCam
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pipeline.artifacts.evaluation import probability_columns
+from pipeline.artifacts.explanations import LAYER_TYPES, Explanations, ExplanationsInfo
 from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import PipelineError
-from pipeline.core.files import read_json, write_json, writing
-from pipeline.core.tables import write_csv
+from pipeline.core.files import read_json
 from pipeline.evaluation.metadata_baseline import predict_from_files
 from pipeline.models.model_summary import layers
 from pipeline.models.registry import Shapes
@@ -42,26 +30,27 @@ LayerOutputs = dict[
 ]  # layer and output by name, in the order in which the layers are done
 
 
-def write_explanations(
-    out: Path, weights: Path, predictions: pd.DataFrame, development: Samples, test: Samples
-) -> None:
-    """weights: of the run looked at, beside its model.json. predictions: those of the winner on test, every seed."""
+def explain_winner(weights: Path, predictions: pd.DataFrame, development: Samples, test: Samples) -> Explanations:
+    """Explain one retraining of the winner.
+
+    weights: of that retraining, beside its model.json. predictions: those of the winner on test, every seed.
+    """
     description, seed = read_json(weights.parent / "model.json"), int(weights.stem.removeprefix("seed-"))
     examples = choose_examples(predictions, seed)
     rows = pd.Index(test.table["sample"]).get_indexer(examples["sample"])
     images = np.stack([test.images[row] for row in rows])
     found, arrays = explain(load_trained(description, weights), description, images, examples)
     layer_table, problem = _layers(load_trained(description, weights), Shapes(**description["shapes"]))
-    shortcut, varied = predict_from_files(development, test)
-    tables = {"examples": examples, "layers": layer_table, "shortcut": _told(shortcut, test)}
-    for name, table in tables.items():
-        write_csv(out / f"{name}.csv", table)
-    arrays = {"images": images, **arrays}
-    for name, array in arrays.items():
-        with writing(out / f"{name}.npy") as part, part.open("wb") as f:
-            np.save(f, np.ascontiguousarray(array), allow_pickle=False)
-    write_json(
-        out / "inside.json", {"seed": seed, **found, "varied": varied, "problem": problem, "arrays": list(arrays)}
+    baseline, varied = predict_from_files(development, test)
+    return Explanations(
+        info=ExplanationsInfo(seed=seed, **found, varied=varied, problem=problem),
+        examples=examples,
+        images=images,
+        cams=arrays.get("cams"),
+        kernels=arrays.get("kernels"),
+        maps=arrays.get("maps"),
+        layers=layer_table,
+        metadata_baseline=_told(baseline, test),
     )
 
 
@@ -182,12 +171,12 @@ def _layers(model: nn.Module, shapes: Shapes) -> tuple[pd.DataFrame, str | None]
         (r.name, r.kind, " × ".join(map(str, r.output)), " × ".join(map(str, r.side_px or ())), r.n_parameters)
         for r in rows
     ]
-    return pd.DataFrame(told, columns=["name", "kind", "output", "formula_px", "parameters"]), problem
+    return pd.DataFrame(told, columns=list(LAYER_TYPES)), problem
 
 
 def _told(probabilities: Array, test: Samples) -> pd.DataFrame:
     """One row per image of the test part. probabilities: (N, K)."""
     table = test.table[["sample", "group", "label"]].reset_index(drop=True)
-    columns = [f"p_{name}" for name in test.info["classes"]]
+    columns = probability_columns(test.info.classes)
     table["predicted"] = probabilities.argmax(axis=1)
     return pd.concat([table, pd.DataFrame(probabilities.round(6), columns=columns)], axis=1)

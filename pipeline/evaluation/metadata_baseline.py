@@ -44,6 +44,6 @@ def predict_from_files(development: Samples, test: Samples) -> tuple[NDArray[np.
         min_samples_leaf=5, max_samples=min(MOST_IMAGES, len(labels)), random_state=0, n_jobs=1
     )
     forest.fit(seen, labels)
-    probabilities = np.zeros((len(asked), len(test.info["classes"])))
+    probabilities = np.zeros((len(asked), len(test.info.classes)))
     probabilities[:, forest.classes_] = forest.predict_proba(asked)
     return probabilities, [name for name in FEATURES if seen[name].nunique() > 1]

@@ -3,7 +3,6 @@
 Outline: Mitchell et al. 2019, Model Cards for Model Reporting (arXiv:1810.03993). Filled from what `evaluate` wrote.
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -12,31 +11,32 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.artifacts.evaluation import Evaluation, EvaluationInfo
+from pipeline.artifacts.samples import DatasetInfo
 from pipeline.core.files import read_json, write_text
 from pipeline.core.markdown import code, escape, link, table
-from pipeline.core.provenance import commit_text
 from pipeline.statistics.scores import LABELS, SCORES, class_scores, confusion_matrix, scores
 
 Confusions = dict[tuple[Any, Any], NDArray[np.int64]]  # (model, seed) -> (K, K), rows are the truth
 
 
-def write_model_card(evaluated: Path, question: str) -> None:
-    """evaluated: folder with metrics.json, predictions.csv and model/winner/model.json; the card goes to model/."""
-    metrics, model = read_json(evaluated / "metrics.json"), read_json(evaluated / "model/winner/model.json")
-    predictions = pd.read_csv(evaluated / "predictions.csv", usecols=["model", "seed", "part", "label", "predicted"])
-    confusions = _confusions(predictions.query("part == 'test'"), len(metrics["dataset"]["classes"]))
+def write_model_card(evaluated: Path) -> None:
+    """Write model/MODEL_CARD.md into the folder of an evaluation, which has its models below model/."""
+    evaluation, model = Evaluation.read(evaluated), read_json(evaluated / "model/winner/model.json")
+    info, dataset = evaluation.info, evaluation.dataset
+    confusions = _confusions(evaluation.predictions.query("part == 'test'"), len(evaluation.classes))
     sections = {
-        "Model details": _details(metrics, model),
-        "Intended use": _use(metrics, question),
-        "Factors": _factors(metrics),
-        "Metrics": _metrics(metrics),
-        "Evaluation data": _data(metrics, ["test"]),
-        "Training data": _data(metrics, ["train", "val"]) + _preparation(metrics, model),
-        "Quantitative analyses": _analyses(metrics, confusions),
-        "Ethical considerations": _ethics(metrics),
-        "Caveats and recommendations": _caveats(metrics),
+        "Model details": _details(info, model),
+        "Intended use": _use(info),
+        "Factors": _factors(dataset),
+        "Metrics": _metrics(info),
+        "Evaluation data": _data(dataset, ["test"]),
+        "Training data": _data(dataset, ["train", "val"]) + _preparation(dataset, model),
+        "Quantitative analyses": _analyses(info, confusions),
+        "Ethical considerations": _ethics(dataset),
+        "Caveats and recommendations": _caveats(dataset),
     }
-    text = [f"# Model card: {escape(metrics['experiment'])}"]
+    text = [f"# Model card: {escape(info.experiment)}"]
     for title, lines in sections.items():
         text += [f"## {title}", *lines]
     write_text(evaluated / "model/MODEL_CARD.md", "\n\n".join(text) + "\n")
@@ -45,126 +45,123 @@ def write_model_card(evaluated: Path, question: str) -> None:
 def _confusions(test: pd.DataFrame, n_classes: int) -> Confusions:
     return {
         (model, seed): confusion_matrix(rows["label"].to_numpy(), rows["predicted"].to_numpy(), n_classes)
-        for (model, seed), rows in test.groupby(["model", "seed"])
+        for (model, seed), rows in test.groupby(["model", "seed"], observed=True)
     }
 
 
-def _details(metrics: dict[str, Any], model: dict[str, Any]) -> list[str]:
-    winner, shapes = metrics["models"]["winner"], model["shapes"]
-    days = [datetime.fromtimestamp(run["started_ms"] / 1000, UTC).date().isoformat() for run in winner["runs"]]
+def _details(info: EvaluationInfo, model: dict[str, Any]) -> list[str]:
+    winner, shapes = info.models["winner"], model["shapes"]
     rows = [
         ("architecture", model["model"]),
         ("its options", ", ".join(f"{key}: {value}" for key, value in model["options"].items()) or "none"),
-        ("weights", f"{winner['parameters']:,}"),
+        ("weights", f"{winner.parameters:,}"),
         ("input", f"{shapes['channels']} x {shapes['height']} x {shapes['width']}, pixels of 0 to 255, normalised"),
         ("output", "probabilities of " + ", ".join(model["classes"])),
-        ("files", ", ".join(f"winner/seed-{run['seed']}.safetensors" for run in winner["runs"])),
-        ("trained on", " to ".join(dict.fromkeys((min(days), max(days))))),
-        ("commit", commit_text(metrics["git"])),
-        ("versions", ", ".join(f"{name} {version}" for name, version in metrics["versions"].items())),
+        ("files", ", ".join(f"winner/seed-{run.seed}.safetensors" for run in winner.runs)),
+        ("study", info.study),
+        ("date, commit, versions, hardware", f"data/runs/evaluate/{info.experiment}.json"),
         ("licence of the weights, contact", "not recorded"),
     ]
     return [
-        f"The winner of a hyper-parameter search, retrained under {len(winner['runs'])} fresh seeds. `baseline/` holds "
+        f"The winner of a hyper-parameter search, retrained under {len(winner.runs)} fresh seeds. `baseline/` holds "
         "the recipe it is compared with.",
         table(["item", "value"], rows),
         "Training configuration:",
-        table(["parameter", "value"], winner["config"].items()),
+        table(["parameter", "value"], winner.config.items()),
     ]
 
 
-def _use(metrics: dict[str, Any], question: str) -> list[str]:
+def _use(info: EvaluationInfo) -> list[str]:
     lines = [
-        f"The question it was made for: {escape(question)}",
-        f"Intended: research and teaching on the data set {escape(metrics['dataset']['name'])}. Out of scope: images "
+        f"The question it was made for: {escape(info.question)}",
+        f"Intended: research and teaching on the data set {escape(info.dataset.name)}. Out of scope: images "
         "from elsewhere and any decision about a person.",
     ]
-    if metrics["dataset"]["medical"]:
+    if info.dataset.medical:
         lines.append("**Research only, not a medical device:** not for diagnosis, triage or screening.")
     return lines
 
 
-def _factors(metrics: dict[str, Any]) -> list[str]:
+def _factors(dataset: DatasetInfo) -> list[str]:
     lines = [
         "Results are broken down by class. The prepared data name no person, device or site, so no result by them."
     ]
-    if metrics["dataset"]["medical"]:
+    if dataset.medical:
         lines.append("Age, sex, scanner and protocol are likely to matter and are unknown.")
     return lines
 
 
-def _metrics(metrics: dict[str, Any]) -> list[str]:
-    lines = [f"{', '.join(LABELS.values())}; the search maximised {LABELS[metrics['objective']]} on val."]
-    if metrics["dataset"]["positive"]:
+def _metrics(info: EvaluationInfo) -> list[str]:
+    lines = [f"{', '.join(LABELS.values())}; the search maximised {LABELS[info.objective]} on val."]
+    if info.dataset.positive:
         lines.append(
-            f"Positive: {escape(metrics['dataset']['positive_meaning'] or ', '.join(metrics['dataset']['positive']))}. "
+            f"Positive: {escape(info.dataset.positive_meaning or ', '.join(info.dataset.positive))}. "
             "Called where the summed probability of the positive classes reaches the threshold of the seed, chosen on "
-            f"val: sensitivity of at least {metrics['min_sensitivity']}, then the largest specificity."
+            f"val: sensitivity of at least {info.min_sensitivity}, then the largest specificity."
         )
     return lines
 
 
-def _data(metrics: dict[str, Any], parts: list[str]) -> list[str]:
-    dataset = metrics["dataset"]
+def _data(dataset: DatasetInfo, parts: list[str]) -> list[str]:
     rows = [
-        (part, name, f"{sizes['images']:,}", f"{sizes['groups']:,}")
+        (part, name, f"{size.images:,}", f"{size.groups:,}")
         for part in parts
-        for name, sizes in [("all", dataset["parts"][part]), *dataset["parts"][part]["classes"].items()]
+        for name, size in [("all", dataset.parts[part]), *dataset.parts[part].classes.items()]
     ]
     return [table(["part", "class", "images", "groups"], rows)]
 
 
-def _preparation(metrics: dict[str, Any], model: dict[str, Any]) -> list[str]:
-    dataset, numbers = metrics["dataset"], (", ".join(f"{v:.4g}" for v in model[key]) for key in ("mean", "std"))
-    size = dataset["image_px"]
+def _preparation(dataset: DatasetInfo, model: dict[str, Any]) -> list[str]:
+    numbers = (", ".join(f"{v:.4g}" for v in model[key]) for key in ("mean", "std"))
+    size = dataset.image_px
     rows = [
-        ("data set", dataset["name"]),
-        ("citation", dataset["citation"]),
-        ("terms", dataset["terms"]),
-        ("digest of the prepared data", dataset["digest"]),
+        ("data set", dataset.name),
+        ("citation", dataset.citation),
+        ("terms", dataset.terms),
+        ("digest of the prepared data", dataset.digest),
         ("size of the prepared images", f"{size} x {size} pixels"),
         ("mean and standard deviation per channel", " and ".join(numbers)),
     ]
     return [
-        f"Source: {link(dataset['source_url'])}",
+        f"Source: {link(dataset.source_url)}",
         table(["item", "value"], rows),
         "A group holds an image with its duplicates; no group stands in two parts. The test part was read once, after "
         "the search.",
     ]
 
 
-def _analyses(metrics: dict[str, Any], confusions: Confusions) -> list[str]:
-    runs = {(model, run["seed"]): run for model, found in metrics["models"].items() for run in found["runs"]}
+def _analyses(info: EvaluationInfo, confusions: Confusions) -> list[str]:
+    runs = {(model, run.seed): run for model, found in info.models.items() for run in found.runs}
     values = {key: [float(scores(confusions[key])[name]) for name in SCORES] for key in runs}
     rows = [
         (
             model,
             seed,
-            "–" if run["threshold"] is None else f"{run['threshold']:.6g}",
+            "–" if run.threshold is None else f"{run.threshold:.6g}",
             *(f"{v:.4f}" for v in values[model, seed]),
         )
         for (model, seed), run in runs.items()
     ]
-    for model in metrics["models"]:
+    for model in info.models:
         columns = list(zip(*(row for (name, _), row in values.items() if name == model), strict=True))
         rows.append((model, "mean", "", *(f"{mean(column):.4f}" for column in columns)))
         if len(columns[0]) > 1:
             rows.append((model, "SD", "", *(f"{stdev(column):.4f}" for column in columns)))
     found = [class_scores(matrix)["recall"] for (model, _), matrix in confusions.items() if model == "winner"]
     recalls = [f"{value:.4f}" for value in np.mean(found, axis=0)]
-    experiment = metrics["experiment"]
+    experiment = info.experiment
     return [
         "Test part, one row per seed:",
         table(["model", "seed", "threshold", *LABELS.values()], rows),
         "Recall of the winner by class, mean over seeds:",
-        table(["class", "recall"], zip(metrics["dataset"]["classes"], recalls, strict=True)),
+        table(["class", "recall"], zip(info.dataset.classes, recalls, strict=True)),
         "Intervals, calibration and the comparison with the baseline stand in the report: "
         f"{code(f'dvc repro report@{experiment}')} writes it to {code(f'reports/{experiment}')}.",
     ]
 
 
-def _ethics(metrics: dict[str, Any]) -> list[str]:
-    if not metrics["dataset"]["medical"]:
+def _ethics(dataset: DatasetInfo) -> list[str]:
+    if not dataset.medical:
         return ["The data set is not medical. Consent and origin of the images: see its source."]
     return [
         "Scans of people, taken from a public collection under its terms. Consent and approval by an ethics committee "
@@ -172,12 +169,12 @@ def _ethics(metrics: dict[str, Any]) -> list[str]:
     ]
 
 
-def _caveats(metrics: dict[str, Any]) -> list[str]:
+def _caveats(dataset: DatasetInfo) -> list[str]:
     lines = [
         "- One data set, no external validation: expect these scores on more data of the same kind only.",
         "- Thresholds and the kept epochs were chosen on val; scores on val are optimistic.",
     ]
-    if metrics["dataset"]["medical"]:
+    if dataset.medical:
         lines += [
             "- Duplicates were found by comparing pictures; nobody is named, so one person may stand in two parts.",
             "- Selected cases are no screening population: predictive values do not carry over to one.",

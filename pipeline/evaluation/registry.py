@@ -12,6 +12,8 @@ from mlflow import MlflowClient
 from mlflow.models import infer_signature
 from torch import nn
 
+from pipeline.artifacts.evaluation import EvaluationInfo, Retrained
+from pipeline.artifacts.runs import EvaluationRuns
 from pipeline.core.errors import first_line
 from pipeline.core.files import read_json
 from pipeline.execution.settings import Workspace
@@ -67,23 +69,23 @@ class Served(nn.Module):
         return logits_of_views(self.model, (images - self.mean) / self.std, self.views).softmax(1)
 
 
-def best_run(runs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The retraining of highest score on val, which the test part has no say in."""
-    return max(runs, key=lambda run: float(run["val_score"]))
+def best_run(runs: Sequence[Retrained]) -> Retrained:
+    """Return the retraining with the highest score on val, in which the test part has no say."""
+    return max(runs, key=lambda run: run.val_score)
 
 
-def register_winner(experiment: str, runs: Sequence[Mapping[str, Any]], folder: Path, setup: Workspace) -> None:
-    """The best run becomes the champion of its experiment.
+def register_winner(info: EvaluationInfo, evaluated: EvaluationRuns, folder: Path, setup: Workspace) -> None:
+    """Make the best run of the winner the champion of its experiment.
 
-    runs: `seed`, `val_score` and `run_id`, which is empty where MLflow could not be reached. folder: model.json and
-    one file of weights per seed.
+    folder: model.json and one file of weights per seed. Nothing is registered where MLflow could not be reached.
     """
-    best = best_run(runs)
-    if not best["run_id"]:
+    seed = best_run(info.models["winner"].runs).seed
+    run_id = evaluated.of("winner", seed).run_id
+    if not run_id:
         return
     description = read_json(folder / "model.json")
-    model = load_trained(description, folder / f"seed-{best['seed']}.safetensors").cpu()
+    model = load_trained(description, folder / f"seed-{seed}.safetensors").cpu()
     shapes = description["shapes"]
     grey = np.full((2, shapes["channels"], shapes["height"], shapes["width"]), 128, np.float32)
     served = Served(model, description).eval().to(memory_format=torch.contiguous_format)  # as torch.export wants it
-    register_champion(setup.root, setup.search.tracking_uri, experiment, best["run_id"], served, grey)
+    register_champion(setup.root, setup.search.tracking_uri, info.experiment, run_id, served, grey)

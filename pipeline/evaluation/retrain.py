@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.epoch import Epoch
+from pipeline.artifacts.search_result import StudyInfo
 from pipeline.core import provenance
 from pipeline.core.errors import PipelineError
 from pipeline.core.files import locked, read_json, write_json
@@ -40,18 +41,16 @@ class Retraining:
 
 
 def plan(
-    study: dict[str, Any], configs: dict[str, Configuration], development: Path, evaluations: Path, n_seeds: int
+    study: StudyInfo, configs: dict[str, Configuration], development: Path, evaluations: Path, n_seeds: int
 ) -> list[Retraining]:
     """Every model under every seed."""
     retrainings = []
     for model, config in configs.items():
         for k in range(n_seeds):
-            seed = derive_seed(study["seed"], "evaluate", k)  # fresh: the search's seeds have another purpose
-            key = provenance.digest([model, config, seed, study["objective"], study["hashes"]])[:16]
+            seed = derive_seed(study.seed, "evaluate", k)  # fresh: the search's seeds have another purpose
+            key = provenance.digest([model, config, seed, study.objective, study.hashes])[:16]
             folder = evaluations / key
-            job = Job(
-                config, development, seed, study["objective"], folder / "weights.safetensors", folder / "checkpoint"
-            )
+            job = Job(config, development, seed, study.objective, folder / "weights.safetensors", folder / "checkpoint")
             retrainings.append(Retraining(model, seed, retraining_name(model, k), job, folder))
     return retrainings
 

@@ -11,7 +11,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from pipeline.artifacts.epoch import Epoch
-from pipeline.artifacts.samples import Samples, read_samples
+from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import PipelineError
 from pipeline.execution.job import STARTED, Failed, Job, Message, Result, train
 from pipeline.execution.limits import resident_gb
@@ -126,7 +126,7 @@ def _work(connection: Connection, threads: int, gpu: str | None) -> None:
             job: Job = connection.recv()
             try:
                 if job.development not in data:
-                    data[job.development] = read_samples(job.development)
+                    data[job.development] = Samples.read(job.development)
             except (PipelineError, OSError) as error:
                 connection.send(Failed(str(error)))
                 continue

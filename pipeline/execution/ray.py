@@ -15,7 +15,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
 from pipeline.artifacts.epoch import Epoch
-from pipeline.artifacts.samples import Samples, read_samples
+from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import InputError, first_line
 from pipeline.execution.job import STARTED, Failed, Job, Message, train
 from pipeline.execution.limits import beyond_memory, resident_gb
@@ -67,7 +67,7 @@ class RayExecutor(MessageLoop[Any]):
     def start(self, job: Job) -> Any:
         """Submit a training; the data of a job reach each node once, through the object store."""
         if job.development not in self._data:
-            self._data[job.development] = ray.put(read_samples(job.development, mmap=False))
+            self._data[job.development] = ray.put(Samples.read(job.development, mmap=False))
         return self._train.remote(job, self._data[job.development], self.settings)
 
     def wait(self, handles: Sequence[Any], timeout_s: float | None) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field
 
 from pipeline.artifacts.configuration import Configuration, own_options
+from pipeline.artifacts.samples import DatasetInfo
 from pipeline.core.yaml_document import Document, Integer, Scalar, Strict, read_yaml, validate
 from pipeline.experiment.experiment import Bound, Experiment
 from pipeline.experiment.registry import pruners, samplers
@@ -37,7 +38,7 @@ class ExperimentFile(Strict):
     space: dict[str, Any] = Field(description="leaf -> list of choices, or range {low, high, log, step}, with `when`")
 
 
-def read_experiment(path: Path, data: Mapping[str, Any] | None = None) -> Experiment:
+def read_experiment(path: Path, data: DatasetInfo | None = None) -> Experiment:
     """data: dataset.json of the development part that the experiment is to fit.
 
     Raises ConfigError with every problem of the file; nothing has been created then.
@@ -151,14 +152,14 @@ def _constants(document: Document, section: str, values: Mapping[str, Any]) -> C
 
 def _check_data(
     document: Document,
-    data: Mapping[str, Any],
+    data: DatasetInfo,
     baseline: Configuration,
     space: Mapping[str, SearchParameter],
     variations: tuple[tuple[str, Scalar], ...],
 ) -> None:
-    if (dataset := document.values.get("dataset")) != data["name"]:
-        document.problem(("dataset",), f"must be {data['name']!r} as in params.yaml, got {dataset!r}; make them equal")
-    n_train, leaf = data["parts"]["train"]["images"], space.get("batch_size")
+    if (dataset := document.values.get("dataset")) != data.name:
+        document.problem(("dataset",), f"must be {data.name!r} as in params.yaml, got {dataset!r}; make them equal")
+    n_train, leaf = data.parts["train"].images, space.get("batch_size")
     for section, sizes in (
         ("space", (leaf.choices or (int(leaf.high),)) if leaf else ()),
         ("fixed", (_section(document, "fixed").get("batch_size", 1),)),
@@ -169,8 +170,8 @@ def _check_data(
             rule = f"must be at most {n_train}, the images of the training part, got {max(too_large)}"
             document.problem((section, "batch_size"), rule)
     for key in _section(document, "constraints"):
-        if key in ("val_sensitivity", "val_specificity") and not data["positive"]:
-            document.problem(("constraints", key), f"the data set {data['name']!r} has no positive class; take it out")
+        if key in ("val_sensitivity", "val_specificity") and not data.positive:
+            document.problem(("constraints", key), f"the data set {data.name!r} has no positive class; take it out")
 
 
 def _check_baseline(

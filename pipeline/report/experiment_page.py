@@ -1,15 +1,16 @@
 """TODO report.experiment_page."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.artifacts.evaluation import MODELS, Evaluation, read_evaluation
-from pipeline.artifacts.explanations import read_explanations
-from pipeline.artifacts.report_numbers import write_test_predictions
-from pipeline.artifacts.search_result import SearchResult, read_search
+from pipeline.artifacts.evaluation import MODELS, Evaluation
+from pipeline.artifacts.explanations import Explanations
+from pipeline.artifacts.layout import Layout
+from pipeline.artifacts.report_numbers import SHARED, Intervals, Metrics, NumbersInfo, ReportNumbers, ScreeningNumbers
+from pipeline.artifacts.runs import EvaluationRuns, SearchRuns
+from pipeline.artifacts.search_result import SearchResult
 from pipeline.core.files import write_json
 from pipeline.core.seeds import derive_seed
 from pipeline.core.tables import write_spreadsheet_csv
@@ -38,12 +39,14 @@ CHANCE_DRAWS = 200  # of outcomes under exact probabilities; only their mean is 
 
 
 def write_experiment_page(
-    search: Path, evaluate: Path, out: Path, numbers: Path, settings: ReportSettings, tracking_uri: str | None = None
+    layout: Layout, experiment: str, settings: ReportSettings, tracking_uri: str | None = None
 ) -> None:
-    """numbers: folder for what `summary` needs, which no other stage's folder may contain. tracking_uri: of MLflow."""
-    found, evaluation = read_search(search), read_evaluation(evaluate)
-    inside = read_explanations(evaluate, evaluation)
-    experiment, screening, draws = found.study["experiment"], settings.screening, settings.bootstrap_draws
+    """tracking_uri: of MLflow; None: the file in the repository."""
+    found, evaluation = SearchResult.read(layout.search(experiment)), Evaluation.read(layout.evaluate(experiment))
+    inside = Explanations.read(layout.evaluate(experiment) / "explanations", evaluation)
+    searched = SearchRuns.read(layout.search_runs(experiment))
+    evaluated = EvaluationRuns.read(layout.evaluation_runs(experiment))
+    out, screening, draws = layout.reports() / experiment, settings.screening, settings.bootstrap_draws
 
     def generator(purpose: str) -> np.random.Generator:
         return np.random.default_rng(derive_seed(settings.seed, purpose, experiment))
@@ -57,14 +60,14 @@ def write_experiment_page(
         for model in (MODELS if evaluation.positive else ())
     }
     stored = subgroups.by_file(evaluation, FEW_GROUPS, draws, generator("files"))
-    main = found.study["objective"]
+    main = found.study.objective
 
-    tested = tests.content(evaluation, scores, comparison, stored)
+    tested = tests.content(evaluation, scores, comparison, stored, evaluated)
     looked = insights.content(inside, evaluation, scores, draws, generator("shortcut"))
     answered = verdict.content(found, evaluation, scores, comparison, main)
     answered["cautions"] = verdict.cautions(tested["contrasts"], looked["shortcut"]["way"])
     pictures = {
-        **trials.draw(found),
+        **trials.draw(found, searched),
         **effects.draw(found, evaluation),
         **learning.draw(evaluation),
         **tests.draw(evaluation, scores),
@@ -77,29 +80,42 @@ def write_experiment_page(
         "study": found.study,
         "dataset": evaluation.dataset,
         "evaluation": evaluation.info,
+        "search_seconds": searched.seconds,
+        "search_experiment_id": searched.experiment_id,
         "verdict": answered,
         "data": data.content(evaluation, scores, subgroups.official(evaluation, draws, generator("official"))),
-        "search": trials.content(found, evaluation, scores, main),
+        "search": trials.content(found, evaluation, searched, scores, main),
         "effects": effects.content(found, evaluation),
         "learning": learning.content(evaluation),
         "performance": tested,
         "probabilities": probabilities.content(evaluation, areas, calibrated),
         "screening": decided.content(evaluation, decisions, screening) if decisions else None,
         "inside": looked,
-        "reproduce": reproduce.content(found, evaluation, settings.seed, tracking_uri),
+        "reproduce": reproduce.content(found, evaluation, (searched, evaluated), settings.seed, tracking_uri),
     }
     write_page(out / "index.html", "experiment_page", pictures=pictures, **content)
     write_twin(out / "README.md", "experiment_page", **content)
     drawing.write_pictures(out / "figures", pictures.values())
     metrics = _metrics(found, evaluation, scores, decisions, screening)
-    write_json(out / "metrics.json", metrics)
-    write_json(numbers / "numbers.json", {**metrics, **_beside(found, evaluation, scores, comparison, decisions)})
-    test, seeds = (
-        evaluation.parts["test"],
-        [write_experiment_page["seed"] for write_experiment_page in evaluation.runs("winner")],
+    write_json(out / "metrics.json", metrics.compared())
+    info = NumbersInfo(
+        experiment=experiment,
+        dataset=found.study.dataset,
+        question=found.study.question,
+        objective=main,
+        study=found.study.study,
+        medical=evaluation.dataset.medical,
+        n_classes=len(evaluation.classes),
+        metrics=metrics,
+        intervals=_intervals(scores, comparison, decisions),
+        seeds={model: [float(f"{value:.6g}") for value in scores.seeds["macro_f1"][model]] for model in MODELS},
     )
-    predicted = dict(zip(seeds, test.models["winner"].predicted, strict=True))
-    write_test_predictions(numbers / "test.csv", (test.samples, test.groups, test.labels), predicted)
+    test = evaluation.parts["test"]
+    predicted = {
+        f"seed {run.seed}": p for run, p in zip(evaluation.runs("winner"), test.models["winner"].predicted, strict=True)
+    }
+    shared = dict(zip(SHARED, (test.samples, test.groups, test.labels), strict=True))
+    ReportNumbers(info, pd.DataFrame(shared | predicted)).write(layout.report_numbers(experiment))
     _write_plots(out, evaluation, scores, main)
 
 
@@ -114,59 +130,54 @@ def _metrics(
     scores: Scores,
     decisions: dict[str, Decision],
     settings: ScreeningSettings,
-) -> dict[str, Any]:
+) -> Metrics:
     def means(model: str) -> dict[str, float | None]:
         return {name: _digits(scores.means[name][model].value) for name in SCORES}
 
-    numbers: dict[str, Any] = {
-        "test": means("winner"),
-        "test_sd": {name: _digits(analysis.spread(scores.seeds[name]["winner"])) for name in SCORES},
-        "n_seeds": len(evaluation.runs("winner")),
-        "baseline_test": means("baseline"),
-        "best_of_n_val": _digits(found.study["best"]["score"]),
-        "n_trials": found.study["n_trials"],
-    }
+    screening = None
     if decisions:
         operation, s = decisions["winner"].operation, decisions["winner"].estimate
-        numbers["screening"] = {
-            "sensitivity": _digits(operation.sensitivity),
-            "specificity": _digits(operation.specificity),
-            **{
-                f"{name}{end}": _digits(getattr(getattr(s, name), attribute))
-                for name in ("false_positives", "false_negatives", "ppv", "npv")
-                for end, attribute in (("", "value"), ("_low", "low"), ("_high", "high"))
-            },
-            "prevalence_per_100k": settings.prevalence_per_100k,
-            "n_diseased_groups": operation.n_diseased,
-            "n_healthy_groups": operation.n_healthy,
+        expected = {
+            f"{name}{end}": _digits(getattr(getattr(s, name), attribute))
+            for name in ("false_positives", "false_negatives", "ppv", "npv")
+            for end, attribute in (("", "value"), ("_low", "low"), ("_high", "high"))
         }
-    numbers["seconds"] = {"search": _digits(found.study["seconds"]), "evaluate": _digits(evaluation.info["seconds"])}
-    return numbers
+        screening = ScreeningNumbers.model_validate(
+            {
+                "sensitivity": _digits(operation.sensitivity),
+                "specificity": _digits(operation.specificity),
+                **expected,
+                "prevalence_per_100k": settings.prevalence_per_100k,
+                "n_diseased_groups": operation.n_diseased,
+                "n_healthy_groups": operation.n_healthy,
+            }
+        )
+    return Metrics(
+        test=means("winner"),
+        test_sd={name: _digits(analysis.spread(scores.seeds[name]["winner"])) for name in SCORES},
+        n_seeds=len(evaluation.runs("winner")),
+        baseline_test=means("baseline"),
+        best_of_n_val=_digits(found.study.best.score),
+        n_trials=found.study.n_trials,
+        screening=screening,
+    )
 
 
-def _beside(
-    found: SearchResult, evaluation: Evaluation, scores: Scores, comparison: Comparison, decisions: dict[str, Decision]
-) -> dict[str, Any]:
-    """Intervals and labels that the leaderboard shows beside the compared numbers."""
+def _intervals(scores: Scores, comparison: Comparison, decisions: dict[str, Decision]) -> Intervals:
+    """Return the intervals that the leaderboard shows with the compared numbers."""
 
-    def ends(estimate: Estimate) -> list[float | None]:
-        return [_digits(estimate.low), _digits(estimate.high)]
+    def ends(estimate: Estimate) -> tuple[float | None, float | None]:
+        return _digits(estimate.low), _digits(estimate.high)
 
-    intervals: dict[str, Any] = {
-        "test": {name: ends(scores.means[name]["winner"]) for name in SCORES},
-        "baseline_test": {name: ends(scores.means[name]["baseline"]) for name in SCORES},
-        "difference": {
-            name: [_digits(scores.difference[name].value), *ends(scores.difference[name])] for name in SCORES
-        },
-        "mcnemar_p": _digits(comparison.p),
-    }
-    if decisions:
-        s = decisions["winner"].estimate
-        intervals |= {"sensitivity": ends(s.sensitivity), "specificity": ends(s.specificity)}
-    about = {name: found.study[name] for name in ("experiment", "dataset", "question", "objective", "study")}
-    about |= {"medical": evaluation.dataset["medical"], "n_classes": len(evaluation.classes)}
-    seeds = {model: [_digits(float(value)) for value in scores.seeds["macro_f1"][model]] for model in MODELS}
-    return {"intervals": intervals, "seeds": {"macro_f1": seeds}, "about": about}
+    s = decisions["winner"].estimate if decisions else None
+    return Intervals(
+        test={name: ends(scores.means[name]["winner"]) for name in SCORES},
+        baseline_test={name: ends(scores.means[name]["baseline"]) for name in SCORES},
+        difference={name: (_digits(scores.difference[name].value), *ends(scores.difference[name])) for name in SCORES},
+        mcnemar_p=float(f"{comparison.p:.6g}"),
+        sensitivity=ends(s.sensitivity) if s else None,
+        specificity=ends(s.specificity) if s else None,
+    )
 
 
 def _write_plots(out: Path, evaluation: Evaluation, scores: Scores, main: str) -> None:
@@ -177,5 +188,5 @@ def _write_plots(out: Path, evaluation: Evaluation, scores: Scores, main: str) -
     confusion = pd.DataFrame(
         {"actual": names[test.labels], "predicted": names[test.models["winner"].predicted[median]]}
     )
-    for name, table in (("confusion", confusion), ("curves", mean_curves(evaluation.curves).round(5))):
+    for name, table in (("confusion", confusion), ("curves", mean_curves(evaluation.curves_by_step).round(5))):
         write_spreadsheet_csv(out / f"{name}.csv", table)

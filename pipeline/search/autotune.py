@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 from pipeline.artifacts.configuration import Configuration, own_options
-from pipeline.artifacts.samples import read_samples
+from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import PipelineError, first_line
 from pipeline.core.files import locked, read_json, write_json
 from pipeline.core.provenance import digest, hardware
@@ -32,10 +32,10 @@ def choose_layout(
     """`settings` with the number of workers and threads whose workers together train most epochs of the first drawn
     configuration per hour. Prints what it measured; a layout in the file `remembered` is taken as it is.
     """
-    samples, machine = read_samples(development), hardware()
+    samples, machine = Samples.read(development), hardware()
     config = own_options({**experiment.fixed, **sample_parameters(experiment, experiment.first_sampled, ()).params})
     most = experiment.parallel if settings.reproducible else int(machine["cores"] or 1)
-    key = digest([config, samples.info["digest"], machine, most])[:16]
+    key = digest([config, samples.info.digest, machine, most])[:16]
     with locked(remembered.with_suffix(".lock"), "the measuring of layouts", wait=True):
         known: dict[str, dict[str, int]] = read_json(remembered) if remembered.exists() else {}
         if key not in known:
@@ -91,7 +91,7 @@ def _prepare(barrier: Barrier, places: Any, threads: int) -> None:
 def _epoch_s(config: Configuration, development: Path) -> float:
     """Seconds of an epoch while the others train too."""
     try:
-        trainer = Trainer(config, read_samples(development), 1, device())
+        trainer = Trainer(config, Samples.read(development), 1, device())
     except Exception:
         _together.abort()  # nobody waits for this one
         raise

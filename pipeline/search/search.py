@@ -1,15 +1,23 @@
 """TODO search.search."""
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from pipeline.artifacts.samples import DEVELOPMENT, read_samples
+from pipeline.artifacts.layout import Layout
+from pipeline.artifacts.runs import Origin, SearchRuns, TrialRun
+from pipeline.artifacts.samples import DEVELOPMENT, Samples
+from pipeline.artifacts.search_result import (
+    STATES,
+    TRIAL_COLUMNS,
+    SearchResult,
+    SpaceEntry,
+    StudyInfo,
+    TrialScore,
+    Variation,
+)
 from pipeline.core import provenance
-from pipeline.core.files import write_json
-from pipeline.core.tables import write_csv
-from pipeline.core.yaml_document import write_yaml
 from pipeline.execution.executor import open_executor
 from pipeline.execution.settings import Workspace
 from pipeline.experiment.experiment import Experiment
@@ -26,22 +34,21 @@ from pipeline.training.device import device
 
 
 def search(
-    file: Path, development: Path, out: Path, setup: Workspace, *, fresh: bool = False, adopt: str | None = None
+    layout: Layout, name: str, dataset: str, setup: Workspace, *, fresh: bool = False, adopt: str | None = None
 ) -> None:
     """Resumes what an interrupted search left. fresh: start another study even so; adopt: see `studies`.
 
     Raises ConfigError or DataError before anything is created, PipelineError if no trial can be completed.
     """
-    root, settings = setup.root, setup.search
-    samples = read_samples(development)
-    info = samples.info
-    experiment = read_experiment(file, info)
+    root, settings, out, development = setup.root, setup.search, layout.search(name), layout.development(dataset)
+    samples = Samples.read(development)
+    experiment = read_experiment(layout.experiment_file(name), samples.info)
     if settings.workers == "auto" and settings.executor == "local":
         settings = choose_layout(settings, experiment, development, setup.searches / "layouts.json")
     origin = provenance.origin(root)
     versions = origin["versions"]
     made_by = {
-        "data": info["digest"],
+        "data": samples.info.digest,
         "code": provenance.code_digest("pipeline.execution.job", "pipeline.search.sampling", "pipeline.search.pruning"),
         **{package: versions[package] for package in ("torch", "timm", "optuna")},
         "device": device() if settings.executor == "local" else "cuda" if settings.gpus else "cpu",
@@ -52,15 +59,14 @@ def search(
         if "origin" not in study.optuna.user_attrs:  # of its first trial; later it says the same, whatever the commit
             study.optuna.set_user_attr("origin", origin)
         origin = study.optuna.user_attrs["origin"]
-        tags = {
-            "experiment": experiment.name,
-            "objective": experiment.objective,
-            "data_digest": made_by["data"],
-            "code_digest": made_by["code"],
-        }
         sources = [samples.source(part) for part in DEVELOPMENT]
         of_stage = provenance.tags(f"search@{experiment.name}", origin)
-        of_study = StudyRun(experiment.dataset, study.name, {**tags, **of_stage}, tuple(sources))
+        of_study = StudyRun(
+            experiment.dataset,
+            study.name,
+            {**study_tags(experiment.name, experiment.objective, made_by), **of_stage},
+            tuple(sources),
+        )
         earlier = records(study.optuna, experiment)
         with (
             Tracker(root, settings.tracking_uri, of_study, earlier) as tracker,
@@ -72,56 +78,78 @@ def search(
             shares = importances(study.optuna, experiment.n_slots)
             draw_study(study.optuna, experiment.objective, out / "figures")
             tracker.log_figures(out / "figures")
-    _write_tables(out, trials, tracker.run_ids())
-    write_yaml(out / "best.yaml", {"winner": best_trial(trials)["config"], "baseline": experiment.baseline})
-    made = {
-        "study": study.name,
-        "hashes": {"space": provenance.digest(experiment.identity()), **made_by},
-        **origin,
-        "tags": tags,
-        "sources": sources,
-        "workers": executor.n_workers,
-        "threads": settings.threads,
-        "mlflow": {"experiment_id": tracker.experiment_id, "run_id": tracker.run_id},
-    }
-    write_json(out / "study.json", {**_told(experiment, trials), "importances": shares, **made})
+    hashes = {"space": provenance.digest(experiment.identity()), **made_by}
+    info = study_info(experiment, trials, study.name, hashes).model_copy(
+        update={
+            "importances": shares,
+            "sources": sources,
+            "workers": executor.n_workers,
+            "threads": settings.threads,
+        }
+    )
+    winner = best_trial(trials)["config"]
+    SearchResult(info, trial_table(trials), curve_table(trials), winner, experiment.baseline).write(out)
+    ids = tracker.run_ids()
+    SearchRuns(
+        origin=Origin.model_validate(origin),
+        experiment_id=tracker.experiment_id,
+        run_id=tracker.run_id,
+        trials=[_run(trial, ids.get(run_name(trial["number"]), "")) for trial in trials],
+    ).write(layout.search_runs(name))
 
 
-def _told(experiment: Experiment, trials: list[dict[str, Any]]) -> dict[str, Any]:
-    """What was asked, and in short what came of it."""
+def study_tags(experiment: str, objective: str, hashes: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of a study in MLflow."""
+    digests = {"data_digest": hashes["data"], "code_digest": hashes["code"]}
+    return {"experiment": experiment, "objective": objective, **digests}
+
+
+def study_info(
+    experiment: Experiment, trials: list[dict[str, Any]], study: str, hashes: Mapping[str, str]
+) -> StudyInfo:
+    """Return what was asked, and in short what came of it."""
     best = best_trial(trials)
     baseline = [t for t in trials if t["role"] == "baseline"][-1]  # of two, the one trained again
-    references = ("number", "slot", "started_ms", "ended_ms", "violation", "reason")
-    return {
-        "experiment": experiment.name,
-        **{key: getattr(experiment, key) for key in ("question", "dataset", "objective", "seed")},
-        "sampler": experiment.sampler.model_dump(),
-        "pruner": experiment.pruner.model_dump(),
-        "space": [vars(leaf) for leaf in experiment.space],
-        "constraints": {key: bound.model_dump(exclude_none=True) for key, bound in experiment.constraints.items()},
-        "n_trials": {s: sum(t["state"] == s for t in trials) for s in ("complete", "pruned", "failed")},
-        "best": {key: best[key] for key in ("number", "score", "violation")},
-        "baseline": {key: baseline[key] for key in ("number", "score")},
-        "trials": [{key: t[key] for key in references} for t in trials],
-        "variations": [_variation(experiment, t) for t in trials if t["role"] == "one_at_a_time"],
-        "seconds": sum(t["seconds"] for t in trials),
-    }
+    return StudyInfo(
+        study=study,
+        experiment=experiment.name,
+        question=experiment.question,
+        dataset=experiment.dataset,
+        objective=experiment.objective,
+        seed=experiment.seed,
+        sampler=experiment.sampler.model_dump(),
+        pruner=experiment.pruner.model_dump(),
+        space=[SpaceEntry(**vars(entry)) for entry in experiment.space],
+        constraints={key: bound.model_dump(exclude_none=True) for key, bound in experiment.constraints.items()},
+        n_trials={s: sum(t["state"] == s for t in trials) for s in STATES},
+        best=TrialScore(number=best["number"], score=best["score"]),
+        baseline=TrialScore(number=baseline["number"], score=baseline["score"]),
+        variations=[_variation(experiment, t) for t in trials if t["role"] == "one_at_a_time"],
+        importances=None,
+        hashes=dict(hashes),
+        sources=[],
+        workers=1,
+        threads=1,
+    )
 
 
-def _variation(experiment: Experiment, trial: dict[str, Any]) -> dict[str, Any]:
-    """baseline: its own value; None where it leaves the default."""
+def _variation(experiment: Experiment, trial: dict[str, Any]) -> Variation:
     key, value = experiment.variations[trial["slot"] - 1]
-    return {"number": trial["number"], "key": key, "value": value, "baseline": experiment.baseline.get(key)}
+    return Variation(number=trial["number"], key=key, value=value, baseline=experiment.baseline.get(key))
 
 
-def _write_tables(out: Path, trials: list[dict[str, Any]], run_ids: dict[str, str]) -> None:
-    """trials.csv: one row per trial, its parameters as columns; curves.csv: one row per trial and epoch."""
-    rows = [
-        {key: t[key] for key in ("number", "state", "score", "seconds", "epochs")}
-        | {"run_id": run_ids.get(run_name(t["number"])), "role": t["role"], **t["config"]}
-        for t in trials
-    ]
-    table = pd.DataFrame(rows, dtype=object)  # an int stays an int where other trials have no value
-    curves = pd.DataFrame([{"number": t["number"], **epoch} for t in trials for epoch in t["curves"]])
-    for name, frame in (("trials.csv", table), ("curves.csv", curves)):
-        write_csv(out / name, frame)
+def trial_table(trials: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return one row per trial, its parameters as columns."""
+    rows = [{key: trial[key] for key in TRIAL_COLUMNS} | trial["config"] for trial in trials]
+    return pd.DataFrame(rows, dtype=object)  # an int stays an int where other trials have no value
+
+
+def curve_table(trials: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return one row per trial and epoch."""
+    table = pd.DataFrame([{"number": trial["number"], **epoch} for trial in trials for epoch in trial["curves"]])
+    return table.drop(columns="seconds")
+
+
+def _run(trial: dict[str, Any], run_id: str) -> TrialRun:
+    times = {key: trial[key] for key in ("number", "started_ms", "ended_ms")}
+    return TrialRun(run_id=run_id, epoch_seconds=[epoch["seconds"] for epoch in trial["curves"]], **times)

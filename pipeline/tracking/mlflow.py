@@ -23,6 +23,7 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.artifacts.configuration import Configuration
+from pipeline.artifacts.samples import DataSource
 from pipeline.core.errors import PipelineError, first_line
 from pipeline.core.files import locked
 from pipeline.tracking.run_record import RunRecord, StudyRun
@@ -234,10 +235,10 @@ class Tracker:
             token = runs.token or ""
 
 
-def _input(source: Mapping[str, str]) -> DatasetInput:
+def _input(source: DataSource) -> DatasetInput:
     """One part of the data with its own digest, of which MLflow takes 36 characters."""
-    entity = DatasetEntity(source["dataset"], source["digest"][:36], "local", source["url"])
-    return DatasetInput(entity, [InputTag("mlflow.data.context", source["part"])])
+    entity = DatasetEntity(source.dataset, source.digest[:36], "local", source.url)
+    return DatasetInput(entity, [InputTag("mlflow.data.context", source.part)])
 
 
 def _now_ms() -> int:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.epoch import Epoch
+from pipeline.artifacts.samples import DataSource
 
 
 @dataclass
@@ -39,4 +40,4 @@ class StudyRun:
     dataset: str  # names the experiment of MLflow
     name: str
     tags: Mapping[str, Any] = field(default_factory=dict)  # also of every child
-    sources: tuple[Mapping[str, str], ...] = ()  # its inputs, as Samples.source gives them
+    sources: tuple[DataSource, ...] = ()  # its inputs, as Samples.source gives them

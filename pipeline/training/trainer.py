@@ -44,19 +44,19 @@ class Trainer:
         leaves, options = split_flat(config)
         self.configuration = config
         self.config = Training.model_validate(leaves)
-        self.seed, self.device, self.digest = seed, torch.device(device), development.info["digest"]
+        self.seed, self.device, self.digest = seed, torch.device(device), development.info.digest
         train_images, train_labels = development.part("train")
         val_images, val_labels = development.part("val")
         self.images = torch.from_numpy(train_images).to(self.device)  # (N, H, W, C) uint8
         self.labels = torch.from_numpy(train_labels).to(self.device)  # (N,) int64
         self.val_images, self.val_labels = val_images, val_labels
         _, height, width, channels = train_images.shape
-        shapes = Shapes(channels, height, width, len(development.info["classes"]))
+        shapes = Shapes(channels, height, width, len(development.info.classes))
         self.description = {
             **describe(self.config.model, options.get(self.config.model.partition(":")[0], {}), shapes),
             **channel_statistics(train_images),
-            "classes": development.info["classes"],
-            "positive": development.info["positive"],
+            "classes": development.info.classes,
+            "positive": development.info.positive,
             "test_time_augmentation": self.config.test_time_augmentation,
         }
         self.normalise = Normaliser(self.description, self.device)

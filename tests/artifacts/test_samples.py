@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.artifacts.samples import Samples, label_conflicts, read_samples, samples_digest, write_samples
+import contract_data
+from pipeline.artifacts.samples import Samples, label_conflicts, samples_digest
 from pipeline.core.errors import DataError
 from pipeline.core.files import read_json, write_json
 
@@ -25,17 +26,21 @@ def samples():
         }
     )
     images = np.arange(4 * 2 * 2 * 3, dtype=np.uint8).reshape(4, 2, 2, 3)
-    return Samples(images, table, {"name": "x", "image_shape": [2, 2, 3]})
+    return Samples(
+        images,
+        table,
+        contract_data.dataset_info("x", ["None", "NaN"], []).model_copy(update={"image_shape": (2, 2, 3)}),
+    )
 
 
 @pytest.mark.parametrize("mmap", [True, False])
 def test_round_trip(tmp_path, samples, mmap):
-    write_samples(tmp_path, samples)
-    again = read_samples(tmp_path, mmap=mmap)
+    samples.write(tmp_path)
+    again = Samples.read(tmp_path, mmap=mmap)
     assert isinstance(again.images, np.memmap) == mmap
     assert np.array_equal(again.images, samples.images)
     assert again.table.to_dict("list") == samples.table.to_dict("list")
-    assert again.info == samples.info | {"digest": samples_digest(tmp_path)}
+    assert again.info == samples.info.model_copy(update={"digest": samples_digest(tmp_path)})
 
 
 def test_part(tmp_path, samples):
@@ -47,44 +52,44 @@ def test_part(tmp_path, samples):
 
 def test_same_samples_same_digest(tmp_path, samples):
     for name in "ab":
-        write_samples(tmp_path / name, samples)
+        samples.write(tmp_path / name)
     assert samples_digest(tmp_path / "a") == samples_digest(tmp_path / "b")
 
 
 @pytest.mark.parametrize("name", ["images.npy", "samples.csv", "dataset.json"])
 def test_a_missing_file_is_named(tmp_path, samples, name):
-    write_samples(tmp_path, samples)
+    samples.write(tmp_path)
     (tmp_path / name).unlink()
     with pytest.raises(DataError, match=f"{name}: no such file"):
-        read_samples(tmp_path)
+        Samples.read(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["images.npy", "samples.csv"])
 def test_a_flipped_bit_is_noticed(tmp_path, samples, name):
-    write_samples(tmp_path, samples)
+    samples.write(tmp_path)
     data = bytearray((tmp_path / name).read_bytes())
     data[-2] ^= 1
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DataError, match="data changed since they were written"):
-        read_samples(tmp_path)
+        Samples.read(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}"])
 def test_a_damaged_description_is_named(tmp_path, samples, text):
-    write_samples(tmp_path, samples)
+    samples.write(tmp_path)
     (tmp_path / "dataset.json").write_text(text)
-    with pytest.raises(DataError, match=r"dataset\.json: damaged"):
-        read_samples(tmp_path)
+    with pytest.raises(DataError, match=r"dataset\.json is damaged"):
+        Samples.read(tmp_path)
 
 
 def test_rows_must_agree(tmp_path, samples):
-    write_samples(tmp_path, Samples(samples.images[:3], samples.table, samples.info))
+    Samples(samples.images[:3], samples.table, samples.info).write(tmp_path)
     with pytest.raises(DataError, match="4 rows"):
-        read_samples(tmp_path)
-    write_samples(tmp_path, samples)
+        Samples.read(tmp_path)
+    samples.write(tmp_path)
     write_json(tmp_path / "dataset.json", read_json(tmp_path / "dataset.json") | {"image_shape": [2, 2, 1]})
-    with pytest.raises(DataError, match=r"shape \[2, 2, 1\]"):
-        read_samples(tmp_path)
+    with pytest.raises(DataError, match=r"shape \(2, 2, 1\)"):
+        Samples.read(tmp_path)
 
 
 def test_label_conflicts_mark_the_whole_group():

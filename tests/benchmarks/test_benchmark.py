@@ -20,7 +20,7 @@ from benchmarks import grid, memory, report, search_overhead, training_speed
 from benchmarks.search_overhead import at_least, at_most, generated, write_pictures
 from benchmarks.training_speed import MRI, TASKS, Task
 from pipeline.artifacts.epoch import Epoch
-from pipeline.artifacts.samples import read_samples
+from pipeline.artifacts.samples import Samples
 from pipeline.core.files import read_json
 from pipeline.datasets.registry import find_spec
 from pipeline.execution.job import Finished, Job, OnEpoch, Result
@@ -53,7 +53,7 @@ def test_less_or_more_is_better() -> None:
 
 
 def test_generated_pictures_are_a_development_folder(tmp_path: Path) -> None:
-    samples = read_samples(write_pictures(tmp_path, 24, (4, 6, 3)))
+    samples = Samples.read(write_pictures(tmp_path, 24, (4, 6, 3)))
     assert samples.images.shape == (24, 4, 6, 3)
     assert (len(samples.part("train")[0]), len(samples.part("val")[0])) == (21, 3)
     assert generated(5, 2, (4, 6, 3)).table["part"].tolist() == [*["train"] * 5, *["val"] * 2]
@@ -164,7 +164,7 @@ def test_memory_is_measured_of_every_experiment_that_is_run(monkeypatch: pytest.
     sides = []
 
     def peak(configs: object, development: Path) -> float:
-        sides.append(read_samples(development).images.shape[1])
+        sides.append(Samples.read(development).images.shape[1])
         return 0.5
 
     monkeypatch.setattr(memory, "peak", peak)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from pipeline.artifacts.samples import read_samples
+from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.datasets import class_folders, preparation
 from pipeline.datasets.registry import RawFile, RawImage, specs
@@ -75,7 +75,7 @@ IMAGES = {path: data for path, data in GOOD.items() if path != "metadata.csv"}
 
 def prepared(raw: Path, out: Path, bits: int | None = None):
     preparation.prepare_dataset("brains", raw, out, image_px=32, near_duplicate_bits=bits, hash_size=16)
-    return read_samples(out)
+    return Samples.read(out)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_duplicates_and_conflicts_are_counted(good, tmp_path):
     assert {healthy(5), tumor(3)} in groups
     for name, rows in samples.table.groupby("group"):
         assert name == rows["sha256"].min()[:12]
-    assert samples.info["counts"] == {
+    assert samples.info.counts == {
         "images": 8,
         "distinct_files": 7,
         "distinct_pictures": 5,
@@ -120,8 +120,8 @@ def test_duplicates_and_conflicts_are_counted(good, tmp_path):
         "label_conflict_images": 2,
         "kept_images": 6,
     }
-    assert samples.info["positive"] == ["tumor"]
-    assert samples.info["digests"] == specs()["brains"].digests
+    assert samples.info.positive == ["tumor"]
+    assert samples.info.digests == specs()["brains"].digests
 
 
 def test_the_same_bytes_from_every_mirror(publish, tmp_path):
@@ -137,8 +137,8 @@ def test_near_duplicates_join_only_with_a_distance(publish, tmp_path):
     Image.open(io.BytesIO(picture(4))).resize((300, 250)).save(blurred, "JPEG", quality=60)
     raw = publish(IMAGES | {tumor(4): blurred.getvalue()})
     apart, joined = (prepared(raw, tmp_path / str(bits), bits) for bits in (None, 32))
-    assert (apart.info["counts"]["groups"], joined.info["counts"]["groups"]) == (6, 5)
-    assert (apart.info["near_duplicate_bits"], joined.info["near_duplicate_bits"]) == (None, 32)
+    assert (apart.info.counts["groups"], joined.info.counts["groups"]) == (6, 5)
+    assert (apart.info.near_duplicate_bits, joined.info.near_duplicate_bits) == (None, 32)
 
 
 BAD = {
@@ -202,7 +202,7 @@ def test_colour_pixels_keep_their_channels(tmp_path, monkeypatch):
     spec = replace(specs()["cifar10"], files=(), read=read, content_digests=lambda records: {}, digests={})
     monkeypatch.setitem(specs(), "cifar10", spec)
     preparation.prepare_dataset("cifar10", tmp_path, tmp_path / "out", 32, 40, 16)
-    samples = read_samples(tmp_path / "out")
+    samples = Samples.read(tmp_path / "out")
     assert sorted(x.tobytes() for x in samples.images) == sorted(x.tobytes() for x in pixels)
     assert samples.table["mode"].unique().tolist() == ["RGB"]
 

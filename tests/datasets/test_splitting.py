@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.artifacts.samples import PARTS, Samples, read_samples, write_samples
+import contract_data
+from pipeline.artifacts.samples import PARTS, Samples
 from pipeline.core.errors import DataError
 from pipeline.datasets import splitting
 
@@ -78,12 +79,14 @@ def prepared(tmp_path):
     """Writes a prepared folder with the given groups, and splits it."""
 
     def run(table: pd.DataFrame, keeps_official_test: bool, val: float = 0.2, test: float = 0.2) -> dict[str, Samples]:
-        info = {"classes": sorted(table["class"].unique()), "keeps_official_test": keeps_official_test}
+        info = contract_data.dataset_info("x", sorted(table["class"].unique()), []).model_copy(
+            update={"keeps_official_test": keeps_official_test, "image_shape": (2, 2, 1)}
+        )
         table = table.assign(sample=[f"s{k:05d}" for k in range(len(table))])
         images = np.arange(len(table), dtype=np.uint32).view(np.uint8).reshape(-1, 2, 2, 1)
-        write_samples(tmp_path / "prepared", Samples(images, table, {"image_shape": [2, 2, 1], **info}))
+        Samples(images, table, info).write(tmp_path / "prepared")
         splitting.split_dataset(tmp_path / "prepared", tmp_path / "split", seed=1, val=val, test=test)
-        return {name: read_samples(tmp_path / "split" / name) for name in ("development", "test")}
+        return {name: Samples.read(tmp_path / "split" / name) for name in ("development", "test")}
 
     return run
 
@@ -101,25 +104,25 @@ def test_outputs_are_complete_and_disjoint(prepared):
         numbers = samples.table["sample"].str[1:].astype(int)
         assert numbers.is_monotonic_increasing
         assert np.array_equal(np.asarray(samples.images).reshape(-1).view(np.uint32), numbers)
-        assert samples.info["dropped"] == {"label_conflict": 0}
+        assert samples.info.dropped == {"label_conflict": 0}
         for name in ("train", "val", "test"):
             rows = pd.concat([development.table, test.table]).query("part == @name")
             counts = {"images": len(rows), "groups": rows["group"].nunique()}
-            found = dict(samples.info["parts"][name])
+            found = samples.info.parts[name].model_dump()
             classes = found.pop("classes")
             assert found == counts
             assert {key: sum(c[key] for c in classes.values()) for key in counts} == counts
 
 
 def test_same_seed_same_bytes(prepared, tmp_path):
-    digests = [prepared(random_table(300), keeps_official_test=False)["development"].info["digest"] for _ in range(2)]
+    digests = [prepared(random_table(300), keeps_official_test=False)["development"].info.digest for _ in range(2)]
     assert digests[0] == digests[1]
 
 
 def test_label_conflicts_stand_in_no_part(prepared):
     table = pd.concat([random_table(300), table_of([("clash", 0, ""), ("clash", 1, ""), ("clash", 1, "")])])
     parts = prepared(table, keeps_official_test=False)
-    assert parts["test"].info["dropped"] == {"label_conflict": 3}
+    assert parts["test"].info.dropped == {"label_conflict": 3}
     assert not any((samples.table["group"] == "clash").any() for samples in parts.values())
     assert sum(len(samples.table) for samples in parts.values()) == len(table) - 3
 
@@ -134,7 +137,7 @@ def test_the_official_test_part_is_kept_and_what_leaks_is_dropped_from_train(pre
     assert set(test["official_part"]) == {"test"}
     assert sorted(development["group"]) == sorted(f"a{k}" for k in range(100))
     assert development["part"].value_counts().to_dict() == {"train": 80, "val": 20}
-    assert parts["test"].info["dropped"] == {"label_conflict": 2, "official_train_also_in_test": 3}
+    assert parts["test"].info.dropped == {"label_conflict": 2, "official_train_also_in_test": 3}
 
 
 def test_too_few_groups_are_an_error_and_nothing_is_written(prepared, tmp_path):

@@ -15,7 +15,7 @@ import torch
 from mlflow import MlflowClient
 
 from conftest import EXPERIMENT
-from pipeline.artifacts.samples import read_samples
+from pipeline.artifacts.samples import Samples
 
 ROOT = Path(__file__).parents[2]
 COPIED = (
@@ -151,7 +151,7 @@ def test_the_winner_is_the_champion_of_the_registry_and_predicts_what_is_reporte
     best = max(metrics["models"]["winner"]["runs"], key=lambda run: run["val_score"])
     assert version.run_id == best["run_id"]
     rows = table.query("model == 'winner' and part == 'test' and seed == @best['seed']")
-    samples = read_samples(project / "data/split/digits/test")
+    samples = Samples.read(project / "data/split/digits/test")
     images = np.ascontiguousarray(np.asarray(samples.images).transpose(0, 3, 1, 2), np.float32)
     with torch.inference_mode():
         predicted = mlflow.pytorch.load_model("models:/quick@champion")(torch.from_numpy(images)).numpy()

@@ -11,16 +11,16 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from pipeline.artifacts.samples import read_samples
+from pipeline.artifacts.samples import Samples
 from pipeline.core.files import write_json
 from pipeline.evaluation import explanations
 from pipeline.evaluation.explanations import (
     cam_layer,
     choose_examples,
+    explain_winner,
     first_kernels,
     grad_cam,
     record_outputs,
-    write_explanations,
 )
 from pipeline.models.registry import Shapes, build_model, describe
 
@@ -123,8 +123,8 @@ def test_errors_come_surest_first_one_of_a_group_and_hits_of_every_class() -> No
 
 @pytest.mark.parametrize("name", ["cnn", "mlp"])
 def test_the_same_weights_write_the_same_files(name: str, digits_folder: Path, tmp_path: Path) -> None:
-    development, test = read_samples(digits_folder / "development"), read_samples(digits_folder / "test")
-    shapes, classes = Shapes(1, 8, 8, 10), test.info["classes"]
+    development, test = Samples.read(digits_folder / "development"), Samples.read(digits_folder / "test")
+    shapes, classes = Shapes(1, 8, 8, 10), test.info.classes
     statistics = {"mean": [80.0], "std": [90.0], "precision": "float32", "classes": classes, "positive": ["0"]}
     write_json(tmp_path / "model/model.json", {**describe(name, {}, shapes), **statistics})
     torch.manual_seed(0)
@@ -134,16 +134,16 @@ def test_the_same_weights_write_the_same_files(name: str, digits_folder: Path, t
     table["predicted"] = p.argmax(axis=1)
     table[[f"p_{c}" for c in classes]] = p
     for again in ("first", "second"):
-        write_explanations(tmp_path / again, tmp_path / "model/seed-5.safetensors", table, development, test)
+        explain_winner(tmp_path / "model/seed-5.safetensors", table, development, test).write(tmp_path / again)
     files = {path.name for path in (tmp_path / "first").iterdir()}
-    plain = {"inside.json", "examples.csv", "layers.csv", "shortcut.csv", "images.npy", "kernels.npy"}
+    plain = {"explanations.json", "examples.csv", "layers.csv", "metadata_baseline.csv", "images.npy", "kernels.npy"}
     assert files == plain | ({"cams.npy", "maps.npy"} if name == "cnn" else set())
     for file in files:
         assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes(), file
     examples = pd.read_csv(tmp_path / "first/examples.csv", dtype={"sample": str})
     rows = [test.table["sample"].tolist().index(sample) for sample in examples["sample"]]
     np.testing.assert_array_equal(np.load(tmp_path / "first/images.npy"), test.images[rows])
-    told = json.loads((tmp_path / "first/inside.json").read_text())
+    told = json.loads((tmp_path / "first/explanations.json").read_text())
     assert told["varied"] == ["border mean", "border SD"]
     assert len(pd.read_csv(tmp_path / "first/layers.csv")) > 4
 

@@ -9,6 +9,8 @@ from sklearn import metrics as reference
 
 import contract_data
 from conftest import markdown_rows
+from pipeline.artifacts.layout import Layout
+from pipeline.artifacts.samples import Size
 from pipeline.core.files import read_json, write_json
 from pipeline.evaluation.model_card import write_model_card
 
@@ -20,34 +22,38 @@ OUTLINE = [  # Mitchell et al. 2019
 
 def write(root: Path, classes: list[str], *, medical: bool, n_seeds: int = 2) -> str:
     info = contract_data.dataset_info("mri", classes, classes[:1], medical=medical)
-    for sizes in info["parts"].values():
-        sizes["classes"] = {name: {"images": 7, "groups": 5} for name in classes}
-    contract_data.write_evaluate(root, "quick", info, n_seeds=n_seeds)
+    of_class = {name: Size(images=7, groups=5) for name in classes}
+    parts = {part: size.model_copy(update={"classes": of_class}) for part, size in info.parts.items()}
+    layout = Layout(root)
+    contract_data.write_evaluate(layout, "quick", info.model_copy(update={"parts": parts}), n_seeds=n_seeds)
+    folder = layout.evaluate("quick")
     shapes = {"channels": 1, "height": 8, "width": 8, "n_classes": len(classes)}
     model: dict[str, Any] = {"model": "cnn", "options": {"width": 16}, "shapes": shapes, "classes": classes}
-    write_json(root / "model/winner/model.json", model | {"mean": [12.5], "std": [3.25]})
-    write_model_card(root, "Which is it?")
-    return (root / "model/MODEL_CARD.md").read_text(encoding="utf-8")
+    write_json(folder / "model/winner/model.json", model | {"mean": [12.5], "std": [3.25]})
+    write_model_card(folder)
+    return (folder / "model/MODEL_CARD.md").read_text(encoding="utf-8")
 
 
 def test_the_facts_are_those_of_the_files(tmp_path: Path) -> None:
     text = write(tmp_path / "quick", ["tumor", "healthy"], medical=True)
-    rows, metrics = {row[0]: row[1:] for row in markdown_rows(text)}, read_json(tmp_path / "quick/metrics.json")
+    rows, metrics = (
+        {row[0]: row[1:] for row in markdown_rows(text)},
+        read_json(tmp_path / "quick/data/evaluate/quick/metrics.json"),
+    )
     assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == OUTLINE
     assert rows["weights"] == ["12,345"]
     assert rows["lr"] == [str(metrics["models"]["winner"]["config"]["lr"])]
     assert rows["its options"] == ["width: 16"]
-    assert rows["commit"] == [f"{'c' * 40} with uncommitted changes"]
     assert rows["digest of the prepared data"] == [metrics["dataset"]["digest"]]
     assert rows["mean and standard deviation per channel"] == ["12.5 and 3.25"]
-    assert rows["trained on"] == ["2023-11-14"]
+    assert rows["study"] == ["quick@0123456789ab"]
     assert ["test", "all", "110", "100"] in markdown_rows(text)
     assert "Research only, not a medical device" in text
 
 
 def test_the_scores_equal_scikit_learn(tmp_path: Path) -> None:
     rows = markdown_rows(write(tmp_path / "quick", ["tumor", "healthy"], medical=True))
-    table = pd.read_csv(tmp_path / "quick/predictions.csv").query("part == 'test'")
+    table = pd.read_csv(tmp_path / "quick/data/evaluate/quick/predictions.csv").query("part == 'test'")
     for (model, seed), found in table.groupby(["model", "seed"]):
         accuracy = reference.accuracy_score(found["label"], found["predicted"])
         macro_f1 = reference.f1_score(found["label"], found["predicted"], average="macro")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import contract_data
 from conftest import EXPERIMENT
 from pipeline.core.errors import ConfigError
 from pipeline.core.yaml_document import Scalar
@@ -13,6 +14,7 @@ from pipeline.experiment.file import read_experiment
 from pipeline.experiment.samplers.tpe import Tpe
 from pipeline.experiment.space import SearchParameter, grid, n_combinations
 
+DIGITS = contract_data.dataset_info("digits", list("0123456789"), [])
 ROOT = Path(__file__).parents[2]
 
 
@@ -157,14 +159,14 @@ def test_a_sampler_may_be_written_without_its_name(tmp_path: Path) -> None:
 def test_a_batch_larger_than_the_data_is_named(tmp_path: Path) -> None:
     path = tmp_path / "quick.yaml"
     path.write_text(EXPERIMENT)
-    data = {"name": "digits", "parts": {"train": {"images": 63}}}
+    data = contract_data.with_parts(DIGITS, train=(63, 63))
     with pytest.raises(ConfigError) as error:
         read_experiment(path, data)
     assert [problem.split(": ", 1)[1] for problem in error.value.problems] == [
         f"{section}.batch_size: must be at most 63, the images of the training part, got 64"
         for section in ("space", "baseline")
     ]
-    data["parts"] = {"train": {"images": 64}}
+    data = contract_data.with_parts(DIGITS, train=(64, 64))
     assert read_experiment(path, data).trials == 5
 
 
@@ -250,8 +252,8 @@ def test_variations_stand_between_the_baseline_and_the_draws(tmp_path: Path) -> 
 def test_sensitivity_needs_a_positive_class(tmp_path: Path) -> None:
     path = tmp_path / "quick.yaml"
     path.write_text(EXPERIMENT.replace("space:", "constraints: {val_sensitivity: {at_least: 0.9}}\nspace:"))
-    data = {"name": "digits", "parts": {"train": {"images": 100}}, "positive": []}
+    data = DIGITS
     with pytest.raises(ConfigError, match=r"val_sensitivity: the data set 'digits' has no positive class"):
         read_experiment(path, data)
-    data["positive"] = ["3"]
+    data = data.model_copy(update={"positive": ["3"]})
     assert read_experiment(path, data).constraints["val_sensitivity"].violation(0.8) == pytest.approx(0.1)

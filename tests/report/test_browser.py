@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import contract_data
-from pipeline.artifacts.evaluation import Evaluation, read_evaluation
+from pipeline.artifacts.evaluation import Evaluation
 from pipeline.report import experiment_page, formatting
 from pipeline.report.sections.performance import analysis
 from pipeline.report.settings import ReportSettings, ScreeningSettings
@@ -156,7 +156,7 @@ def slide(page: Any, name: str, position: int) -> None:
 
 @pytest.mark.parametrize("experiment", ["hostile", "perfect"])
 def test_the_panel_says_what_the_report_would_say(open_page: Any, root: Path, experiment: str) -> None:
-    page, evaluation = open_page(f"{experiment}/index.html"), read_evaluation(root / "evaluate" / experiment)
+    page, evaluation = open_page(f"{experiment}/index.html"), Evaluation.read(root / "data/evaluate" / experiment)
     assert shown(page) == expected(evaluation, None, 21.97, 100_000)
     rng = np.random.default_rng(0)
     ends = [(0, 100, -240), (940, 400, 240)]  # all called positive, none called positive

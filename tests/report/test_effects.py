@@ -11,7 +11,7 @@ import pytest
 
 import contract_data
 from contract_data import MRI, SETTINGS
-from pipeline.artifacts.search_result import SearchResult, read_search
+from pipeline.artifacts.search_result import SearchResult
 from pipeline.core.errors import DataError
 from pipeline.report import experiment_page
 from pipeline.report.drawing import png
@@ -202,4 +202,4 @@ def test_a_study_of_an_older_version_is_refused(tmp_path: Path) -> None:
     del study["importances"]
     (folder / "study.json").write_text(json.dumps(study))
     with pytest.raises(DataError, match="run the search again"):
-        read_search(folder)
+        SearchResult.read(folder)

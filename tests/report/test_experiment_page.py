@@ -22,9 +22,11 @@ from sklearn import metrics as reference
 import contract_data
 from conftest import markdown_html, markdown_rows
 from contract_data import MRI, SETTINGS
-from pipeline.artifacts.evaluation import read_evaluation
+from pipeline.artifacts.evaluation import Evaluation
 from pipeline.artifacts.explanations import read_explanations
-from pipeline.artifacts.search_result import read_search
+from pipeline.artifacts.layout import Layout
+from pipeline.artifacts.samples import DatasetInfo
+from pipeline.artifacts.search_result import SearchResult
 from pipeline.core.errors import DataError
 from pipeline.core.files import read_json
 from pipeline.report import experiment_page, formatting
@@ -40,11 +42,10 @@ from pipeline.statistics.calibration import calibration_error
 from pipeline.statistics.intervals import Estimate
 
 
-def make(root: Path, experiment: str, info: dict[str, Any], **options: Any) -> Path:
-    search, evaluate = contract_data.write_experiment(root, experiment, info, **options)
-    out = root / "reports" / experiment
-    experiment_page.write_experiment_page(search, evaluate, out, root / "report" / experiment, SETTINGS)
-    return out
+def make(root: Path, experiment: str, info: DatasetInfo, **options: Any) -> Path:
+    layout = contract_data.write_experiment(root, experiment, info, **options)
+    experiment_page.write_experiment_page(layout, experiment, SETTINGS)
+    return layout.reports() / experiment
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +53,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three finished reports and their summary."""
     root = tmp_path_factory.mktemp("experiments")
     odd = contract_data.dataset_info("odd", contract_data.HOSTILE, contract_data.HOSTILE[:1])
-    single = {**MRI, "parts": {part: {"images": 100, "groups": 100} for part in ("train", "val", "test")}}
+    single = contract_data.with_parts(MRI, train=(100, 100), val=(100, 100), test=(100, 100))
     reports = {
         "hostile": make(root, "hostile", odd),
         "perfect": make(root, "perfect", MRI, skill=(50.0, 2.0)),
         "single": make(root, "single", single, n_seeds=1, skill=(3.0, 2.0)),
     }
-    summary.write_summary(list(reports), root / "report", root / "reports")
+    summary.write_summary(Layout(root), list(reports))
     return root
 
 
@@ -86,8 +87,8 @@ def read(html: str) -> Reader:
 
 
 def test_numbers_equal_an_independent_count(root: Path) -> None:
-    numbers = read_json(root / "report/hostile/numbers.json")
-    table = pd.read_csv(root / "evaluate/hostile/predictions.csv")
+    numbers = read_json(root / "data/report/hostile/numbers.json")
+    table = pd.read_csv(root / "data/evaluate/hostile/predictions.csv")
     test = table[(table["part"] == "test") & (table["model"] == "winner")]
     accuracy = [reference.accuracy_score(t["label"], t["predicted"]) for _, t in test.groupby("seed")]
     macro_f1 = [reference.f1_score(t["label"], t["predicted"], average="macro") for _, t in test.groupby("seed")]
@@ -223,7 +224,7 @@ def test_the_guidelines_are_linked_or_missing_with_a_reason(root: Path) -> None:
     ],
 )
 def test_runs_are_linked_where_a_server_is_named(root: Path, uri: str | None, shown: str | None) -> None:
-    found, evaluation = read_search(root / "search/single"), read_evaluation(root / "evaluate/single")
+    found, evaluation = SearchResult.read(root / "data/search/single"), Evaluation.read(root / "data/evaluate/single")
     runs = section.content(found, evaluation, 1, uri)["runs"]
     ids = [found.study["mlflow"]["run_id"], *(evaluation.runs(m)[0]["run_id"] for m in ("winner", "baseline"))]
     assert [run_id for _, _, run_id, _ in runs] == ids
@@ -232,7 +233,7 @@ def test_runs_are_linked_where_a_server_is_named(root: Path, uri: str | None, sh
 
 def test_the_summary_gets_every_prediction_of_the_winner(root: Path) -> None:
     handed = pd.read_csv(root / "report/hostile/test.csv", dtype={"sample": str}).set_index("sample")
-    table = pd.read_csv(root / "evaluate/hostile/predictions.csv", dtype={"sample": str})
+    table = pd.read_csv(root / "data/evaluate/hostile/predictions.csv", dtype={"sample": str})
     test = table[(table["part"] == "test") & (table["model"] == "winner")]
     wide = test.pivot(index="sample", columns="seed", values="predicted").add_prefix("seed ")
     pd.testing.assert_frame_equal(handed[list(wide)], wide, check_names=False)
@@ -261,7 +262,7 @@ def test_the_summary_compares_what_shares_a_test_part(root: Path, tmp_path: Path
     assert ('id="pairs"' in html) == (n > 1)
     assert len(pairs) == (3 if n == 5 else 0)
     if n == 5:
-        accuracy = read_json(root / "report/hostile/numbers.json")["test"]["accuracy"]
+        accuracy = read_json(root / "data/report/hostile/numbers.json")["test"]["accuracy"]
         same = ["+0.0 [+0.0, +0.0]"] * 2
         assert pairs[0] == ["hostile − copy", "odd", "110 (100)", *same, "p = 1.00", "p = 1.00"]
         assert pairs[1][0] == "hostile − other"
@@ -305,7 +306,7 @@ def test_the_policy_allows_the_script_of_the_page_and_no_other(page: str, root: 
 
 def test_the_panel_starts_from_the_frozen_decision(page: str, root: Path) -> None:
     data = json.loads(re.findall(r'id="explore-data">(.*?)</script>', page)[0])
-    decision = analysis.decide(read_evaluation(root / "evaluate/hostile"), "winner", 21.97, 100_000)
+    decision = analysis.decide(Evaluation.read(root / "data/evaluate/hostile"), "winner", 21.97, 100_000)
     assert (data["sensitivity"], data["specificity"]) == (
         decision.operation.sensitivity,
         decision.operation.specificity,
@@ -372,21 +373,21 @@ def test_an_outline_goes_around_every_person_once() -> None:
 
 
 def test_calibration_is_shown_where_the_test_groups_suffice(root: Path, tmp_path: Path) -> None:
-    evaluation = read_evaluation(root / "evaluate/single")
+    evaluation = Evaluation.read(root / "data/evaluate/single")
     found = calibrate(evaluation, 20, np.random.default_rng(0))
     assert found is not None
     assert found.n_bins == 5  # 100 groups, 20 a bin
     part = evaluation.parts["test"]
     top, right = part.models["winner"].probabilities[0].max(axis=1), part.models["winner"].predicted[0] == part.labels
     assert found.errors["winner"][0] == pytest.approx(calibration_error(top, right, 5))
-    few = {**MRI, "parts": {part: {"images": 90, "groups": 90} for part in ("train", "val", "test")}}
+    few = contract_data.with_parts(MRI, train=(90, 90), val=(90, 90), test=(90, 90))
     html = (make(tmp_path, "few", few, n_seeds=2) / "index.html").read_text(encoding="utf-8")
     assert "take 100 test groups" in html
     assert "expected calibration error" not in html
 
 
 def test_the_area_has_an_interval_where_both_sides_suffice(root: Path) -> None:
-    evaluation = read_evaluation(root / "evaluate/hostile")
+    evaluation = Evaluation.read(root / "data/evaluate/hostile")
     part = evaluation.parts["test"]
     found = discriminate(evaluation, 500, np.random.default_rng(0))
     expected = [reference.roc_auc_score(part.positive, score) for score in part.models["winner"].positive_score]
@@ -398,7 +399,7 @@ def test_the_area_has_an_interval_where_both_sides_suffice(root: Path) -> None:
     many = discriminate(replace(evaluation, positive=[]), 500, np.random.default_rng(0))
     macro = [reference.roc_auc_score(part.labels, p, multi_class="ovr") for p in part.models["winner"].probabilities]
     assert many.seeds["winner"] == pytest.approx(macro)
-    perfect = discriminate(read_evaluation(root / "evaluate/perfect"), 200, np.random.default_rng(0))
+    perfect = discriminate(Evaluation.read(root / "data/evaluate/perfect"), 200, np.random.default_rng(0))
     assert perfect.means["winner"] == Estimate(1.0, pytest.approx(0.05 ** (1 / perfect.n_groups)), None)
     tiny = replace(part, groups=np.minimum(part.groups, 5))
     bare = discriminate(replace(evaluation, parts={"test": tiny}), 200, np.random.default_rng(0))
@@ -438,7 +439,7 @@ def test_the_same_files_make_the_same_report_and_old_figures_go(root: Path, tmp_
     (out / "figures").mkdir(parents=True)
     (out / "figures/stale.png").touch()
     experiment_page.write_experiment_page(
-        root / "search/single", root / "evaluate/single", out, tmp_path / "numbers", SETTINGS
+        root / "data/search/single", root / "data/evaluate/single", out, tmp_path / "numbers", SETTINGS
     )
     assert not (out / "figures/stale.png").exists()
     first = root / "reports/single"
@@ -450,7 +451,7 @@ def test_the_same_files_make_the_same_report_and_old_figures_go(root: Path, tmp_
 
 def test_damaged_predictions_are_refused(root: Path, tmp_path: Path) -> None:
     folder = tmp_path / "evaluate"
-    shutil.copytree(root / "evaluate/single", folder)
+    shutil.copytree(root / "data/evaluate/single", folder)
     table = pd.read_csv(folder / "predictions.csv", dtype={"sample": str, "group": str})
     for damage, reason in (
         (table.iloc[1:], "not the same images|incomplete"),
@@ -460,12 +461,12 @@ def test_damaged_predictions_are_refused(root: Path, tmp_path: Path) -> None:
     ):
         damage.to_csv(folder / "predictions.csv", index=False)
         with pytest.raises(DataError, match=reason):
-            read_evaluation(folder)
+            Evaluation.read(folder)
 
 
 def test_compare_counts_groups(root: Path) -> None:
-    found = analysis.compare(read_evaluation(root / "evaluate/single"))
-    table = pd.read_csv(root / "evaluate/single/predictions.csv", dtype={"sample": str})
+    found = analysis.compare(Evaluation.read(root / "data/evaluate/single"))
+    table = pd.read_csv(root / "data/evaluate/single/predictions.csv", dtype={"sample": str})
     test = table[table["part"] == "test"]
     right = (test["predicted"] == test["label"]).groupby([test["model"], test["sample"]]).first().unstack(0)
     b = int((right["winner"] & ~right["baseline"]).sum())
@@ -474,7 +475,7 @@ def test_compare_counts_groups(root: Path) -> None:
 
 
 def test_operating_curves_equal_scikit_learn(root: Path) -> None:
-    part = read_evaluation(root / "evaluate/hostile").parts["test"]
+    part = Evaluation.read(root / "data/evaluate/hostile").parts["test"]
     for (sensitivity, specificity), score in zip(
         analysis.operating_curves(part, "winner"), part.models["winner"].positive_score, strict=True
     ):
@@ -531,11 +532,11 @@ def test_the_page_looks_inside(page: str, root: Path) -> None:
 
 def test_a_shortcut_is_told_with_its_share(root: Path, tmp_path: Path) -> None:
     folder = tmp_path / "evaluate"
-    shutil.copytree(root / "evaluate/single", folder)
+    shutil.copytree(root / "data/evaluate/single", folder)
     table = pd.read_csv(folder / "inside/shortcut.csv", dtype={"sample": str, "group": str})
     table["predicted"] = np.where(np.arange(len(table)) % 10, table["label"], 1 - table["label"])  # right in 9 of 10
     table.to_csv(folder / "inside/shortcut.csv", index=False)
-    evaluation = read_evaluation(folder)
+    evaluation = Evaluation.read(folder)
     scores = analysis.score_test_part(evaluation, 200, np.random.default_rng(0))
     found = insights.content(read_explanations(folder, evaluation), evaluation, scores, 500, np.random.default_rng(0))
     winner = scores.means["accuracy"]["winner"].value
@@ -559,8 +560,8 @@ def test_a_shortcut_is_told_with_its_share(root: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", ["inside.json", "examples.csv", "images.npy", "maps.npy", "shortcut.csv"])
 def test_missing_or_foreign_insights_are_refused(root: Path, tmp_path: Path, file: str) -> None:
     folder = tmp_path / "evaluate"
-    shutil.copytree(root / "evaluate/single", folder)
-    evaluation = read_evaluation(folder)
+    shutil.copytree(root / "data/evaluate/single", folder)
+    evaluation = Evaluation.read(folder)
     path = folder / "inside" / file
     path.write_bytes(path.read_bytes()[:7])
     with pytest.raises(DataError, match=r"(incomplete|missing) or damaged; run evaluate again"):
@@ -569,7 +570,7 @@ def test_missing_or_foreign_insights_are_refused(root: Path, tmp_path: Path, fil
     with pytest.raises(DataError, match=r"(incomplete|missing) or damaged; run evaluate again"):
         read_explanations(folder, evaluation)
     shutil.rmtree(folder / "inside")
-    shutil.copytree(root / "evaluate/hostile/inside", folder / "inside")
+    shutil.copytree(root / "data/evaluate/hostile/inside", folder / "inside")
     with pytest.raises(DataError, match="run evaluate again"):
         read_explanations(folder, evaluation)
 
@@ -586,8 +587,8 @@ def test_bars_show_the_likeliest_classes_and_always_the_truth() -> None:
 @pytest.mark.slow
 def test_a_large_experiment_is_no_matter_of_minutes(tmp_path: Path) -> None:
     """600,000 rows of ten probabilities; CPU time, with room for a busy machine: it takes a quarter of it."""
-    info = contract_data.big_info({"train": 45_000, "val": 5_000, "test": 10_000})
-    search, evaluate = contract_data.write_experiment(tmp_path, "big", info, n_seeds=5)
+    info = contract_data.big_info(train=45_000, val=5_000, test=10_000)
+    layout = contract_data.write_experiment(tmp_path, "big", info, n_seeds=5)
     start = time.process_time()
-    experiment_page.write_experiment_page(search, evaluate, tmp_path / "big", tmp_path / "numbers", SETTINGS)
+    experiment_page.write_experiment_page(layout, "big", SETTINGS)
     assert time.process_time() - start < 60

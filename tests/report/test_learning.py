@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import contract_data
-from pipeline.artifacts.evaluation import read_evaluation
+from pipeline.artifacts.evaluation import Evaluation
 from pipeline.core.errors import DataError
 from pipeline.report.drawing import PART_COLORS, png
 from pipeline.report.sections.learning import section as section
@@ -72,7 +72,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_every_epoch_knows_its_last_step(folder: Path) -> None:
-    curves = read_evaluation(folder).curves
+    curves = Evaluation.read(folder).curves
     for model, n_steps in (("winner", 25), ("baseline", 3)):
         of_model = curves[curves["model"] == model]
         assert (of_model["step"] == n_steps * of_model["epoch"]).all()
@@ -92,13 +92,13 @@ def test_steps_that_do_not_fit_the_curves_are_refused(folder: Path) -> None:
     ):
         damaged.to_csv(path, index=False)
         with pytest.raises(DataError, match=r"steps\.csv does not fit curves\.csv; run evaluate again"):
-            read_evaluation(folder)
+            Evaluation.read(folder)
     whole.drop(columns="train_loss").to_csv(path, index=False)
     with pytest.raises(DataError, match=r"steps\.csv is missing or damaged; run evaluate again"):
-        read_evaluation(folder)
+        Evaluation.read(folder)
     path.unlink()  # written by an older version
     with pytest.raises(DataError, match=r"steps\.csv is missing or damaged; run evaluate again"):
-        read_evaluation(folder)
+        Evaluation.read(folder)
 
 
 def test_milestones_are_the_means_at_the_ends_of_slices() -> None:
@@ -116,14 +116,14 @@ def test_milestones_are_the_means_at_the_ends_of_slices() -> None:
 
 
 def test_the_section_shows_first_and_last_step(folder: Path) -> None:
-    rows = section.content(read_evaluation(folder))["milestones"]
+    rows = section.content(Evaluation.read(folder))["milestones"]
     assert [row[:4] for row in rows if row[0] == "winner"][:2] == [["winner", "2", "0.08", 2], ["winner", "25", "1", 2]]
     assert [row[:4] for row in rows if row[0] == "winner"][-1] == ["winner", "150", "6", 2]
     assert [row[5] == "–" for row in rows if row[0] == "baseline"] == [True, *[False] * 5]
 
 
 def test_the_figure_by_step_holds_every_seed_and_stops_the_mean_with_the_first(folder: Path) -> None:
-    evaluation = read_evaluation(folder)
+    evaluation = Evaluation.read(folder)
     stopped = (evaluation.steps["seed"] == 101) & (evaluation.steps["step"] > 100)  # early
     steps, curves = evaluation.steps[~stopped], evaluation.curves
     figure = step_curves(curves, steps)
@@ -138,14 +138,14 @@ def test_the_figure_by_step_holds_every_seed_and_stops_the_mean_with_the_first(f
 
 
 def test_a_mean_over_seeds_ends_with_the_first_of_them(folder: Path) -> None:
-    curves = read_evaluation(folder).curves.query("seed == 100 or epoch < 4")
+    curves = Evaluation.read(folder).curves.query("seed == 100 or epoch < 4")
     figure = learning_curves(curves, {"winner": [5], "baseline": [3]}, overfitting(curves))
     thick = [line for line in figure.axes[0].lines if line.get_linewidth() > 2]
     assert [list(line.get_xdata()) for line in thick] == [[1, 2, 3]] * 2
 
 
 def test_a_picture_is_the_same_whatever_another_library_has_set(folder: Path) -> None:
-    evaluation = read_evaluation(folder)
+    evaluation = Evaluation.read(folder)
     plain = png(step_curves(evaluation.curves, evaluation.steps))
     with mpl.rc_context({"axes.facecolor": "red", "lines.linewidth": 9, "figure.facecolor": "grey"}):
         assert png(step_curves(evaluation.curves, evaluation.steps)) == plain
@@ -153,7 +153,7 @@ def test_a_picture_is_the_same_whatever_another_library_has_set(folder: Path) ->
 
 
 def test_losses_of_zero_are_drawn_without_a_warning(folder: Path) -> None:
-    evaluation = read_evaluation(folder)
+    evaluation = Evaluation.read(folder)
     for losses in (0.0, evaluation.steps["train_loss"].where(evaluation.steps["step"] < 60, 0.0)):
         assert png(step_curves(evaluation.curves.assign(val_loss=0.0), evaluation.steps.assign(train_loss=losses)))
 

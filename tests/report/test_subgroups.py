@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 import contract_data
-from pipeline.artifacts.evaluation import Evaluation, read_evaluation
+from pipeline.artifacts.evaluation import Evaluation
 from pipeline.core.errors import DataError
 from pipeline.report.sections.performance.analysis import score_predictions, score_test_part
 from pipeline.report.sections.performance.section import said_of_files
@@ -39,7 +39,7 @@ def rows(folder: Path) -> pd.DataFrame:
 
 
 def test_scores_by_file_are_those_of_its_rows(folder: Path) -> None:
-    found = {(s.kind, s.value): s for s in by_file(read_evaluation(folder), 1, 200, rng())}
+    found = {(s.kind, s.value): s for s in by_file(Evaluation.read(folder), 1, 200, rng())}
     assert set(found) == {("format", "JPEG"), ("format", "PNG")}  # one mode and one size: nothing to compare
     test = rows(folder).query("part == 'test'")
     for (_, value), subset in found.items():
@@ -55,7 +55,7 @@ def test_scores_by_file_are_those_of_its_rows(folder: Path) -> None:
 
 
 def test_a_subset_of_one_class_is_scored_on_that_class(folder: Path) -> None:
-    evaluation = read_evaluation(folder)
+    evaluation = Evaluation.read(folder)
     labels = dict(
         zip(
             np.concatenate([part.samples for part in evaluation.parts.values()]),
@@ -70,7 +70,7 @@ def test_a_subset_of_one_class_is_scored_on_that_class(folder: Path) -> None:
 
 
 def test_values_of_few_groups_stand_together(folder: Path) -> None:
-    evaluation = read_evaluation(folder)
+    evaluation = Evaluation.read(folder)
     n = len(evaluation.files)
     mode = np.where(np.arange(n) % 2, "L", [f"mode-{i % 7}" for i in range(n)])
     found = [s for s in by_file(with_files(evaluation, mode=mode), 30, 50, rng()) if s.kind == "mode"]
@@ -79,7 +79,7 @@ def test_values_of_few_groups_stand_together(folder: Path) -> None:
 
 
 def test_a_single_value_of_few_groups_keeps_its_name(folder: Path) -> None:
-    evaluation = read_evaluation(folder)
+    evaluation = Evaluation.read(folder)
     n = len(evaluation.files)
     mode = np.where(np.arange(n) % 40, "L", "rare")
     found = [s for s in by_file(with_files(evaluation, mode=mode), 30, 50, rng()) if s.kind == "mode"]
@@ -87,7 +87,7 @@ def test_a_single_value_of_few_groups_keeps_its_name(folder: Path) -> None:
 
 
 def test_all_images_together_score_as_the_test_part(folder: Path) -> None:
-    evaluation = read_evaluation(folder)
+    evaluation = Evaluation.read(folder)
     test, winner = evaluation.parts["test"], evaluation.parts["test"].models["winner"].predicted
     of_all = score_test_part(evaluation, 500, rng())
     alone = score_predictions(test.labels, winner, test.groups, 2, 500, rng())
@@ -96,7 +96,7 @@ def test_all_images_together_score_as_the_test_part(folder: Path) -> None:
 
 
 def test_the_official_test_part_is_split_into_seen_and_unseen(folder: Path) -> None:
-    evaluation, table = read_evaluation(folder), rows(folder)
+    evaluation, table = Evaluation.read(folder), rows(folder)
     found = official(evaluation, 100, rng())
     assert found
     assert found.unseen
@@ -110,7 +110,7 @@ def test_the_official_test_part_is_split_into_seen_and_unseen(folder: Path) -> N
 
 
 def test_official_parts_that_are_kept_or_missing_are_not_judged(folder: Path) -> None:
-    evaluation = read_evaluation(folder)
+    evaluation = Evaluation.read(folder)
     assert official(with_files(evaluation, official_part=""), 50, rng()) is None
     kept = replace(evaluation, info={**evaluation.info, "dataset": {**INFO, "keeps_official_test": True}})
     assert official(kept, 50, rng()) is None
@@ -121,7 +121,7 @@ def test_a_missing_table_of_files_says_what_to_do(folder: Path, tmp_path: Path) 
         if path.is_file() and path.name != "files.csv":
             (tmp_path / path.name).write_bytes(path.read_bytes())
     with pytest.raises(DataError, match=r"files\.csv is missing or damaged; run evaluate again"):
-        read_evaluation(tmp_path)
+        Evaluation.read(tmp_path)
 
 
 def subset(kind: str, value: str, *recalls: tuple[int, int] | None) -> Subset:
@@ -146,7 +146,7 @@ def test_a_class_missed_in_one_kind_of_file_is_named() -> None:
 
 def test_recalls_by_file_count_groups(folder: Path) -> None:
     test = rows(folder).query("part == 'test'")
-    for found in by_file(read_evaluation(folder), 1, 200, rng()):
+    for found in by_file(Evaluation.read(folder), 1, 200, rng()):
         part = test[test[found.kind] == found.value]
         for c, recall in enumerate(found.recalls):
             assert recall is not None

@@ -1,22 +1,22 @@
 """TODO report.dataset_page.figures."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from pipeline.artifacts.samples import PartSize
 from pipeline.report.drawing import PART_COLORS, WIDTH_IN, canvas, short, styled
 
 
 @styled
-def balance(parts: dict[str, Any], classes: Sequence[str]) -> Figure:
+def balance(parts: Mapping[str, PartSize], classes: Sequence[str]) -> Figure:
     figure, axes = canvas(0.42 * len(classes) + 1.2)
     axis = axes[0, 0]
-    for i, (part, counts) in enumerate(parts.items()):
-        share = np.array([counts["classes"][name]["images"] for name in classes]) / counts["images"]
+    for i, (part, size) in enumerate(parts.items()):
+        share = np.array([size.classes[name].images for name in classes]) / size.images
         at = np.arange(len(classes)) + 0.26 * (i - 1)
         axis.barh(at, 100 * share, height=0.24, color=PART_COLORS[part], label=part)
     axis.set_yticks(range(len(classes)), [short(name) for name in classes])

@@ -1,5 +1,6 @@
 """TODO report.dataset_page.page."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.artifacts.samples import Samples, label_conflicts, read_samples
+from pipeline.artifacts.samples import PartSize, Samples, label_conflicts
 from pipeline.report import drawing
 from pipeline.report.dataset_page.figures import balance, mosaic, sizes
 from pipeline.report.drawing import Picture, png
@@ -22,8 +23,8 @@ N_SIZES = 12
 
 def write_dataset_page(prepared: Path, split: Path, out: Path) -> None:
     """split: the development part, which also tells the counts of the sealed one."""
-    everything, development = read_samples(prepared), read_samples(split)
-    classes, parts = list(development.info["classes"]), development.info["parts"]
+    everything, development = Samples.read(prepared), Samples.read(split)
+    classes, parts = list(development.info.classes), development.info.parts
     grouped = _doubtful_groups(development)
 
     pictures = [
@@ -51,12 +52,12 @@ def write_dataset_page(prepared: Path, split: Path, out: Path) -> None:
     drawing.write_pictures(out / "figures", pictures)
 
 
-def _balance(parts: dict[str, Any], classes: list[str]) -> list[list[str]]:
+def _balance(parts: Mapping[str, PartSize], classes: list[str]) -> list[list[str]]:
     """class, then per part images (groups)."""
     rows = []
     for name in classes:
-        cells = [part["classes"][name] for part in parts.values()]
-        rows.append([name, *(f"{c['images']:,} ({c['groups']:,})" for c in cells)])
+        cells = [part.classes[name] for part in parts.values()]
+        rows.append([name, *(f"{c.images:,} ({c.groups:,})" for c in cells)])
     return rows
 
 
@@ -113,7 +114,7 @@ def _doubtful_groups(samples: Samples) -> list[NDArray[np.int64]]:
     return [rows[i][:N_PER_GROUP] for i in order]
 
 
-def _balance_picture(parts: dict[str, Any], classes: list[str]) -> Picture:
+def _balance_picture(parts: Mapping[str, PartSize], classes: list[str]) -> Picture:
     return Picture(
         "balance", png(balance(parts, classes)),
         f"Bars: share of each of {len(classes)} classes in train, val and test; numbers in the table below.",

@@ -1,13 +1,15 @@
 """TODO report.summary.page."""
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.artifacts import report_numbers
-from pipeline.core.files import read_json, write_json
+from pipeline.artifacts.layout import Layout
+from pipeline.artifacts.report_numbers import NumbersInfo, ReportNumbers, ScreeningNumbers
+from pipeline.artifacts.runs import EvaluationRuns, SearchRuns
+from pipeline.core.files import write_json
 from pipeline.core.seeds import derive_seed
 from pipeline.core.tables import write_spreadsheet_csv
 from pipeline.report.drawing import Picture, png
@@ -19,7 +21,6 @@ from pipeline.statistics import significance
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.scores import SCORES
 
-BESIDE = ("intervals", "seeds", "about")  # what the per-experiment file holds besides the compared numbers
 LEADERBOARD = (
     "name",
     "dataset",
@@ -35,12 +36,14 @@ LEADERBOARD = (
 DRAWS = 2_000  # of the bootstrap of a difference between two experiments
 
 
-def write_summary(experiments: list[str], numbers: Path, out: Path) -> None:
-    """numbers: folder of `<experiment>/{numbers.json,test.csv}`; out: folder of the experiments' pages."""
-    found: dict[str, dict[str, Any]] = {name: read_json(numbers / name / "numbers.json") for name in experiments}
-    rows = [{"name": name, **_row(numbers)} for name, numbers in found.items()]
-    content = {"rows": rows, "pairs": _pairs(found, numbers), "draws": DRAWS}
-    write_page(out / "index.html", "summary/page", pictures=_pictures(found), **content)
+def write_summary(layout: Layout, experiments: list[str]) -> None:
+    """Write the page of all experiments, its Markdown twin, and the tables that DVC compares."""
+    out = layout.reports()
+    reports = {name: ReportNumbers.read(layout.report_numbers(name)) for name in experiments}
+    seconds = {name: _seconds(layout, name) for name in experiments}
+    rows = [{**_row(name, report.info), "seconds": seconds[name]} for name, report in reports.items()]
+    content = {"rows": rows, "pairs": _pairs(reports), "draws": DRAWS}
+    write_page(out / "index.html", "summary/page", pictures=_pictures(reports), **content)
     leaderboard = [[row[key] for key in LEADERBOARD] for row in rows]
     screening = [
         [row["name"], "yes" if row["medical"] else "no, illustration", *row["screening"].values()]
@@ -48,81 +51,96 @@ def write_summary(experiments: list[str], numbers: Path, out: Path) -> None:
         if row["screening"]
     ]
     write_twin(out / "README.md", "summary/page", leaderboard=leaderboard, screening=screening, **content)
-    compared = {name: {k: v for k, v in numbers.items() if k not in BESIDE} for name, numbers in found.items()}
-    write_json(out / "metrics.json", compared)
-    table = pd.DataFrame([_flat(name, numbers) for name, numbers in found.items()])
+    write_json(out / "metrics.json", {name: report.info.metrics.compared() for name, report in reports.items()})
+    table = pd.DataFrame([_flat(name, report.info) for name, report in reports.items()])
     write_spreadsheet_csv(out / "leaderboard.csv", table)
 
 
-def _pairs(found: dict[str, dict[str, Any]], folder: Path) -> dict[str, Any]:
+def _seconds(layout: Layout, experiment: str) -> tuple[float, float]:
+    """Return the time of training of search and evaluation."""
+    search = SearchRuns.read(layout.search_runs(experiment))
+    return search.seconds, EvaluationRuns.read(layout.evaluation_runs(experiment)).seconds
+
+
+def _pairs(reports: Mapping[str, ReportNumbers]) -> dict[str, Any]:
     """Every two experiments on one data set; those whose test parts differ by name only."""
-    found_pairs: list[tuple[str, pairs.Pair]] = []
+    compared: list[tuple[str, pairs.Pair]] = []
     refused: list[tuple[str, str, str]] = []
-    for dataset in dict.fromkeys(numbers["about"]["dataset"] for numbers in found.values()):
-        names = [name for name, numbers in found.items() if numbers["about"]["dataset"] == dataset]
-        if len(names) < 2:
+    for dataset in dict.fromkeys(report.info.dataset for report in reports.values()):
+        tables = {name: report.test for name, report in reports.items() if report.info.dataset == dataset}
+        if len(tables) < 2:
             continue
-        tables = {name: report_numbers.read_test_predictions(folder / name / "test.csv") for name in names}
+        n_classes = reports[next(iter(tables))].info.n_classes
         rng = np.random.default_rng(derive_seed(0, "pairs", dataset))
-        together, apart = pairs.compare(tables, found[names[0]]["about"]["n_classes"], DRAWS, rng)
-        found_pairs += [(dataset, pair) for pair in together]
+        together, apart = pairs.compare(tables, n_classes, DRAWS, rng)
+        compared += [(dataset, pair) for pair in together]
         refused += [(dataset, *two) for two in apart]
-    adjusted = significance.holm([pair.p for _, pair in found_pairs])
+    adjusted = significance.holm([pair.p for _, pair in compared])
     rows = [
         [
             f"{pair.first} − {pair.second}", dataset, f"{pair.n_images:,} ({pair.n_groups:,})",
             *(points_estimate(pair.difference[score]) for score in pairs.COMPARED), p_value(pair.p), p_value(holm),
         ]
-        for (dataset, pair), holm in zip(found_pairs, adjusted.tolist(), strict=True)
+        for (dataset, pair), holm in zip(compared, adjusted.tolist(), strict=True)
     ]  # fmt: skip
     return {"rows": rows, "refused": refused}
 
 
-def _estimate(numbers: dict[str, Any], model: str, score: str) -> Estimate:
-    return Estimate(numbers[model][score], *numbers["intervals"][model][score])
+def _winner(info: NumbersInfo, score: str) -> Estimate:
+    return Estimate(info.metrics.test[score], *info.intervals.test[score])
 
 
-def _row(numbers: dict[str, Any]) -> dict[str, Any]:
-    value, low, high = numbers["intervals"]["difference"]["macro_f1"]
+def _baseline(info: NumbersInfo, score: str) -> Estimate:
+    return Estimate(info.metrics.baseline_test[score], *info.intervals.baseline_test[score])
+
+
+def _row(name: str, info: NumbersInfo) -> dict[str, Any]:
+    numbers, sd = info.metrics, info.metrics.test_sd["macro_f1"]
     row = {
-        **numbers["about"],
-        "n_seeds": numbers["n_seeds"],
-        "n_trials": sum(numbers["n_trials"].values()),
-        "accuracy": percent_estimate(_estimate(numbers, "test", "accuracy")),
-        "macro_f1": percent_estimate(_estimate(numbers, "test", "macro_f1")),
-        "sd": "–" if numbers["test_sd"]["macro_f1"] is None else f"{100 * numbers['test_sd']['macro_f1']:.2f}",
-        "baseline": percent_estimate(_estimate(numbers, "baseline_test", "macro_f1")),
-        "difference": points_estimate(Estimate(value, low, high)),
-        "best_of_n": percent(numbers["best_of_n_val"]),
-        "seconds": numbers["seconds"],
+        "name": name,
+        "dataset": info.dataset,
+        "question": info.question,
+        "medical": info.medical,
+        "n_seeds": numbers.n_seeds,
+        "n_trials": sum(numbers.n_trials.values()),
+        "accuracy": percent_estimate(_winner(info, "accuracy")),
+        "macro_f1": percent_estimate(_winner(info, "macro_f1")),
+        "sd": "–" if sd is None else f"{100 * sd:.2f}",
+        "baseline": percent_estimate(_baseline(info, "macro_f1")),
+        "difference": points_estimate(Estimate(*info.intervals.difference["macro_f1"])),
+        "best_of_n": percent(numbers.best_of_n_val),
         "screening": None,
     }
-    if "screening" in numbers:
-        s = numbers["screening"]
+    if s := numbers.screening:
+        assert info.intervals.sensitivity
+        assert info.intervals.specificity
         row["screening"] = {
-            "sensitivity": percent_estimate(Estimate(s["sensitivity"], *numbers["intervals"]["sensitivity"])),
-            "specificity": percent_estimate(Estimate(s["specificity"], *numbers["intervals"]["specificity"])),
-            "prevalence": s["prevalence_per_100k"],
-            "false_positives": count_estimate(_ends(s, "false_positives")),
-            "false_negatives": count_estimate(_ends(s, "false_negatives")),
-            "ppv": percent_estimate(_ends(s, "ppv"), 2),
+            "sensitivity": percent_estimate(Estimate(s.sensitivity, *info.intervals.sensitivity)),
+            "specificity": percent_estimate(Estimate(s.specificity, *info.intervals.specificity)),
+            "prevalence": s.prevalence_per_100k,
+            "false_positives": count_estimate(_expected(s, "false_positives")),
+            "false_negatives": count_estimate(_expected(s, "false_negatives")),
+            "ppv": percent_estimate(_expected(s, "ppv"), 2),
         }
     return row
 
 
-def _ends(screening: dict[str, Any], name: str) -> Estimate:
-    return Estimate(screening[name], screening[f"{name}_low"], screening[f"{name}_high"])
+def _expected(screening: ScreeningNumbers, name: str) -> Estimate:
+    return Estimate(*(getattr(screening, f"{name}{end}") for end in ("", "_low", "_high")))
 
 
-def _pictures(found: dict[str, dict[str, Any]]) -> dict[str, Picture]:
-    rows = [(name, _estimate(n, "test", "macro_f1"), n["baseline_test"]["macro_f1"]) for name, n in found.items()]
+def _pictures(reports: Mapping[str, ReportNumbers]) -> dict[str, Picture]:
+    infos = {name: report.info for name, report in reports.items()}
+    rows = [
+        (name, _winner(info, "macro_f1"), info.metrics.baseline_test["macro_f1"] or 0.0) for name, info in infos.items()
+    ]
     lines = "; ".join(f"{name} {percent(winner.value)}" for name, winner, _ in rows)
     models = {
         name: {
-            model: (np.array(n["seeds"]["macro_f1"][model]), _estimate(n, key, "macro_f1"))
-            for model, key in (("winner", "test"), ("baseline", "baseline_test"))
+            model: (np.array(info.seeds[model]), estimate(info, "macro_f1"))
+            for model, estimate in (("winner", _winner), ("baseline", _baseline))
         }
-        for name, n in found.items()
+        for name, info in infos.items()
     }
     return {
         "leaderboard": Picture(
@@ -140,11 +158,12 @@ def _pictures(found: dict[str, dict[str, Any]]) -> dict[str, Picture]:
     }  # fmt: skip
 
 
-def _flat(name: str, numbers: dict[str, Any]) -> dict[str, Any]:
-    row: dict[str, Any] = {"experiment": name, "dataset": numbers["about"]["dataset"], "n_seeds": numbers["n_seeds"]}
+def _flat(name: str, info: NumbersInfo) -> dict[str, Any]:
+    numbers = info.metrics
+    row: dict[str, Any] = {"experiment": name, "dataset": info.dataset, "n_seeds": numbers.n_seeds}
     for score in SCORES:
-        low, high = numbers["intervals"]["test"][score]
-        row |= {score: numbers["test"][score], f"{score}_low": low, f"{score}_high": high}
-        row |= {f"{score}_sd": numbers["test_sd"][score], f"baseline_{score}": numbers["baseline_test"][score]}
-    row |= {f"n_trials_{state}": n for state, n in numbers["n_trials"].items()}
-    return row | {"best_of_n_val": numbers["best_of_n_val"]}
+        low, high = info.intervals.test[score]
+        row |= {score: numbers.test[score], f"{score}_low": low, f"{score}_high": high}
+        row |= {f"{score}_sd": numbers.test_sd[score], f"baseline_{score}": numbers.baseline_test[score]}
+    row |= {f"n_trials_{state}": n for state, n in numbers.n_trials.items()}
+    return row | {"best_of_n_val": numbers.best_of_n_val}

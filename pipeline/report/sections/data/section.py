@@ -19,9 +19,9 @@ DROPPED = {
 def content(evaluation: Evaluation, scores: Scores, official: Official | None) -> dict[str, Any]:
     info, classes = evaluation.dataset, evaluation.classes
     sizes = {part: np.bincount(evaluation.parts[part].labels, minlength=len(classes)) for part in PARTS}
-    counts = [(name.replace("_", " "), f"{value:,}") for name, value in info["counts"].items()]
-    parts = [(part, info["parts"][part]["images"], info["parts"][part]["groups"]) for part in PARTS]
-    dropped = [(DROPPED.get(reason, reason.replace("_", " ")), n) for reason, n in info["dropped"].items() if n]
+    counts = [(name.replace("_", " "), f"{value:,}") for name, value in info.counts.items()]
+    parts = [(part, info.parts[part].images, info.parts[part].groups) for part in PARTS]
+    dropped = [(DROPPED.get(reason, reason.replace("_", " ")), n) for reason, n in info.dropped.items() if n]
     balance = [
         [name, *(f"{sizes[part][c]:,} ({percent(sizes[part][c] / sizes[part].sum(), 0)})" for part in PARTS)]
         for c, name in enumerate(classes)

@@ -39,10 +39,10 @@ def variations(found: SearchResult, seeds: NDArray[np.float64]) -> list[Variatio
     scores = {int(n): float(s) for n, s in zip(complete["number"], complete["score"], strict=True)}
     tried: dict[str, dict[Scalar | None, int]] = {}  # key -> value -> trial; of a value trained twice the later one
     own: dict[str, Scalar | None] = {}
-    for trial in found.study["variations"]:
-        key = trial["key"]
-        own[key] = trial["baseline"]
-        tried.setdefault(key, {own[key]: found.study["baseline"]["number"]})[trial["value"]] = trial["number"]
+    for trial in found.study.variations:
+        key = trial.key
+        own[key] = trial.baseline
+        tried.setdefault(key, {own[key]: found.study.baseline.number})[trial.value] = trial.number
     result = []
     for key, numbers in tried.items():
         values = list(numbers)

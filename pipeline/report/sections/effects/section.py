@@ -27,10 +27,10 @@ DRAWS_PER_PARAMETER = 10  # complete ones, for shares that may be called more th
 
 
 def content(found: SearchResult, evaluation: Evaluation) -> dict[str, Any]:
-    objective, seeds = LABELS[found.study["objective"]], _seeds(evaluation)
+    objective, seeds = LABELS[found.study.objective], _seeds(evaluation)
     tried, sd, limit = variations(found, seeds), spread(seeds), repeatability(seeds)
     asked = [key for key in ASKED if key in found.trials and key not in {v.key for v in tried}]
-    shares, n = found.study["importances"], len(found.draws("complete"))
+    shares, n = found.study.importances, len(found.draws("complete"))
     return {
         "varied_alone": [said_of_variation(variation, objective) for variation in tried],
         "drawn": [said_of_trend(trend(found, key), objective) for key in asked],
@@ -44,7 +44,7 @@ def content(found: SearchResult, evaluation: Evaluation) -> dict[str, Any]:
 
 def _seeds(evaluation: Evaluation) -> np.ndarray[Any, Any]:
     """(S,) scores of the retrained baseline on val."""
-    return np.array([run["val_score"] for run in evaluation.runs("baseline")], dtype=float)
+    return np.array([run.val_score for run in evaluation.runs("baseline")], dtype=float)
 
 
 def _shown(value: Scalar | None) -> str:
@@ -100,8 +100,8 @@ def said_of_trend(found: Trend, objective: str) -> str:
 
 def draw(found: SearchResult, evaluation: Evaluation) -> dict[str, Picture]:
     """Only what the trials can carry."""
-    objective, varied = LABELS[found.study["objective"]], found.varied()
-    tried, shares = variations(found, _seeds(evaluation)), found.study["importances"]
+    objective, varied = LABELS[found.study.objective], found.varied()
+    tried, shares = variations(found, _seeds(evaluation)), found.study.importances
     complete = found.draws("complete")
     pictures = []
     if tried:
@@ -134,7 +134,7 @@ def _one_at_a_time(tried: list[Variation], objective: str) -> Picture:
 
 
 def _parallel(found: SearchResult, keys: list[str], objective: str) -> Picture:
-    logs = {leaf["key"]: leaf["log"] for leaf in found.study["space"]}
+    logs = {entry.key: entry.log for entry in found.study.space}
     draws = found.draws("complete", "pruned")
     left_out = len(found.varied()) - len(keys)
     return Picture(

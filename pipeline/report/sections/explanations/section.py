@@ -26,7 +26,7 @@ def content(
     """draws, rng: of the bootstrap of the shortcut."""
     classes, table = evaluation.classes, inside.examples
     return {
-        "seed": inside.info["seed"],
+        "seed": inside.info.seed,
         "n_seeds": len(evaluation.runs("winner")),
         "n_errors": int((table["kind"] == "error").sum()),
         "n_hits": int((table["kind"] == "hit").sum()),
@@ -38,16 +38,16 @@ def content(
                 strict=True,
             )
         ],
-        "cam": inside.info["cam"],
-        "cam_px": None if inside.cams is None else inside.info["cam_px"],
-        "first": inside.info["first"],
-        "n_kernels": inside.info["n_kernels"],
+        "cam": inside.info.cam,
+        "cam_px": None if inside.cams is None else inside.info.cam_px,
+        "first": inside.info.first,
+        "n_kernels": inside.info.n_kernels,
         "layers": [
             [row.name or "–", row.kind, row.output or "–", row.formula_px or "–", f"{row.parameters:,}"]
             for row in inside.layers.itertuples()
         ],
         "n_parameters": f"{inside.layers['parameters'].sum():,}",
-        "problem": inside.info["problem"],
+        "problem": inside.info.problem,
         "shortcut": _shortcut(inside, evaluation, of_winner, draws, rng),
     }
 
@@ -60,7 +60,7 @@ def _probabilities(inside: Explanations, classes: list[str]) -> NDArray[np.float
 def _shortcut(
     inside: Explanations, evaluation: Evaluation, of_winner: Scores, draws: int, rng: np.random.Generator
 ) -> dict[str, Any]:
-    table, k = inside.shortcut, len(evaluation.classes)
+    table, k = inside.metadata_baseline, len(evaluation.classes)
     labels, predicted = (table[name].to_numpy() for name in ("label", "predicted"))
     found = score_predictions(labels, predicted[None], table["group"].to_numpy(), k, draws, rng)
     commonest = int(np.bincount(evaluation.parts["train"].labels).argmax())
@@ -75,7 +75,7 @@ def _shortcut(
             [f"always {evaluation.classes[commonest]}", *(percent(float(constant[name])) for name in SCORES)],
         ],
         "head": ["classifier", *(LABELS[name] for name in SCORES)],
-        "varied": inside.info["varied"],
+        "varied": inside.info.varied,
         "accuracy": percent_estimate(found["accuracy"]),
         "base": percent(base),
         "way": _way(found["accuracy"], winner["accuracy"], base) if well_above else None,
@@ -146,8 +146,8 @@ def _filters(inside: Explanations) -> list[Picture]:
                 "kernels", png(figures.kernels(learned, found_maps, scans), DPI),
                 f"The {len(learned)} largest kernels of the winner's first layer"
                 + (f" above their feature maps of {len(scans)} test images." if found_maps else "."),
-                f"The {len(learned)} largest of {inside.info['n_kernels']} kernels of the first layer"
-                + ("" if inside.info["learned"] else ", computed from train and fixed, not learned")
+                f"The {len(learned)} largest of {inside.info.n_kernels} kernels of the first layer"
+                + ("" if inside.info.learned else ", computed from train and fixed, not learned")
                 + (", above their feature maps (before normalisation and activation)." if found_maps else
                    ": the weights of a unit, one for each pixel."), drawn=False,
             )

@@ -29,7 +29,7 @@ def overfitting(curves: pd.DataFrame) -> dict[str, dict[int, int | None]]:
     found: dict[str, dict[int, int | None]] = {}
     for model, seed in curves[["model", "seed"]].drop_duplicates().itertuples(index=False):
         run = curves[(curves["model"] == model) & (curves["seed"] == seed)].sort_values("epoch")
-        found.setdefault(model, {})[seed] = overfitting_start(run["train_loss"], run["val_loss"])
+        found.setdefault(model, {})[seed] = overfitting_start(run.train_loss, run.val_loss)
     return found
 
 
@@ -37,7 +37,7 @@ def mean_curves(curves: pd.DataFrame) -> pd.DataFrame:
     """One row per epoch with a column `<model>_<value>` for each mean over seeds, as far as all seeds trained."""
     of_model = []
     for model in curves["model"].unique():
-        runs = curves[curves["model"] == model].drop(columns=["model", "step", "lr", "seconds"])
+        runs = curves[curves["model"] == model].drop(columns=["model", "step", "lr"])
         by_epoch = runs.groupby("epoch")
         whole = by_epoch["seed"].nunique() == runs["seed"].nunique()
         of_model.append(by_epoch.mean().drop(columns="seed")[whole].add_prefix(f"{model}_"))

@@ -10,7 +10,7 @@ from pipeline.report.sections.learning.analysis import MARGIN, MIN_EPOCHS_AFTER,
 
 
 def content(evaluation: Evaluation) -> dict[str, Any]:
-    starts = overfitting(evaluation.curves)
+    starts = overfitting(evaluation.curves_by_step)
     return {
         "overfitting": [said_of_overfitting(model, list(starts[model].values())) for model in MODELS],
         "margin": percent(MARGIN, 0),
@@ -20,7 +20,7 @@ def content(evaluation: Evaluation) -> dict[str, Any]:
                 m.model, f"{m.step:,}", f"{m.epoch:.2f}".removesuffix(".00"), m.n_seeds, number(m.train_loss),
                 number(m.val_loss),
             ]
-            for m in milestones(evaluation.curves, evaluation.steps)
+            for m in milestones(evaluation.curves_by_step, evaluation.steps)
         ],
     }  # fmt: skip
 
@@ -35,8 +35,8 @@ def said_of_overfitting(model: str, starts: list[int | None]) -> str:
 
 
 def draw(evaluation: Evaluation) -> dict[str, Picture]:
-    curves, steps = evaluation.curves, evaluation.steps
-    kept = {model: [run["best_epoch"] for run in evaluation.runs(model)] for model in MODELS}
+    curves, steps = evaluation.curves_by_step, evaluation.steps
+    kept = {model: [run.best_epoch for run in evaluation.runs(model)] for model in MODELS}
     pictures = [
         Picture(
             "learning", png(figures.learning_curves(curves, kept, overfitting(curves))),

@@ -122,7 +122,7 @@ class Comparison:
 def compare(evaluation: Evaluation) -> Comparison:
     part = evaluation.parts["test"]
     right = {model: part.models[model].predicted == part.labels for model in MODELS}  # (S, N)
-    seeds = {model: [run["seed"] for run in evaluation.runs(model)] for model in MODELS}
+    seeds = {model: [run.seed for run in evaluation.runs(model)] for model in MODELS}
     found = significance.mcnemar_pairs(right["winner"], right["baseline"], part.groups)
     p = [p for *_, p in found]
     adjusted = significance.holm(p)
@@ -153,7 +153,7 @@ def decide(
 ) -> Decision:
     """at: threshold for every seed; None: the one that each froze on val."""
     part = evaluation.parts["test"]
-    frozen = [run["threshold"] for run in evaluation.runs(model)]
+    frozen = [run.threshold for run in evaluation.runs(model)]
     thresholds = np.array(frozen if at is None else [at] * len(frozen), dtype=float)
     score = part.models[model].positive_score
     called = score >= thresholds[:, None]  # (S, N)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.artifacts.evaluation import MODELS, Evaluation
+from pipeline.artifacts.runs import EvaluationRuns
 from pipeline.artifacts.samples import PARTS
 from pipeline.report.drawing import Picture, png
 from pipeline.report.formatting import count, p_value, percent, percent_estimate, points_estimate
@@ -16,7 +17,9 @@ from pipeline.report.sections.performance.subgroups import Subset, contrasts
 from pipeline.statistics.scores import LABELS, SCORES, class_scores
 
 
-def content(evaluation: Evaluation, scores: Scores, comparison: Comparison, subsets: list[Subset]) -> dict[str, Any]:
+def content(
+    evaluation: Evaluation, scores: Scores, comparison: Comparison, subsets: list[Subset], runs: EvaluationRuns
+) -> dict[str, Any]:
     def points(values: np.ndarray[Any, Any]) -> str:
         return ", ".join(f"{100 * v:.1f}" for v in values)
 
@@ -34,10 +37,10 @@ def content(evaluation: Evaluation, scores: Scores, comparison: Comparison, subs
     ]
     test = evaluation.parts["test"]
     matrix = analysis.confusions(test, "winner", len(evaluation.classes)).mean(axis=0)
-    runs = [
-        [model, run["seed"], run["best_epoch"], "–" if run["threshold"] is None else f"{run['threshold']:.4f}",
-         percent(run["val_score"]), *(percent(float(scores.seeds[name][model][i])) for name in SCORES),
-         f"{run['seconds']:.0f}"]
+    retrainings = [
+        [model, run.seed, run.best_epoch, "–" if run.threshold is None else f"{run.threshold:.4f}",
+         percent(run.val_score), *(percent(float(scores.seeds[name][model][i])) for name in SCORES),
+         f"{runs.of(model, run.seed).seconds:.0f}"]
         for model in MODELS for i, run in enumerate(evaluation.runs(model))
     ]  # fmt: skip
     return {
@@ -48,7 +51,7 @@ def content(evaluation: Evaluation, scores: Scores, comparison: Comparison, subs
         "few": _few(evaluation.classes, scores.class_groups),
         "matrix": [[name, *(count(v) for v in row)] for name, row in zip(evaluation.classes, matrix, strict=True)],
         "classes_named": evaluation.classes,
-        "runs": runs,
+        "runs": retrainings,
         "pairs": [
             [f"{first} / {second}", b, c, p_value(p), p_value(adjusted)]
             for first, second, b, c, p, adjusted in comparison.pairs

@@ -64,7 +64,7 @@ def official(evaluation: Evaluation, draws: int, rng: np.random.Generator) -> Of
     """None where the official parts are kept, or there are none."""
     images = _images(evaluation)
     theirs = images[images["official_part"] == "test"]
-    if evaluation.dataset.get("keeps_official_test") or not len(theirs) or len(theirs) == len(images):
+    if evaluation.dataset.keeps_official_test or not len(theirs) or len(theirs) == len(images):
         return None
     in_training = theirs["group"].isin(images.loc[images["official_part"] == "train", "group"])
     unseen = theirs[theirs["part"] == "test"]

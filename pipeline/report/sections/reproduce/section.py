@@ -1,9 +1,11 @@
 """What made the numbers, and how to make them again."""
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.artifacts.evaluation import MODELS, Evaluation
+from pipeline.artifacts.runs import EvaluationRuns, SearchRuns
 from pipeline.artifacts.search_result import SearchResult
 from pipeline.core.provenance import commit_text
 from pipeline.report.formatting import duration
@@ -12,38 +14,45 @@ from pipeline.report.sections.reproduce import checklist
 SHA256 = 64  # hexadecimal digits
 
 
-def content(found: SearchResult, evaluation: Evaluation, report_seed: int, tracking_uri: str | None) -> dict[str, Any]:
+def content(
+    found: SearchResult,
+    evaluation: Evaluation,
+    runs: tuple[SearchRuns, EvaluationRuns],
+    report_seed: int,
+    tracking_uri: str | None,
+) -> dict[str, Any]:
     """tracking_uri: of the MLflow server; None: a file in the repository."""
-    study, info = found.study, evaluation.info
-    height, width, channels = evaluation.dataset["image_shape"]
-    hashes = {name: str(value) for name, value in study["hashes"].items() if name != "data"}
+    study, (searched, evaluated) = found.study, runs
+    one, other = searched.origin, evaluated.origin
+    height, width, channels = evaluation.dataset.image_shape
+    hashes = {name: str(value) for name, value in study.hashes.items() if name != "data"}
     rows = [
-        ("study", study["study"]),
-        *_twice("commit", commit_text(study["git"]), commit_text(info["git"])),
-        ("data set", evaluation.dataset["name"]),
+        ("study", study.study),
+        *_twice("commit", commit_text(one.git.model_dump()), commit_text(other.git.model_dump())),
+        ("data set", evaluation.dataset.name),
         ("images as prepared", f"{height} × {width} pixels, {channels} channel{'s' if channels > 1 else ''}"),
-        ("digest of the prepared data", evaluation.dataset["digest"]),
-        *((f"digest of the published {name}", value) for name, value in evaluation.dataset["digests"].items()),
+        ("digest of the prepared data", evaluation.dataset.digest),
+        *((f"digest of the published {name}", value) for name, value in evaluation.dataset.digests.items()),
         *((f"hash of {name}", value) for name, value in hashes.items() if len(value) == SHA256),
         ("the study is also named by", _named({k: v for k, v in hashes.items() if len(v) != SHA256}) or "nothing"),
-        *_twice("versions", _named(study["versions"]), _named(info["versions"])),
-        *_twice("hardware", _named(study["hardware"], ": "), _named(info["hardware"], ": ")),
-        ("time", f"search {duration(study['seconds'])}, evaluate {duration(info['seconds'])}"),
-        ("seeds", f"search {study['seed']}, bootstrap of this page {report_seed}"),
+        *_twice("versions", _named(one.versions), _named(other.versions)),
+        *_twice("hardware", _named(one.hardware, ": "), _named(other.hardware, ": ")),
+        ("time", f"search {duration(searched.seconds)}, evaluate {duration(evaluated.seconds)}"),
+        ("seeds", f"search {study.seed}, bootstrap of this page {report_seed}"),
     ]
     uri = _web_address(tracking_uri)
-    runs = [("search", study["seed"], study["mlflow"]["run_id"])]
-    runs += [(model, run["seed"], run["run_id"]) for model in MODELS for run in evaluation.runs(model)]
-    folder = f"{uri}/#/experiments/{study['mlflow']['experiment_id']}/runs/" if uri else None
+    ids = [("search", study.seed, searched.run_id)]
+    ids += [(m, run.seed, evaluated.of(m, run.seed).run_id) for m in MODELS for run in evaluation.runs(m)]
+    folder = f"{uri}/#/experiments/{searched.experiment_id}/runs/" if uri else None
     screening = bool(evaluation.positive)
     return {
         "rows": rows,
         "runs": [
-            (what, seed, run_id, f"{folder}{run_id}" if folder and run_id else None) for what, seed, run_id in runs
+            (what, seed, run_id, f"{folder}{run_id}" if folder and run_id else None) for what, seed, run_id in ids
         ],
-        "run_ids": [(what, seed, run_id or "none") for what, seed, run_id in runs],
+        "run_ids": [(what, seed, run_id or "none") for what, seed, run_id in ids],
         "linked": uri is not None,
-        "checklist": checklist.content(screening) if evaluation.dataset["medical"] else [],
+        "checklist": checklist.content(screening) if evaluation.dataset.medical else [],
         "places": checklist.PLACES,
     }
 
@@ -53,7 +62,7 @@ def _twice(name: str, search: str, evaluate: str) -> list[tuple[str, str]]:
     return [(name, search)] if search == evaluate else [(f"{name}, search", search), (f"{name}, evaluate", evaluate)]
 
 
-def _named(values: dict[str, Any], between: str = " ") -> str:
+def _named(values: Mapping[str, Any], between: str = " ") -> str:
     return ", ".join(f"{name}{between}{'none' if value is None else value}" for name, value in values.items())
 
 

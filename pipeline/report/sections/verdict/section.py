@@ -14,8 +14,8 @@ def content(
     found: SearchResult, evaluation: Evaluation, scores: Scores, comparison: Comparison, main: str
 ) -> dict[str, Any]:
     winner, difference = scores.means[main]["winner"], scores.difference[main]
-    models, n_trials = evaluation.info["models"], len(found.trials)
-    n_seeds = len(models["winner"]["runs"])
+    models, n_trials = evaluation.info.models, len(found.trials)
+    n_seeds = len(models["winner"].runs)
     answer = f"On the sealed test part the winner of {n_trials} trials "
     if scores.perfect:
         bound = percent(scores.means["accuracy"]["winner"].low)
@@ -29,7 +29,7 @@ def content(
         )
     test = f"exact McNemar over test groups, {p_value(comparison.p)}"
     lead = sum(b - c for _, _, b, c, _, _ in comparison.pairs)
-    if models["winner"]["config"] == models["baseline"]["config"]:
+    if models["winner"].config == models["baseline"].config:
         answer += "; no trial beat the baseline, so the winner is the baseline itself."
     elif comparison.p < 0.05:
         word = "more" if (difference.value or 0) > 0 else "less"

@@ -1,0 +1,32 @@
+"""JSON files between stages: a schema each, checked on reading."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.core.errors import DataError
+from pipeline.core.files import write_json
+
+
+class JsonFile(BaseModel):
+    """A JSON file as a frozen model; unknown and missing keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read and check the file. Raises DataError naming every key that is wrong."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}; rerun the stage that writes it") from error
+        except ValidationError as error:
+            problems = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
+            raise DataError(
+                f"{path} is damaged or was written by another version; rerun its stage", problems
+            ) from error
+
+    def write(self, path: Path) -> None:
+        """Write the file whole or not at all. Raises ValueError on NaN and infinity, which JSON lacks."""
+        write_json(path, self.model_dump(mode="json"))

@@ -1,0 +1,59 @@
+"""Where every file between stages lies; dvc.yaml declares the same paths, and a test compares them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of all artifacts below the root of a repository."""
+
+    root: Path = Path()
+
+    def raw(self, dataset: str) -> Path:
+        """Return the folder of the published files."""
+        return self.root / "data/raw" / dataset
+
+    def prepared(self, dataset: str) -> Path:
+        """Return the folder of all images with their groups: Samples."""
+        return self.root / "data/prepared" / dataset
+
+    def split(self, dataset: str) -> Path:
+        """Return the folder of the parts."""
+        return self.root / "data/split" / dataset
+
+    def development(self, dataset: str) -> Path:
+        """Return the folder of `train` and `val`: Samples."""
+        return self.split(dataset) / "development"
+
+    def test(self, dataset: str) -> Path:
+        """Return the folder of the sealed test part: Samples."""
+        return self.split(dataset) / "test"
+
+    def experiment_file(self, experiment: str) -> Path:
+        """Return the file that a researcher writes."""
+        return self.root / "experiments" / f"{experiment}.yaml"
+
+    def search(self, experiment: str) -> Path:
+        """Return the folder of a SearchResult."""
+        return self.root / "data/search" / experiment
+
+    def search_runs(self, experiment: str) -> Path:
+        """Return the file of the SearchRuns, which changes with every search."""
+        return self.root / "data/runs/search" / f"{experiment}.json"
+
+    def evaluate(self, experiment: str) -> Path:
+        """Return the folder of an Evaluation, its models and its Explanations."""
+        return self.root / "data/evaluate" / experiment
+
+    def evaluation_runs(self, experiment: str) -> Path:
+        """Return the file of the EvaluationRuns, which changes with every evaluation."""
+        return self.root / "data/runs/evaluate" / f"{experiment}.json"
+
+    def report_numbers(self, experiment: str) -> Path:
+        """Return the folder of the ReportNumbers."""
+        return self.root / "data/report" / experiment
+
+    def reports(self) -> Path:
+        """Return the folder of all pages."""
+        return self.root / "reports"

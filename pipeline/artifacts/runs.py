@@ -1,0 +1,93 @@
+"""What differs each time a stage runs: run ids, dates, seconds, commit and hardware. Only pages and `publish` read it.
+
+Kept apart from the results, so that equal results are equal files.
+"""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.artifacts.json_file import JsonFile
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GitState(_Part):
+    commit: str
+    """hash, or "unknown" outside a repository"""
+    dirty: bool
+    """tracked files differ from the commit"""
+
+
+class Origin(_Part):
+    """Where and with what a result was made."""
+
+    git: GitState
+    versions: dict[str, str]
+    """package -> version"""
+    hardware: dict[str, str | int | None]
+    """cpu, cores, memory_gib, gpu"""
+
+
+class TrainingRun(_Part):
+    """One training as it ran."""
+
+    run_id: str
+    """of MLflow; empty where MLflow could not be reached"""
+    started_ms: int
+    """since 1970"""
+    epoch_seconds: list[float]
+    """duration of each epoch"""
+
+    @property
+    def seconds(self) -> float:
+        return sum(self.epoch_seconds)
+
+
+class TrialRun(TrainingRun):
+    number: int
+    ended_ms: int
+    """when its result was stored, since 1970"""
+
+
+class SearchRuns(JsonFile):
+    """data/runs/search/<experiment>.json"""
+
+    origin: Origin
+    experiment_id: str
+    """of MLflow"""
+    run_id: str
+    """of the study in MLflow"""
+    trials: list[TrialRun]
+
+    @property
+    def seconds(self) -> float:
+        """Return the time of training, summed over the trials."""
+        return _total(self.trials)
+
+
+class RetrainingRun(TrainingRun):
+    model: str
+    """winner or baseline"""
+    seed: int
+
+
+class EvaluationRuns(JsonFile):
+    """data/runs/evaluate/<experiment>.json"""
+
+    origin: Origin
+    retrainings: list[RetrainingRun]
+
+    @property
+    def seconds(self) -> float:
+        """Return the time of training, summed over the retrainings."""
+        return _total(self.retrainings)
+
+    def of(self, model: str, seed: int) -> RetrainingRun:
+        return next(run for run in self.retrainings if (run.model, run.seed) == (model, seed))
+
+
+def _total(runs: Sequence[TrainingRun]) -> float:
+    return sum(run.seconds for run in runs)
