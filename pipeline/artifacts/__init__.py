@@ -1,6 +1,13 @@
-"""The files between stages, one class each: path, read, write, and columns with unit and meaning.
+"""The files between the stages: one class each, which alone reads and writes it. May import core and statistics."""
 
-Imports `core`.
-"""
-
-__all__ = ["configuration", "epoch", "evaluation", "explanations", "report_numbers", "samples", "search_result"]
+__all__ = [
+    "configuration",
+    "epoch",
+    "evaluation",
+    "explanations",
+    "layout",
+    "report_numbers",
+    "runs",
+    "samples",
+    "search_result",
+]

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from pipeline.artifacts.configuration import Configuration
-from pipeline.artifacts.json_file import JsonFile
+from pipeline.artifacts.json_file import JsonFile, JsonPart
 from pipeline.artifacts.samples import PARTS, DatasetInfo, DataSource
 from pipeline.core.errors import DataError
 from pipeline.core.tables import write_csv
@@ -39,11 +38,7 @@ def probability_columns(classes: list[str]) -> list[str]:
     return [f"p_{name}" for name in classes]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Retrained(_Part):
+class Retrained(JsonPart):
     """One retraining."""
 
     seed: int
@@ -55,7 +50,7 @@ class Retrained(_Part):
     """of the objective, at the best epoch"""
 
 
-class RetrainedModel(_Part):
+class RetrainedModel(JsonPart):
     config: Configuration
     parameters: int
     """trainable weights"""

@@ -9,10 +9,14 @@ from pipeline.core.errors import DataError
 from pipeline.core.files import write_json
 
 
-class JsonFile(BaseModel):
-    """A JSON file as a frozen model; unknown and missing keys are errors."""
+class JsonPart(BaseModel):
+    """A mapping inside a JSON file; unknown and missing keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class JsonFile(JsonPart):
+    """A JSON file as a frozen model."""
 
     @classmethod
     def read(cls, path: Path) -> Self:

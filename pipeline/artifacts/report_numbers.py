@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
-from pipeline.artifacts.json_file import JsonFile
+from pipeline.artifacts.json_file import JsonFile, JsonPart
 from pipeline.core.errors import DataError
 from pipeline.core.tables import write_csv
 
@@ -18,10 +17,9 @@ Ends = tuple[float | None, float | None]
 """of an interval; None: that end is open"""
 
 
-class ScreeningNumbers(BaseModel):
+class ScreeningNumbers(JsonPart):
     """The frozen decision of the winner, carried over to n persons; rates over groups, counts of persons."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     sensitivity: float
     specificity: float
     false_positives: float | None
@@ -41,10 +39,9 @@ class ScreeningNumbers(BaseModel):
     n_healthy_groups: int
 
 
-class Metrics(BaseModel):
+class Metrics(JsonPart):
     """What `dvc metrics` compares. Score -> mean over seeds on the test part, unless a name says otherwise."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     test: Scores
     test_sd: Scores
     """over seeds; None for a single one"""
@@ -60,10 +57,9 @@ class Metrics(BaseModel):
         return self.model_dump(mode="json", exclude={"screening"} if self.screening is None else None)
 
 
-class Intervals(BaseModel):
+class Intervals(JsonPart):
     """95 % intervals of the scores: score -> ends."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     test: dict[str, Ends]
     baseline_test: dict[str, Ends]
     difference: dict[str, tuple[float | None, float | None, float | None]]

@@ -5,23 +5,17 @@ Kept apart from the results, so that equal results are equal files.
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict
-
-from pipeline.artifacts.json_file import JsonFile
+from pipeline.artifacts.json_file import JsonFile, JsonPart
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class GitState(_Part):
+class GitState(JsonPart):
     commit: str
     """hash, or "unknown" outside a repository"""
     dirty: bool
     """tracked files differ from the commit"""
 
 
-class Origin(_Part):
+class Origin(JsonPart):
     """Where and with what a result was made."""
 
     git: GitState
@@ -31,7 +25,7 @@ class Origin(_Part):
     """cpu, cores, memory_gib, gpu"""
 
 
-class TrainingRun(_Part):
+class TrainingRun(JsonPart):
     """One training as it ran."""
 
     run_id: str

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pipeline.artifacts.json_file import JsonFile
+from pipeline.artifacts.json_file import JsonFile, JsonPart
 from pipeline.core.errors import DataError
 from pipeline.core.files import writing
 from pipeline.core.tables import write_csv
@@ -35,10 +35,9 @@ COLUMNS = {
 TEXT_COLUMNS = [name for name in COLUMNS if name not in ("label", "width", "height")]
 
 
-class Size(BaseModel):
+class Size(JsonPart):
     """How much a part or class holds."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     images: int
     groups: int
 
@@ -83,10 +82,9 @@ class DatasetInfo(JsonFile):
         return np.isin(self.classes, self.positive)
 
 
-class DataSource(BaseModel):
+class DataSource(JsonPart):
     """One part of a data set, as tracking names its inputs."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     dataset: str
     part: str
     digest: str

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
 from pipeline.artifacts.configuration import Configuration
-from pipeline.artifacts.json_file import JsonFile
+from pipeline.artifacts.json_file import JsonFile, JsonPart
 from pipeline.artifacts.samples import DataSource
 from pipeline.core.errors import DataError
 from pipeline.core.tables import write_csv
@@ -28,11 +27,7 @@ TRIAL_COLUMNS = {
 }  # then one column per parameter
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SpaceEntry(_Part):
+class SpaceEntry(JsonPart):
     """One searched parameter: `choices`, or a range from low to high."""
 
     key: str
@@ -45,13 +40,13 @@ class SpaceEntry(_Part):
     when: dict[str, tuple[Scalar, ...]] = {}
 
 
-class TrialScore(_Part):
+class TrialScore(JsonPart):
     number: int
     score: float | None
     """best of its epochs on val; None where training failed"""
 
 
-class Variation(_Part):
+class VariedTrial(JsonPart):
     """A trial that differs from the baseline in one parameter."""
 
     number: int
@@ -82,7 +77,7 @@ class StudyInfo(JsonFile):
     """state -> trials"""
     best: TrialScore
     baseline: TrialScore
-    variations: list[Variation]
+    variations: list[VariedTrial]
     importances: dict[str, float] | None
     """share of the score's variance by fANOVA; None where the trials do not tell"""
     hashes: dict[str, str]

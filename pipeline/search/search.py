@@ -15,7 +15,7 @@ from pipeline.artifacts.search_result import (
     SpaceEntry,
     StudyInfo,
     TrialScore,
-    Variation,
+    VariedTrial,
 )
 from pipeline.core import provenance
 from pipeline.execution.executor import open_executor
@@ -133,9 +133,9 @@ def study_info(
     )
 
 
-def _variation(experiment: Experiment, trial: dict[str, Any]) -> Variation:
+def _variation(experiment: Experiment, trial: dict[str, Any]) -> VariedTrial:
     key, value = experiment.variations[trial["slot"] - 1]
-    return Variation(number=trial["number"], key=key, value=value, baseline=experiment.baseline.get(key))
+    return VariedTrial(number=trial["number"], key=key, value=value, baseline=experiment.baseline.get(key))
 
 
 def trial_table(trials: list[dict[str, Any]]) -> pd.DataFrame:
