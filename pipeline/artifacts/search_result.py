@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import Field
 
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.json_file import JsonFile, JsonPart
@@ -37,7 +38,7 @@ class SpaceEntry(JsonPart):
     log: bool = False
     step: float | None = None
     integer: bool = False
-    when: dict[str, tuple[Scalar, ...]] = {}
+    when: dict[str, tuple[Scalar, ...]] = Field({})
 
 
 class TrialScore(JsonPart):
