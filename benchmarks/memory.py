@@ -87,7 +87,7 @@ def _train(config: Configuration, samples: Samples) -> None:
     """A few steps and a whole check on `val`; nothing of it is left for the next."""
     trainer = Trainer(config, samples, 1, device())
     trainer.estimate_epoch_s(N_STEPS)
-    predict(trainer.trained, trainer.description, trainer.val_images)
+    predict(trainer.trained, trainer.description, trainer.validation.images)
 
 
 if __name__ == "__main__":

@@ -204,11 +204,11 @@ def _ours(config: Configuration, samples: Samples) -> Way:
 def _bound(config: Configuration, samples: Samples) -> Way:
     def make_ready() -> Callable[[], None]:
         trainer = _trainer(config, samples, "bfloat16")
-        batch = trainer.normalise(trainer.images[: trainer.config.batch_size])
-        labels = trainer.labels[: trainer.config.batch_size]
+        batch = trainer.batches.normalise(trainer.batches.images[: trainer.config.batch_size])
+        labels = trainer.batches.labels[: trainer.config.batch_size]
 
         def run() -> None:
-            for _ in range(trainer.n_steps):
+            for _ in range(trainer.batches.n_steps):
                 _step(trainer, batch, labels)
 
         return run
@@ -243,6 +243,6 @@ def _step(trainer: Trainer, batch: torch.Tensor, labels: torch.Tensor) -> None:
     with torch.autocast("cpu", torch.bfloat16, enabled=trainer.config.precision == "bfloat16"):
         logits = trainer.model(batch)
     loss = torch.nn.functional.cross_entropy(logits.float(), labels)
-    trainer.optimizer.zero_grad()
+    trainer.learner.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    trainer.optimizer.step()
+    trainer.learner.optimizer.step()

@@ -19,7 +19,7 @@ from pipeline.core.files import read_json
 from pipeline.execution.settings import Workspace
 from pipeline.tracking.mlflow import AWAY
 from pipeline.tracking.sqlite import address
-from pipeline.training.prediction import load_trained, logits_of_views
+from pipeline.training.prediction import load_trained, mean_logits
 
 _log = logging.getLogger(__name__)
 
@@ -60,13 +60,13 @@ class Served(nn.Module):
 
     def __init__(self, model: nn.Module, description: Mapping[str, Any]) -> None:
         super().__init__()
-        self.model, self.views = model, description["test_time_augmentation"]
+        self.model, self.augmentation = model, description["test_time_augmentation"]
         for name in ("mean", "std"):
             self.register_buffer(name, torch.tensor(description[name]).view(1, -1, 1, 1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """images: (B, C, H, W) float32 of 0 to 255. Returns (B, K)."""
-        return logits_of_views(self.model, (images - self.mean) / self.std, self.views).softmax(1)
+        return mean_logits(self.model, (images - self.mean) / self.std, self.augmentation).softmax(1)
 
 
 def best_run(runs: Sequence[Retrained]) -> Retrained:

@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import nn
 
 from pipeline.core.yaml_document import Integer, Number, Strict
-from pipeline.models.layers import Paced, require_pixels
+from pipeline.models.layers import ScaledLearningRate, require_pixels
 from pipeline.models.pretrained import fit_state, read_state, sum_input_channels
 from pipeline.models.registry import Shapes, register
 
@@ -72,7 +72,7 @@ def build(options: UnetEncoderOptions, shapes: Shapes) -> nn.Module:
         layers[f"encoder{i}"] = Frozen(encoder) if options.freeze == "encoder" else nn.Sequential(encoder)
         layers[f"pool{i}"] = nn.MaxPool2d(2)
         channels = out
-    layers["bottleneck"] = Paced(_block("bottleneck", channels, 2 * channels), options.bottleneck_lr_scale)
+    layers["bottleneck"] = ScaledLearningRate(_block("bottleneck", channels, 2 * channels), options.bottleneck_lr_scale)
     layers["average"] = nn.AdaptiveAvgPool2d(1)
     layers["flatten"] = nn.Flatten()  # (B, 16 * width, 1, 1) -> (B, 16 * width)
     layers["dropout"] = nn.Dropout(options.dropout)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.core.yaml_document import Integer, Number, Strict
-from pipeline.models.layers import FromImages, require_pixels
+from pipeline.models.layers import FittedToImages, require_pixels
 from pipeline.models.registry import Shapes, register
 
 PATCH_PX = 2
@@ -33,7 +33,7 @@ class WhitenedCnnOptions(Strict):
     scale: Annotated[Number, Field(gt=0, le=1, description="of the outputs")] = 1 / 9
 
 
-class Whitening(nn.Conv2d, FromImages):
+class Whitening(nn.Conv2d, FittedToImages):
     """Projects patches on the principal axes of the training patches, each axis and its negative, at unit variance.
 
     Only its bias learns. (B, C, H, W) -> (B, 2 * 4 C, H - 1, W - 1).

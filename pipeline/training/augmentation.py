@@ -153,23 +153,3 @@ def _within(draws: Tensor, size: int, side: int) -> Tensor:
     first = (draws * size).long()[:, None] - side // 2
     at = torch.arange(size, device=draws.device)
     return (at >= first) & (at < first + side)
-
-
-def views(batch: Tensor, kind: str) -> list[tuple[float, Tensor]]:
-    """The images as a prediction sees them, each view with its weight; the weights sum to 1.
-
-    batch: (B, C, H, W). mirrored: and from left to right; mirrored_both: along both axes, too; crops: mirrored, and
-    both of these moved by one pixel along the diagonal in either direction, the moved ones at half weight.
-    Source of crops: Jordan 2024, arXiv:2404.00498.
-    """
-    if kind == "none":
-        return [(1.0, batch)]
-    sides = [batch, batch.flip(3)]
-    if kind == "mirrored":
-        return [(0.5, side) for side in sides]
-    if kind == "mirrored_both":
-        return [(0.25, side) for side in (*sides, batch.flip(2), batch.flip(2, 3))]
-    height, width = batch.shape[2:]
-    padded = [F.pad(side, (1, 1, 1, 1), mode="reflect") for side in sides]
-    moved = [side[:, :, at : at + height, at : at + width] for side in padded for at in (0, 2)]
-    return [(0.25, side) for side in sides] + [(0.125, side) for side in moved]

@@ -89,7 +89,7 @@ class ResumableTraining:
 
     def _resume(self) -> None:
         """Restore the checkpoint; ignore a damaged one and one of another training."""
-        values = _read(self.checkpoint, self.trainer.device) if self.checkpoint else None
+        values = _read(self.checkpoint, self.trainer.learner.device) if self.checkpoint else None
         if values is None or values.get("identity") != self._identity():
             return
         self.trainer.restore(values["trainer"])
@@ -97,7 +97,7 @@ class ResumableTraining:
         self._done = [Epoch(**epoch) for epoch in values["epochs"]]
 
     def _identity(self) -> dict[str, Any]:
-        return {**self.trainer.identity(), "objective": self.objective}
+        return {**self.trainer.identity, "objective": self.objective}
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:

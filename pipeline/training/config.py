@@ -3,44 +3,68 @@
 A key is a field of `Training`, or `<family>.<option>` for an option of a model.
 """
 
-from collections.abc import Iterable
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticKnownError, core_schema
 
 from pipeline.core.errors import UnknownKeyError
 from pipeline.core.yaml_document import Integer, Number, Strict
 from pipeline.models.registry import model_spec, registry
+from pipeline.training.optimizers.registry import registry as optimizers
+from pipeline.training.schedules.registry import registry as schedules
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A field that holds a name of a registry: like a Literal whose values are looked up when they are needed."""
+
+    registry: Callable[[], Iterable[str]]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: Any) -> dict[str, Any]:
+        return {**handler(schema), "enum": list(self.registry())}
+
+    def _check(self, name: str) -> str:
+        if name not in (known := list(self.registry())):
+            raise PydanticKnownError("literal_error", {"expected": " or ".join(map(repr, known))})
+        return name
 
 
 class Training(Strict):
-    """Everything that decides how one network is trained; an experiment replaces leaves by ranges.
+    """Everything that decides how one network is trained; an experiment replaces some values by ranges.
 
-    Options of the model stand beside these as `<model>.<option>`; see `pipeline/models`.
+    Options of a model are keys beside these, `<family>.<option>`; see `pipeline/models`.
     """
 
     model: str = Field(description="registered model, or timm:<name>")
     lr: Annotated[Number, Field(gt=0, le=100, description="peak learning rate")]
     batch_size: Annotated[Integer, Field(ge=1, description="images per step")]
     n_epochs: Annotated[Integer, Field(ge=1, le=10_000, description="passes over the training part")]
-    optimizer: Literal["sgd", "adam", "adamw", "muon"] = Field(
+    optimizer: Annotated[str, OneOf(optimizers)] = Field(
         "adamw",
         description="sgd has Nesterov momentum; muon moves convolutions by orthogonal steps of lr times their norm",
     )
-    momentum: Annotated[Number, Field(ge=0, lt=1, description="of sgd and muon; the others ignore it")] = 0.9
+    momentum: Annotated[Number, Field(ge=0, lt=1, description="for sgd and muon; the others ignore it")] = 0.9
     weight_decay: Annotated[
-        Number, Field(ge=0, le=10, description="not applied to biases and norms; muon has none")
+        Number, Field(ge=0, le=10, description="not applied to biases and norms; muon ignores it")
     ] = 0.0
-    schedule: Literal["constant", "cosine", "one_cycle", "linear"] = Field(
-        "constant", description="learning rate over steps"
+    schedule: Annotated[str, OneOf(schedules)] = Field(
+        "constant", description="learning-rate schedule: how lr changes from step to step"
     )
     label_smoothing: Annotated[Number, Field(ge=0, lt=1, description="share of the target spread evenly")] = 0.0
-    class_weights: bool = Field(False, description="weigh the loss by inverse class frequency")
-    images_per_group: Annotated[Integer, Field(ge=0, description="drawn per duplicate group and epoch; 0: all")] = 0
+    class_weights: bool = Field(False, description="weight the loss by inverse class frequency")
+    images_per_group: Annotated[
+        Integer, Field(ge=0, description="images drawn from each duplicate group per epoch; 0: all")
+    ] = 0
     flip: Literal["none", "horizontal", "alternating", "both"] = Field(
         "none",
-        description="mirror along these axes, each with probability 1/2; alternating: every other epoch, horizontally",
+        description="mirror along these axes, each with probability 1/2; alternating: horizontally, every other epoch",
     )
     shift: Annotated[Number, Field(ge=0, le=0.5, description="largest shift, share of the image side")] = 0.0
     intensity: Annotated[Number, Field(ge=0, le=1, description="largest change of contrast and brightness, SDs")] = 0.0
@@ -50,17 +74,22 @@ class Training(Strict):
     )
     cutout: Annotated[Number, Field(ge=0, le=1, description="side of a blanked square, share of the image side")] = 0.0
     test_time_augmentation: Literal["none", "mirrored", "mirrored_both", "crops"] = Field(
-        "none", description="of an image whose predictions are averaged; crops: mirrored, and moved by one pixel"
+        "none", description="versions of an image whose predictions are averaged; crops: mirrored, and shifted by 1 px"
     )
     bias_lr_scale: Annotated[
         Number,
-        Field(gt=0, le=1000, description="learning rate of biases and norms / lr; muon: of all but convolutions"),
+        Field(gt=0, le=1000, description="factor on lr for biases and norms; muon: for everything but convolutions"),
     ] = 1.0
-    clip_norm: Annotated[Number, Field(ge=0, description="largest norm of the gradient; 0: any")] = 0.0
-    ema_decay: Annotated[Number, Field(ge=0, lt=1, description="decay per step of the averaged weights; 0: none")] = 0.0
-    patience: Annotated[Integer, Field(ge=0, description="epochs without a lower val loss that end it; 0: any")] = 0
+    clip_norm: Annotated[Number, Field(ge=0, description="largest norm of the gradient; 0: no limit")] = 0.0
+    ema_decay: Annotated[
+        Number, Field(ge=0, lt=1, description="decay per step of the averaged weights; 0: no averaging")
+    ] = 0.0
+    patience: Annotated[
+        Integer, Field(ge=0, description="early stopping: epochs without a lower val loss; 0: never")
+    ] = 0
     precision: Literal["auto", "float32", "tf32", "bfloat16", "float16"] = Field(
-        "float32", description="of products; weights stay float32; auto: the fastest, measured, so not repeatable"
+        "float32",
+        description="of products; weights stay float32; auto: the fastest as measured, so runs may differ",
     )
 
 

@@ -1,4 +1,4 @@
-"""What a trained network says of images, and the device it says it on."""
+"""Predictions of a trained network, with test-time augmentation where its description asks for it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,21 +7,21 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from pipeline.models.registry import rebuild
-from pipeline.training.augmentation import views
 from pipeline.training.device import channels_last, device
 from pipeline.training.normalisation import Normaliser
 from pipeline.training.precision import arithmetic
 
-EVAL_BATCH = 256  # as fast as more, in less memory
+EVAL_BATCH = 256  # larger batches are no faster and take more memory
 
 
 @torch.inference_mode()
 def predict(model: nn.Module, description: Mapping[str, Any], images: np.ndarray) -> np.ndarray:
-    """Class probabilities (N, K) float32 of (N, H, W, C) uint8 images, in fixed batches, in evaluation mode.
+    """Return class probabilities (N, K) float32 for (N, H, W, C) uint8 images.
 
-    Where the description asks for several views of an image, the logits are their weighted mean.
+    The model runs in evaluation mode, on fixed batches.
     """
     device = next(model.parameters()).device
     normalise = Normaliser(description, device)
@@ -31,18 +31,42 @@ def predict(model: nn.Module, description: Mapping[str, Any], images: np.ndarray
     for start in range(0, len(images), EVAL_BATCH):
         batch = torch.from_numpy(np.array(images[start : start + EVAL_BATCH])).to(device)
         with arithmetic(device, description["precision"]):
-            logits = logits_of_views(model, normalise(batch), description["test_time_augmentation"])
+            logits = mean_logits(model, normalise(batch), description["test_time_augmentation"])
         parts.append(logits.softmax(1).cpu().numpy())
     model.train(was_training)
     return np.concatenate(parts) if parts else np.zeros((0, description["shapes"]["n_classes"]), np.float32)
 
 
-def logits_of_views(model: nn.Module, images: Tensor, kind: str) -> Tensor:
-    """(B, K) float32, the weighted mean over the views of each image. images: (B, C, H, W), normalised."""
-    total: Tensor = sum(weight * model(view).float() for weight, view in views(images, kind))
+def mean_logits(model: nn.Module, images: Tensor, augmentation: str) -> Tensor:
+    """Return (B, K) float32, the weighted mean over the versions of each image.
+
+    images: (B, C, H, W) float32, normalised; augmentation: a value of `Training.test_time_augmentation`.
+    """
+    versions = augmented_versions(images, augmentation)
+    total: Tensor = sum(weight * model(version).float() for weight, version in versions)
     return total
 
 
+def augmented_versions(images: Tensor, augmentation: str) -> list[tuple[float, Tensor]]:
+    """Return the versions of the images that test-time augmentation averages, each with its weight; weights sum to 1.
+
+    images: (B, C, H, W). mirrored: as they are, and from left to right; mirrored_both: along either axis and both;
+    crops: mirrored, and both of these shifted by one pixel along the diagonal, either way, at half the weight.
+    Source of crops: Jordan 2024, arXiv:2404.00498.
+    """
+    if augmentation == "none":
+        return [(1.0, images)]
+    sides = [images, images.flip(3)]
+    if augmentation == "mirrored":
+        return [(0.5, side) for side in sides]
+    if augmentation == "mirrored_both":
+        return [(0.25, side) for side in (*sides, images.flip(2), images.flip(2, 3))]
+    height, width = images.shape[2:]
+    padded = [F.pad(side, (1, 1, 1, 1), mode="reflect") for side in sides]
+    shifted = [side[:, :, at : at + height, at : at + width] for side in padded for at in (0, 2)]
+    return [(0.25, side) for side in sides] + [(0.125, side) for side in shifted]
+
+
 def load_trained(description: Mapping[str, Any], weights: Path) -> nn.Module:
-    """The rebuilt model, where and in the memory layout that training and prediction use."""
+    """Return the rebuilt model, on the device and in the memory layout that training and prediction use."""
     return channels_last(rebuild(description, weights).to(device()))

@@ -11,19 +11,20 @@ from pipeline.commands import layers as command
 from pipeline.core.errors import PipelineError
 from pipeline.core.yaml_document import write_yaml
 from pipeline.models import model_summary
-from pipeline.models.model_summary import layers
+from pipeline.models.model_summary import SLIDING, layers
 from pipeline.models.registry import Shapes, build_model
+from registered import MODELS
 
 PADDED = pytest.param("timm:tf_efficientnet_lite0", marks=pytest.mark.slow)  # by rules of its own
 
 
-@pytest.mark.parametrize("model", ["cnn", "lenet", "se_resnet", "unet_encoder", PADDED])
+@pytest.mark.parametrize("model", [*MODELS, PADDED])
 @pytest.mark.parametrize("size", [Shapes(3, 33, 46, 4), Shapes(1, 28, 28, 2)], ids=str)
 def test_formula_and_forward_pass_agree_and_parameters_add_up(model: str, size: Shapes) -> None:
     network = build_model(model, {}, size)
     rows = list(layers(network, size))
     assert sum(row.n_parameters for row in rows) == sum(p.numel() for p in network.parameters())
-    assert any(row.side_px for row in rows)
+    assert any(row.side_px for row in rows) == any(type(layer) in SLIDING for layer in network.modules())
     assert rows[-1].output == (size.n_classes,)
     assert network.training
 

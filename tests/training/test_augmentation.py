@@ -12,13 +12,13 @@ from pipeline.training.augmentation import (
     gather_batch,
     jitter_intensity,
     training_batch,
-    views,
     warp_batch,
 )
 from pipeline.training.config import Training
 from pipeline.training.normalisation import Normaliser
 
 CPU = torch.device("cpu")
+
 EVERYTHING = {"flip": "alternating", "shift": 0.2, "rotate_deg": 15, "zoom": 0.1, "intensity": 0.2, "cutout": 0.4}
 
 
@@ -31,7 +31,9 @@ def config(**settings: object) -> Training:
 
 
 IMAGES = torch.arange(40 * 6 * 5 * 2, dtype=torch.int64).remainder(251).to(torch.uint8).view(40, 6, 5, 2)
+
 ROWS = torch.tensor([7, 3, 3, 39, 0, 11, 12, 13])
+
 SHAPES = {"height": 6, "width": 5}
 
 
@@ -115,15 +117,6 @@ def test_intensity_changes_are_affine_and_bounded() -> None:
     assert (changed - batch).abs().flatten(1).amax(1).min() > 0
 
 
-def test_normalised_pixels_have_mean_0_and_deviation_1_per_channel() -> None:
-    pixels = IMAGES.flatten(0, 2).double()
-    statistics = {"mean": pixels.mean(0).tolist(), "std": pixels.std(0, correction=0).tolist()}
-    batch = Normaliser({**statistics, "shapes": SHAPES}, CPU)(IMAGES)
-    assert batch.shape == (40, 2, 6, 5)
-    assert torch.allclose(batch.mean((0, 2, 3)), torch.zeros(2), atol=1e-5)
-    assert torch.allclose(batch.std((0, 2, 3), correction=0), torch.ones(2), atol=1e-5)
-
-
 def test_what_happens_to_an_image_does_not_depend_on_its_batch() -> None:
     settings = config(**EVERYTHING)
     normalise = Normaliser({"mean": [100.0, 120.0], "std": [50.0, 60.0], "shapes": SHAPES}, CPU)
@@ -166,15 +159,3 @@ def test_brightness_and_contrast_keep_the_mean_over_many_images() -> None:
     batch = torch.randn(4000, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     changed = jitter_intensity(batch, 0.3, draws(4000))
     assert float(changed.mean()) == pytest.approx(float(batch.mean()), abs=0.02)
-
-
-@pytest.mark.parametrize(("kind", "n"), [("none", 1), ("mirrored", 2), ("mirrored_both", 4), ("crops", 6)])
-def test_views_are_the_image_mirrored_or_moved_by_a_pixel(kind: str, n: int) -> None:
-    batch = torch.arange(2 * 3 * 5 * 4.0).view(2, 3, 5, 4)
-    seen = views(batch, kind)
-    assert sum(weight for weight, _ in seen) == 1
-    assert len({tuple(view.flatten().tolist()) for _, view in seen}) == n
-    assert torch.equal(seen[0][1], batch)
-    if kind == "crops":
-        assert torch.equal(seen[2][1][:, :, 1:, 1:], batch[:, :, :-1, :-1])
-        assert torch.equal(seen[3][1][:, :, :-1, :-1], batch[:, :, 1:, 1:])

@@ -1,10 +1,13 @@
 """The keys of an experiment file: every one leads to its field, a wrong one to the names allowed in its place."""
 
 import pytest
+from pydantic import ValidationError
 
 from pipeline.core.errors import InputError, UnknownKeyError
 from pipeline.models.registry import registry
 from pipeline.training.config import Training, all_fields, check_model_name, find_field, implied_model
+from pipeline.training.optimizers.registry import registry as optimizers
+from pipeline.training.schedules.registry import registry as schedules
 
 
 def test_every_key_leads_to_its_field() -> None:
@@ -31,6 +34,20 @@ def test_an_unknown_key_names_the_part_that_is_wrong(key: str, wrong: str, known
     assert error.value.wrong == wrong
     assert list(error.value.known) == known
     assert all(name in str(error.value) for name in known)
+
+
+@pytest.mark.parametrize("field", ["optimizer", "schedule"])
+def test_names_of_a_registry_are_checked_and_listed(field: str) -> None:
+    known = {"optimizer": optimizers, "schedule": schedules}[field]()
+    config = {"model": "mlp", "lr": 1, "batch_size": 1, "n_epochs": 1}
+    for name in known:
+        assert getattr(Training.model_validate({**config, field: name}), field) == name
+    with pytest.raises(ValidationError) as error:
+        Training.model_validate({**config, field: "nonsense"})
+    (problem,) = error.value.errors()
+    assert problem["type"] == "literal_error"
+    assert all(repr(name) in problem["ctx"]["expected"] for name in known)
+    assert Training.model_json_schema()["properties"][field]["enum"] == list(known)
 
 
 def test_model_names_are_checked_with_their_variant() -> None:

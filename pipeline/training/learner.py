@@ -1,0 +1,91 @@
+"""A model in training, and everything that changes with it from step to step."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from pipeline.training.config import Training
+from pipeline.training.parameter_groups import make_optimizer
+from pipeline.training.precision import arithmetic
+from pipeline.training.schedules.registry import registry as schedules
+
+
+class Learner:
+    """A model with its loss, optimizer, learning-rate schedule, averaged weights and precision."""
+
+    def __init__(
+        self, model: nn.Module, config: Training, *, n_steps: int, class_weights: Tensor | None = None
+    ) -> None:
+        """n_steps: of the whole training. class_weights: (K,), or None to weight all images alike."""
+        self.model = model
+        self.criterion = nn.CrossEntropyLoss(class_weights, label_smoothing=config.label_smoothing)
+        self.optimizer = make_optimizer(model, config)
+        self.schedule = schedules()[config.schedule](self.optimizer, n_steps)
+        self.average: AveragedModel | None = None
+        if config.ema_decay:
+            mean = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
+            self.average = AveragedModel(model, multi_avg_fn=mean, use_buffers=True)
+        self.clip_norm = config.clip_norm
+        self.use_precision("float32" if config.precision == "auto" else config.precision)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def trained(self) -> nn.Module:
+        """The model, or the running average of its weights."""
+        return self.average.module if self.average else self.model
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the first parameter group."""
+        return float(self.schedule.get_last_lr()[0])
+
+    def use_precision(self, precision: str) -> None:
+        """Compute products in this format from now on."""
+        self.precision = precision
+        # small gradients vanish in float16 unless scaled; a larger first scale would skip steps until it has shrunk
+        self.scaler = torch.amp.GradScaler(self.device.type, init_scale=1024, enabled=precision == "float16")
+
+    def step(self, batch: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Take one step; return the loss before it, a scalar, and the predicted classes (B,)."""
+        with arithmetic(self.device, self.precision):
+            logits = self.model(batch)  # (B, K)
+        loss = self.criterion(logits.float(), labels)
+        self.optimizer.zero_grad()
+        self.scaler.scale(loss).backward()
+        if self.clip_norm:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.schedule.step()
+        if self.average:
+            self.average.update_parameters(self.model)
+        return loss.detach(), logits.argmax(1)
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that `restore` needs."""
+        return {
+            "precision": self.precision,
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict() if self.average else {},
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over the state of a learner made with the same arguments."""
+        self.model.load_state_dict(state["model"])
+        if self.average:
+            self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.use_precision(state["precision"])
+        if state["scaler"]:
+            self.scaler.load_state_dict(state["scaler"])

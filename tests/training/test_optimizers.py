@@ -1,0 +1,60 @@
+"""Contracts that every registered optimizer keeps."""
+
+import copy
+
+import pytest
+import torch
+
+from configurations import CNN, MLP
+from pipeline.artifacts.samples import Samples
+from pipeline.training.config import Training
+from pipeline.training.optimizers.registry import register, registry
+from pipeline.training.parameter_groups import make_optimizer
+from pipeline.training.schedules.registry import registry as schedules
+from pipeline.training.trainer import Trainer
+
+LARGE_LR = {"sgd": 0.05, "muon": 0.05}  # those whose steps grow with the gradient
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("optimizer", registry())
+@pytest.mark.parametrize("schedule", schedules())
+def test_every_optimizer_and_schedule_learns(
+    precision: str, optimizer: str, schedule: str, development: Samples
+) -> None:
+    lr = LARGE_LR.get(optimizer, 0.005)
+    settings = {"precision": precision, "optimizer": optimizer, "schedule": schedule, "lr": lr}
+    epochs = list(Trainer({**MLP, **settings}, development, seed=1).epochs())
+    assert [epoch.epoch for epoch in epochs] == [1, 2, 3]
+    assert epochs[-1].val_accuracy > 0.85
+    assert epochs[-1].train_loss < epochs[0].train_loss
+
+
+@pytest.mark.parametrize("optimizer", registry())
+def test_a_group_without_learning_rate_does_not_move(optimizer: str) -> None:
+    config = {"model": "cnn", "optimizer": optimizer, "lr": 0.1, "weight_decay": 0.1, "batch_size": 1, "n_epochs": 1}
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.Flatten(), torch.nn.Linear(16, 2))
+    made = make_optimizer(model, Training.model_validate(config))
+    assert [len(group["params"]) for group in made.param_groups] in ([2, 2], [1, 3])
+    made.param_groups[1]["lr"] = 0.0
+    before = [[p.detach().clone() for p in group["params"]] for group in made.param_groups]
+    model(torch.ones(2, 1, 6, 6)[:, :, :4, :4]).square().sum().backward()
+    made.step()
+    assert not any(torch.equal(*pair) for pair in zip(before[0], made.param_groups[0]["params"], strict=True))
+    assert all(torch.equal(*pair) for pair in zip(before[1], made.param_groups[1]["params"], strict=True))
+
+
+@pytest.mark.parametrize("optimizer", registry())
+def test_a_restored_optimizer_continues_bit_for_bit(optimizer: str, development: Samples) -> None:
+    config = {**CNN, "optimizer": optimizer, "weight_decay": 0.01, "n_epochs": 2}
+    whole, first, again = (Trainer(config, development, seed=1) for _ in range(3))
+    list(whole.epochs())
+    next(first.epochs())
+    again.restore(copy.deepcopy(first.state()))
+    list(again.epochs())
+    assert all(torch.equal(a, b) for a, b in zip(again.model.parameters(), whole.model.parameters(), strict=True))
+
+
+def test_a_name_cannot_be_registered_twice() -> None:
+    with pytest.raises(ValueError, match="'sgd' is registered twice"):
+        register("sgd")(registry()["sgd"].make)
