@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from configurations import CNN, MLP
 from pipeline.artifacts.samples import Samples
 from pipeline.training.batches import class_weights
 from pipeline.training.trainer import Trainer
+from training_examples import CNN, MLP
 
 
 def test_a_last_batch_of_one_image_is_left_out_of_batch_norm(development: Samples) -> None:

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from configurations import MLP
 from pipeline.artifacts.samples import Samples
 from pipeline.training.trainer import Trainer
+from training_examples import MLP
 
 
 def test_averaged_weights_are_the_mean_that_the_decay_says(development: Samples) -> None:

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from configurations import CNN, RESUMABLE
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.samples import Samples
 from pipeline.training.optimizers.muon import Muon, orthogonal
 from pipeline.training.trainer import Trainer
+from training_examples import CNN, RESUMABLE
 
 
 def test_orthogonal_steps_have_nearly_equal_singular_values() -> None:

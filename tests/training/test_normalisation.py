@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import torch
 
-from configurations import MLP
 from pipeline.artifacts.samples import Samples
 from pipeline.training.normalisation import Normaliser, channel_statistics
 from pipeline.training.trainer import Trainer
+from training_examples import MLP
 
 
 def test_statistics_are_those_of_the_training_images() -> None:

@@ -5,13 +5,13 @@ import copy
 import pytest
 import torch
 
-from configurations import CNN, MLP
 from pipeline.artifacts.samples import Samples
 from pipeline.training.config import Training
 from pipeline.training.optimizers.registry import register, registry
 from pipeline.training.parameter_groups import make_optimizer
 from pipeline.training.schedules.registry import registry as schedules
 from pipeline.training.trainer import Trainer
+from training_examples import CNN, MLP
 
 LARGE_LR = {"sgd": 0.05, "muon": 0.05}  # those whose steps grow with the gradient
 

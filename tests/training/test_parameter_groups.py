@@ -2,10 +2,10 @@
 
 import pytest
 
-from configurations import UNET
 from pipeline.artifacts.samples import Samples
 from pipeline.models.layers import lr_scales
 from pipeline.training.trainer import Trainer
+from training_examples import UNET
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])

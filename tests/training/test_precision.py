@@ -2,10 +2,10 @@
 
 import torch
 
-from configurations import CNN
 from pipeline.artifacts.samples import Samples
 from pipeline.training.precision import fastest
 from pipeline.training.trainer import Trainer
+from training_examples import CNN
 
 
 def test_the_fastest_format_that_agrees_is_taken_and_nothing_is_trained_by_trying(development: Samples) -> None:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from configurations import CNN, MLP
 from pipeline.artifacts.samples import Samples
 from pipeline.training.prediction import augmented_versions, predict
 from pipeline.training.trainer import Trainer
+from training_examples import CNN, MLP
 
 
 def test_prediction_does_not_depend_on_the_company_of_an_image(development: Samples) -> None:

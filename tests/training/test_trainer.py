@@ -6,13 +6,13 @@ import dataclasses
 import pytest
 import torch
 
-from configurations import AUGMENTED, CNN, MLP, RESUMABLE, UNET
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import TrainingError
 from pipeline.models.layers import lr_scales
 from pipeline.training.trainer import Trainer
 from registered import MODELS
+from training_examples import AUGMENTED, CNN, MLP, RESUMABLE, UNET
 
 
 def weights(config: Configuration, samples: Samples, seed: int = 1) -> dict[str, torch.Tensor]:

@@ -1,6 +1,11 @@
-"""Small configurations that the tests of training share."""
+"""Small configurations and samples that the tests of training share."""
 
+import numpy as np
+import pandas as pd
+
+from contract_data import dataset_info
 from pipeline.artifacts.configuration import Configuration
+from pipeline.artifacts.samples import Samples
 
 MLP: Configuration = {"model": "mlp", "mlp.width": 32, "lr": 0.01, "batch_size": 32, "n_epochs": 3}
 
@@ -17,3 +22,11 @@ RESUMABLE: dict[str, Configuration] = {
 }
 
 UNET: Configuration = {"model": "unet_encoder", "unet_encoder.width": 1, "lr": 0.01, "batch_size": 64, "n_epochs": 2}
+
+
+def samples_of(images: np.ndarray, n_train: int) -> Samples:
+    """The images as two alternating classes, every image its own group; the first `n_train` are `train`."""
+    n = len(images)
+    parts = ["train"] * n_train + ["val"] * (n - n_train)
+    table = pd.DataFrame({"part": parts, "label": np.arange(n) % 2, "group": [f"g{i}" for i in range(n)]})
+    return Samples(images, table, dataset_info("generated", ["a", "b"], []))
