@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -152,13 +153,16 @@ def validate(document: Document, schema: type[Checked], values: Mapping[str, Any
         return None
 
 
-def validate_leaf(document: Document, schema: type[BaseModel], name: str, value: Any, at: Key) -> Any:
-    """`value` as the field `name` of `schema`; None where that fails, with the problem noted in `document`."""
-    info = schema.model_fields[name]
+def field_type(info: FieldInfo) -> TypeAdapter[Any]:
+    """Return the type of a field, with its bounds."""
     annotation: Any = info.annotation
-    adapter = TypeAdapter[Any](Annotated[annotation, *info.metadata] if info.metadata else annotation)
+    return TypeAdapter(Annotated[annotation, *info.metadata] if info.metadata else annotation)
+
+
+def validate_value(document: Document, info: FieldInfo, value: Any, at: Key) -> Any:
+    """Return `value` as the field; None if it does not fit, with the problem noted in `document`."""
     try:
-        return adapter.validate_python(value)
+        return field_type(info).validate_python(value)
     except ValidationError as error:
         _note(document, at, error.errors()[0], {})
         return None

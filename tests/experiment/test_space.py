@@ -86,7 +86,11 @@ def test_every_experiment_of_the_project_is_valid(file: Path) -> None:
         ("cnn.width: [4, 8]", "momentun: [0.1]", "did you mean 'momentum'"),
         ("n_epochs: 3", "n_epochs: -1", "must be greater than or equal to 1, got -1"),
         ("[32, 64]", "{choice: [32, 64], when: {momentun: 0.9}}", "must name a key of `space`"),
-        ("[32, 64]", "{choice: [32, 64], when: {model: lenet}}", "must be values that are drawn"),
+        (
+            "[32, 64]",
+            "{choice: [32, 64], when: {model: lenet}}",
+            "must be values that can be sampled, ['mlp', 'cnn'], got ['lenet']",
+        ),
         ("mlp.width: 16", "mlp.depth: 2", "'mlp.width' of the space is missing"),
         ("fixed: {", "fixed: {lr: 0.1, ", "the key is also in `fixed`; keep one"),
         ("{name: tpe, startup_trials: 2}", "{name: tpee}", "unknown sampler 'tpee'; known are cma_es, gp, grid"),

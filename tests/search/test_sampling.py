@@ -117,6 +117,17 @@ def test_a_grid_follows_conditions(tmp_path: Path) -> None:
     assert len({tuple(params.items()) for params in drawn}) == 20
 
 
+def test_a_grid_reaches_the_end_of_a_range_whose_steps_round_beyond_it(tmp_path: Path) -> None:
+    settings = experiment(
+        tmp_path, "{name: grid}",
+        **{"lr: {low: 1e-4, high: 1e-1, log: true}": "lr: {low: 0.1, high: 0.3, step: 0.1}",
+           "low: 8, high: 64": "low: 8, high: 24, step: 8", "trials: 5": "trials: 50"},
+    )  # fmt: skip
+    trials = [told(sample_parameters(settings, slot, ()), slot, 0.5) for slot in range(1, settings.n_slots)]
+    assert max(trial.params["lr"] for trial in trials) == 0.3
+    assert 0.1 + 2 * 0.1 > 0.3
+
+
 def test_an_even_sequence_leaves_smaller_gaps_than_chance(tmp_path: Path) -> None:
     def largest_gap(sampler: str) -> float:
         settings = experiment(tmp_path, f"{{name: {sampler}}}")
