@@ -192,7 +192,7 @@ def _part(evaluation: Evaluation, part: str) -> Part:
         models[model] = Runs(
             rows["predicted"].to_numpy().reshape(n_runs, n),
             probabilities.reshape(n_runs, n, -1),
-            probabilities[:, is_positive].sum(axis=1).reshape(n_runs, n),
+            evaluation.dataset.positive_score(probabilities).reshape(n_runs, n),
         )
     assert first is not None
     labels = first["label"].to_numpy(dtype=np.int64)

@@ -81,6 +81,10 @@ class DatasetInfo(JsonFile):
         """Return (K,): whether each class is positive."""
         return np.isin(self.classes, self.positive)
 
+    def positive_score(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the summed probability of the positive classes, 0 without any. (..., K) to (...)."""
+        return np.asarray(probabilities[..., self.is_positive].sum(axis=-1))
+
 
 class DataSource(JsonPart):
     """One part of a data set, as tracking names its inputs."""

@@ -22,6 +22,5 @@ def threshold_on_val(table: pd.DataFrame, info: DatasetInfo, min_sensitivity: fl
     if not info.positive:
         return None
     val = table[table["part"] == "val"]
-    score = val[probability_columns(info.positive)].sum(axis=1).to_numpy()
-    positive = val["label"].isin([info.classes.index(name) for name in info.positive]).to_numpy()
-    return float(choose_threshold(positive, score, val["group"], min_sensitivity))
+    score = info.positive_score(val[probability_columns(info.classes)].to_numpy())
+    return choose_threshold(info.is_positive[val["label"]], score, val["group"], min_sensitivity)

@@ -1,4 +1,4 @@
-"""TODO statistics.bootstrap."""
+"""Bootstrap over groups: resampled confusion matrices and percentile intervals."""
 
 from typing import Any
 
@@ -18,10 +18,10 @@ def bootstrap_confusions(
     draws: int,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Confusion matrices of `draws` resamples of whole groups, as many of each class as the sample has.
+    """Return the confusion matrices of `draws` resamples of whole groups, (draws, S, K, K).
 
-    labels: (N,) int, groups: (N,) any, predicted: (S, N) int of S runs on the same images, which every draw resamples
-    alike, so that differences between runs stay paired. Returns (draws, S, K, K).
+    labels: (N,) int, groups: (N,) any, predicted: (S, N) int of S runs on the same images. Each draw has as many groups
+    of each class as the sample, and resamples all runs alike, so that differences between runs stay paired.
     """
     n_runs = len(predicted)
     names, group = np.unique(groups, return_inverse=True)
@@ -35,6 +35,6 @@ def bootstrap_confusions(
 
 
 def percentile_interval(draws: ArrayLike) -> tuple[float, float]:
-    """95 % percentile interval of bootstrap draws."""
+    """Return the 95 % percentile interval of bootstrap draws."""
     low, high = np.quantile(np.asarray(draws, dtype=float), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)

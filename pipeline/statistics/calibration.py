@@ -1,4 +1,4 @@
-"""Whether stated probabilities come true, and the one number that corrects them: the temperature, fitted on `val`."""
+"""Calibration of stated probabilities: reliability curve, expected error, and temperature scaling."""
 
 from typing import Any
 
@@ -11,9 +11,10 @@ COLDEST, HOTTEST = 0.05, 20.0
 
 
 def bin_of(confidence: NDArray[Any], n_bins: int) -> NDArray[np.int64]:
-    """Bins of equal mass, split at the quantiles of confidence (N,); equal values stay together, so some may be empty.
+    """Return the bin of each confidence, (N,); bins of equal mass, split at the quantiles of confidence (N,).
 
-    Bins of equal width would leave most of a good model's images in the last one.
+    Equal values share a bin, so some bins may be empty. Bins of equal width would put most of a good model's images
+    into the last one.
     """
     # ranks as whole numbers: a quantile's rounding would push an image over the edge now and then
     edges = np.sort(confidence)[np.arange(1, n_bins) * (confidence.size - 1) // n_bins]
@@ -23,16 +24,19 @@ def bin_of(confidence: NDArray[Any], n_bins: int) -> NDArray[np.int64]:
 def reliability(
     confidence: NDArray[Any], right: NDArray[Any], n_bins: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """confidence: (N,) in [0, 1], right: (N,) bool. Returns, of bins with images, (confidence, accuracy), n."""
+    """Return mean confidence and accuracy of the bins that hold images, (bins, 2), and their numbers of images.
+
+    confidence: (N,) in [0, 1], right: (N,) bool.
+    """
     index = bin_of(confidence, n_bins)
     n = np.bincount(index, minlength=n_bins)
-    held = n > 0
-    sums = [np.bincount(index, weights=values, minlength=n_bins)[held] for values in (confidence, right)]
-    return np.stack(sums, axis=1) / n[held, None], n[held]
+    is_held = n > 0
+    sums = [np.bincount(index, weights=values, minlength=n_bins)[is_held] for values in (confidence, right)]
+    return np.stack(sums, axis=1) / n[is_held, None], n[is_held]
 
 
 def calibration_error(confidence: NDArray[Any], right: NDArray[Any], n_bins: int) -> float:
-    """Expected calibration error: mean gap between confidence and accuracy of a bin, weighted by its images.
+    """Return the expected calibration error: the mean gap between confidence and accuracy of a bin, by images.
 
     Source: Naeini, Cooper and Hauskrecht 2015; equal mass: Nguyen and O'Connor 2015.
     """
@@ -43,9 +47,9 @@ def calibration_error(confidence: NDArray[Any], right: NDArray[Any], n_bins: int
 def exact_error(
     confidence: NDArray[Any], groups: NDArray[Any], n_bins: int, draws: int, rng: np.random.Generator
 ) -> float:
-    """Mean calibration error of a model whose confidence is exactly right: what chance alone leaves in this sample.
+    """Return the mean calibration error of a model with exactly right confidence: what chance leaves in this sample.
 
-    Images of one group come out alike, so groups are the sample size.
+    The images of a group are all right or all wrong together, so the number of groups is the sample size.
     """
     names, group = np.unique(groups, return_inverse=True)
     index = bin_of(confidence, n_bins)
@@ -55,32 +59,27 @@ def exact_error(
 
 
 def tempered(probabilities: NDArray[Any], temperature: NDArray[Any] | float) -> NDArray[np.float64]:
-    """softmax(log p / T) over the last axis: the order of the classes stays. temperature broadcasts to (..., 1)."""
+    """Return softmax(log p / T) over the last axis, which keeps the order of the classes. T broadcasts to (..., 1)."""
     return np.asarray(special.softmax(_logits(probabilities) / temperature, axis=-1), dtype=np.float64)
 
 
-def log_loss(probabilities: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float64]:
-    """Mean of -log p of the true class. probabilities: (..., N, K), labels: (N,). Returns (...)."""
-    logits = _logits(probabilities)
-    return np.asarray(-logits[..., np.arange(labels.size), labels].mean(axis=-1))
-
-
 def fit_temperature(probabilities: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float64]:
-    """Temperatures of least log loss. probabilities: (S, N, K), labels: (N,). Returns (S,).
+    """Return the temperatures of least log loss, (S,). probabilities: (S, N, K), labels: (N,).
 
-    NaN where every image is right: then colder is always better, and nothing can be fitted. Source: Guo et al. 2017.
+    NaN where every image is right: then colder is always better, and there is no minimum. Source: Guo et al. 2017.
     """
     logits = _logits(probabilities)
     truth = logits[:, np.arange(labels.size), labels].mean(axis=1)
-    low, high = (np.full(len(logits), np.log(1 / t)) for t in (HOTTEST, COLDEST))
+    low = np.full(len(logits), np.log(1 / HOTTEST))
+    high = np.full(len(logits), np.log(1 / COLDEST))
     for _ in range(40):  # the loss is convex in 1/T, so its slope changes sign once
         middle = (low + high) / 2
         scaled = np.exp(middle)[:, None, None] * logits
         slope = (special.softmax(scaled, axis=-1) * logits).sum(axis=-1).mean(axis=1) - truth
         low, high = np.where(slope < 0, middle, low), np.where(slope < 0, high, middle)
-    found: NDArray[np.float64] = np.exp(-(low + high) / 2)
-    found[(probabilities.argmax(axis=-1) == labels).all(axis=1)] = np.nan
-    return found
+    temperatures: NDArray[np.float64] = np.exp(-(low + high) / 2)
+    temperatures[(probabilities.argmax(axis=-1) == labels).all(axis=1)] = np.nan
+    return temperatures
 
 
 def _logits(probabilities: NDArray[Any]) -> NDArray[np.float64]:

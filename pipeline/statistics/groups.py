@@ -1,4 +1,4 @@
-"""TODO statistics.groups."""
+"""Groups of images as sampling units: the images of one patient, or copies of one picture, are not independent."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,17 +6,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+BLOCK = 250  # draws whose weights are in memory together: tens of MB for 10,000 groups
+
 
 def own_group_sizes(groups: ArrayLike) -> NDArray[np.int64]:
-    """Images in the group of each image; with 1 / size as weights, every group counts once. groups: (N,) any."""
+    """Return the size of each image's group, (N,); with 1 / size as weights, each group counts once. groups: (N,)."""
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     return sizes[group]
 
 
 def group_means(values: NDArray[Any], groups: NDArray[Any]) -> NDArray[np.float64]:
-    """Mean over groups of the mean over a group's images. values: (S, N) in [0, 1], groups: (N,) any. Returns (S,).
+    """Return the mean over groups of each group's mean, (S,). values: (S, N) in [0, 1], groups: (N,) any.
 
-    An interval of n = groups then holds whatever their sizes: no values in [0, 1] scatter more than a coin.
+    An interval with n = number of groups then holds for groups of any sizes: among variables in [0, 1] with the same
+    mean, none has a larger variance than a 0/1 variable.
     """
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     # no weights 1 / size: a rate of 1 must come out as exactly 1
@@ -24,7 +27,7 @@ def group_means(values: NDArray[Any], groups: NDArray[Any]) -> NDArray[np.float6
 
 
 def effective_groups(groups: NDArray[Any]) -> float:
-    """Number of equal groups that tell as much of a mean over images as these do, if copies tell nothing new.
+    """Return the number of equal groups that give a mean over images the same variance, if copies add no information.
 
     groups: (N,) any. Source: Kish 1965.
     """
@@ -35,16 +38,16 @@ def effective_groups(groups: NDArray[Any]) -> float:
 def group_weights(
     labels: NDArray[Any], groups: NDArray[Any], draws: int, rng: np.random.Generator
 ) -> Iterator[NDArray[np.int64]]:
-    """How often each group is in each of `draws` resamples that hold as many groups of each class as the sample.
+    """Yield how often each group is drawn in resamples with as many groups of each class as the sample has.
 
-    labels: (N,) int, groups: (N,) any. Yields (groups, at most 250), groups in sorted order: a block of weights stays
-    at tens of MB for 10,000 groups. A group with several labels counts under its lowest.
+    labels: (N,) int, groups: (N,) any. Each block is (groups, at most BLOCK draws), groups in sorted order; the blocks
+    hold `draws` columns together. A group with several labels counts under its lowest.
     """
     names, group = np.unique(groups, return_inverse=True)
     stratum = np.full(names.size, labels.max() + 1)
     np.minimum.at(stratum, group, labels)
-    for start in range(0, draws, 250):
-        n = min(250, draws - start)
+    for start in range(0, draws, BLOCK):
+        n = min(BLOCK, draws - start)
         weights = np.empty((names.size, n), dtype=np.int64)
         for label in np.unique(stratum):
             members = np.flatnonzero(stratum == label)

@@ -1,8 +1,4 @@
-"""Scores of predictions, and the threshold of a screening decision: what training and evaluation measure with.
-
-Intervals, tests and the screening estimate stand in `estimates`, so that sharpening a report never makes a finished
-search stale.
-"""
+"""Confusion matrices, the scores read from them, and the log loss: what training and evaluation measure with."""
 
 from typing import Any
 
@@ -14,10 +10,12 @@ LABELS = {name: name.replace("_f1", " F1").replace("_", " ") for name in SCORES}
 
 
 def confusion_matrix(labels: ArrayLike, predicted: ArrayLike, n_classes: int) -> NDArray[np.int64]:
-    """labels, predicted: (..., N) int in [0, n_classes). Returns (..., K, K) counts, rows are the truth.
+    """Count images by true class (rows) and predicted class (columns).
+
+    labels, predicted: (..., N) int in [0, n_classes). Returns (..., K, K).
 
     Leading axes broadcast, so (N,) labels may meet (S, N) predictions of S runs.
-    Raises ValueError on a class outside the range: a silent wrap would count it as another one.
+    Raises ValueError on a class outside the range, which would otherwise wrap and count as another class.
     """
     truth, guess = np.broadcast_arrays(np.asarray(labels), np.asarray(predicted))
     for name, values in (("labels", truth), ("predicted", guess)):
@@ -30,34 +28,45 @@ def confusion_matrix(labels: ArrayLike, predicted: ArrayLike, n_classes: int) ->
     return counts.reshape(*lead, n_classes, n_classes)
 
 
-def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
-    """part / whole, and 0 where whole is 0 (scikit-learn's zero_division=0)."""
-    out = np.zeros(np.broadcast_shapes(part.shape, whole.shape))
-    np.divide(part, whole, out=out, where=whole != 0)
-    return out
-
-
 def class_scores(confusion: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-    """confusion: (..., K, K), rows are the truth. Returns precision, recall, f1 and support, each (..., K)."""
+    """Return precision, recall, f1 and support of each class, (..., K). confusion: (..., K, K), rows are the truth."""
     hits = np.diagonal(confusion, axis1=-2, axis2=-1).astype(float)
-    support, named = confusion.sum(axis=-1).astype(float), confusion.sum(axis=-2).astype(float)
+    support = confusion.sum(axis=-1).astype(float)
+    n_predicted = confusion.sum(axis=-2).astype(float)
     return {
-        "precision": _ratio(hits, named),
+        "precision": _ratio(hits, n_predicted),
         "recall": _ratio(hits, support),
-        "f1": _ratio(2 * hits, support + named),
+        "f1": _ratio(2 * hits, support + n_predicted),
         "support": support,
     }
 
 
 def scores(confusion: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-    """confusion: (..., K, K), rows are the truth. Returns each of SCORES with shape (...); 0-d for one matrix.
+    """Return each of SCORES with shape (...), 0-d for one matrix. confusion: (..., K, K), rows are the truth.
 
     A class that neither occurs nor is predicted counts as 0 in the macro means, as in scikit-learn given all labels.
     """
     classes = class_scores(confusion)
+    n_right = np.trace(confusion, axis1=-2, axis2=-1).astype(float)
     return {
-        "accuracy": _ratio(np.trace(confusion, axis1=-2, axis2=-1).astype(float), classes["support"].sum(axis=-1)),
+        "accuracy": _ratio(n_right, classes["support"].sum(axis=-1)),
         "macro_precision": classes["precision"].mean(axis=-1),
         "macro_recall": classes["recall"].mean(axis=-1),
         "macro_f1": classes["f1"].mean(axis=-1),
     }
+
+
+def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
+    """Return part / whole, and 0 where whole is 0 (scikit-learn's zero_division=0)."""
+    out = np.zeros(np.broadcast_shapes(part.shape, whole.shape))
+    np.divide(part, whole, out=out, where=whole != 0)
+    return out
+
+
+def log_loss(probabilities: NDArray[Any], labels: NDArray[Any], *, floor: float = 1e-12) -> NDArray[np.float64]:
+    """Return the mean of -ln p of the true class, in nats per image, (...). probabilities: (..., N, K), labels: (N,).
+
+    floor: the least p, which keeps a confident error finite.
+    """
+    p = probabilities[..., np.arange(labels.size), labels].astype(np.float64)  # (..., N)
+    return np.asarray(-np.log(np.maximum(p, floor)).mean(axis=-1))

@@ -1,4 +1,7 @@
-"""TODO statistics.screening."""
+"""What a threshold would mean in a screened population: expected errors and predictive values, with intervals.
+
+Every interval counts groups, as in `intervals`.
+"""
 
 from dataclasses import dataclass
 
@@ -9,13 +12,13 @@ from pipeline.statistics.intervals import CONFIDENCE, Estimate, Z, clopper_pears
 
 
 def negatives_to_claim(n_false_positives: float, n_healthy_screened: float) -> int:
-    """Independent negatives, all called negative, that it takes to claim at most so many false positives."""
+    """Return how many independent negatives, all called negative, support a claim of at most n_false_positives."""
     return int(np.ceil(np.log(1 - CONFIDENCE) / np.log1p(-n_false_positives / n_healthy_screened)))
 
 
 @dataclass(frozen=True)
 class Operation:
-    """A frozen threshold at work on a sample. Rates are means over groups, n counts these groups."""
+    """Results of a fixed threshold on a sample. Rates are means over groups, n counts these groups."""
 
     sensitivity: float
     specificity: float
@@ -25,7 +28,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class ScreeningEstimate:
-    """What an operation would mean at a known prevalence. Counts are expected persons; rates are in [0, 1]."""
+    """Expected results of an operation at an assumed prevalence. Counts are persons; rates are in [0, 1]."""
 
     n_diseased: float
     n_healthy: float
@@ -39,7 +42,7 @@ class ScreeningEstimate:
 
 
 def _missed(rate: float, persons: float, ends: tuple[float, float], n: float) -> Estimate:
-    """Expected persons decided wrongly, of `persons`, at a rate of right decisions with the interval `ends`."""
+    """Return how many of `persons` to expect decided wrongly. rate: of right decisions; ends: its interval."""
     if rate == 1:
         return Estimate(None, None, persons * (1 - sure_bound(n)))
     if rate == 0:
@@ -48,17 +51,18 @@ def _missed(rate: float, persons: float, ends: tuple[float, float], n: float) ->
 
 
 def _predictive(hit: tuple[float, float], reject: tuple[float, float], share: float) -> Estimate:
-    """PPV from hit = (sensitivity, n1), reject = (specificity, n0), share = prevalence; NPV with the roles exchanged.
+    """Return the PPV of hit = (sensitivity, n1), reject = (specificity, n0), share = prevalence; swap for the NPV.
 
-    Where the logit is undefined, one bound from the least favourable (or most favourable) ends of both rates.
+    Where the logit is undefined, the one bound follows from the least (or most) favourable ends of both rates.
     Source: Mercaldo, Lau and Zhou 2007.
     """
-    (se, n1), (sp, n0) = hit, reject
+    se, n1 = hit
+    sp, n0 = reject
 
     def value(se: float, sp: float) -> float:
         return se * share / (se * share + (1 - sp) * (1 - share))
 
-    if (se, sp) in {(0, 1), (1, 0)}:  # everyone got the same answer: the sample knows nothing of this value
+    if (se, sp) in {(0, 1), (1, 0)}:  # all got the same answer: the sample has no information on this value
         return Estimate(None, None, None)
     if sp == 1:
         return Estimate(None, value(wilson(se * n1, n1)[0], sure_bound(n0)), None)
@@ -72,7 +76,7 @@ def _predictive(hit: tuple[float, float], reject: tuple[float, float], share: fl
 def estimate_screening(
     operation: Operation, prevalence_per_100k: float, n_screened: float = 100_000
 ) -> ScreeningEstimate:
-    """Expected errors and predictive values if n_screened persons were decided by the operation.
+    """Estimate errors and predictive values if the operation decided on n_screened persons.
 
     Raises ValueError unless 0 < prevalence_per_100k < 100,000.
     """
@@ -80,7 +84,8 @@ def estimate_screening(
         raise ValueError(f"0 < prevalence_per_100k < 100,000 must hold, but got {prevalence_per_100k}")
     share = prevalence_per_100k / 100_000
     diseased, healthy = n_screened * share, n_screened * (1 - share)
-    se, sp, n1, n0 = operation.sensitivity, operation.specificity, operation.n_diseased, operation.n_healthy
+    se, n1 = operation.sensitivity, operation.n_diseased
+    sp, n0 = operation.specificity, operation.n_healthy
     return ScreeningEstimate(
         n_diseased=diseased,
         n_healthy=healthy,

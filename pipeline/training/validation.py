@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from pipeline.statistics.scores import confusion_matrix
+from pipeline.statistics.scores import confusion_matrix, log_loss
 from pipeline.training.prediction import predict
 
 
@@ -23,7 +23,7 @@ class Validation:
         """Return the mean log loss, nats per image, and the confusion matrix (K, K), rows are the truth."""
         probabilities = predict(model, description, self.images)
         confusion = confusion_matrix(self.labels, probabilities.argmax(1), len(self.positive))
-        return mean_log_loss(probabilities, self.labels), confusion
+        return float(log_loss(probabilities, self.labels)), confusion
 
     def rates(self, confusion: np.ndarray) -> tuple[float, float] | tuple[None, None]:
         """Return sensitivity and specificity, with all positive classes taken together; None without any."""
@@ -33,9 +33,3 @@ class Validation:
         sensitivity = positive[:, self.positive].sum() / positive.sum()
         specificity = negative[:, ~self.positive].sum() / negative.sum()
         return float(sensitivity), float(specificity)
-
-
-def mean_log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean of -ln p of the true class, nats per image."""
-    p = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return float(-np.log(np.maximum(p, 1e-12)).mean())

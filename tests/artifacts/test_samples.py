@@ -95,3 +95,11 @@ def test_rows_must_agree(tmp_path, samples):
 def test_label_conflicts_mark_the_whole_group():
     table = pd.DataFrame({"group": ["a", "b", "a", "c", "c"], "label": [0, 1, 1, 2, 2]})
     assert label_conflicts(table).tolist() == [True, False, True, False, False]
+
+
+def test_the_positive_score_sums_the_positive_classes():
+    probabilities = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]])
+    info = contract_data.dataset_info("x", ["a", "b", "c"], ["c", "a"])
+    assert info.positive_score(probabilities) == pytest.approx([0.7, 0.8])
+    none = contract_data.dataset_info("x", ["a", "b", "c"], [])
+    assert none.positive_score(probabilities[None]).tolist() == [[0.0, 0.0]]

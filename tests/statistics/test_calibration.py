@@ -1,3 +1,5 @@
+"""Calibration, against scikit-learn and scipy."""
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -7,6 +9,8 @@ from sklearn import metrics as reference
 from sklearn.calibration import calibration_curve
 
 from pipeline.statistics import calibration
+from pipeline.statistics.calibration import ROUNDING
+from pipeline.statistics.scores import log_loss
 
 
 def test_equal_mass_bins_on_a_hand_worked_example() -> None:
@@ -18,7 +22,7 @@ def test_equal_mass_bins_on_a_hand_worked_example() -> None:
     assert calibration.calibration_error(confidence, right, 2) == pytest.approx(0.5 * 0.15 + 0.5 * 0.05)
 
 
-PRIMES = [17, 19, 23, 41, 61, 97, 151, 293]  # n - 1: no edge falls on an image, where scikit-learn rounds either way
+PRIMES = [17, 19, 23, 41, 61, 97, 151, 293]  # n - 1: no image lies on an edge, where scikit-learn rounds either way
 
 
 def test_curve_and_error_equal_scikit_learn_on_random_tables() -> None:
@@ -44,8 +48,8 @@ def test_curve_and_error_equal_scikit_learn_on_random_tables() -> None:
 def test_equal_confidences_share_a_bin_in_any_order() -> None:
     confidence, right = np.array([1.0] * 50 + [0.5] * 10), np.arange(60) % 3 > 0
     order = np.random.default_rng(0).permutation(60)
-    found = calibration.calibration_error(confidence, right, 10)
-    assert found == calibration.calibration_error(confidence[order], right[order], 10)
+    error = calibration.calibration_error(confidence, right, 10)
+    assert error == calibration.calibration_error(confidence[order], right[order], 10)
     assert calibration.reliability(confidence, right, 10)[1].size == 2
 
 
@@ -70,11 +74,11 @@ def outputs(rng: np.random.Generator, n: int, k: int, sharpness: float) -> tuple
 def test_temperature_undoes_overconfidence() -> None:
     rng = np.random.default_rng(0)
     stated, labels = outputs(rng, 20_000, 4, 2.5)
-    (found,) = calibration.fit_temperature(stated[None], labels)
-    assert found == pytest.approx(2.5, rel=0.03)
-    after = calibration.tempered(stated, found)
+    (temperature,) = calibration.fit_temperature(stated[None], labels)
+    assert temperature == pytest.approx(2.5, rel=0.03)
+    after = calibration.tempered(stated, temperature)
     assert_array_equal(after.argmax(axis=1), stated.argmax(axis=1))
-    assert calibration.log_loss(after, labels) < calibration.log_loss(stated, labels)
+    assert log_loss(after, labels, floor=ROUNDING) < log_loss(stated, labels, floor=ROUNDING)
 
     def error(p: np.ndarray) -> float:
         return calibration.calibration_error(p.max(axis=1), p.argmax(axis=1) == labels, 10)
@@ -95,9 +99,9 @@ def test_temperature_equals_a_minimum_found_by_scipy() -> None:
             return float(reference.log_loss(y, softmax(z / np.exp(t), axis=1), labels=range(k)))
 
         expected = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded", options={"xatol": 1e-9})
-        (found,) = calibration.fit_temperature(stated[None], labels)
-        assert loss(np.log(found)) <= expected.fun + 1e-9
-        assert calibration.log_loss(stated, labels) == pytest.approx(loss(0.0), rel=1e-5)
+        (temperature,) = calibration.fit_temperature(stated[None], labels)
+        assert loss(np.log(temperature)) <= expected.fun + 1e-9
+        assert log_loss(stated, labels, floor=ROUNDING) == pytest.approx(loss(0.0), rel=1e-5)
 
 
 def test_temperatures_of_several_runs_equal_those_of_each() -> None:
@@ -117,5 +121,5 @@ def test_without_an_error_there_is_no_temperature() -> None:
 def test_a_probability_rounded_to_zero_stays_finite() -> None:
     stated = np.array([[[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]])
     labels = np.array([0, 1, 1])
-    assert np.isfinite(calibration.log_loss(stated, labels)).all()
+    assert np.isfinite(log_loss(stated, labels, floor=ROUNDING)).all()
     assert np.isfinite(calibration.fit_temperature(stated, labels)).all()

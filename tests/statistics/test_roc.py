@@ -1,3 +1,5 @@
+"""Areas under the ROC curve, against scikit-learn."""
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -35,13 +37,13 @@ def test_resampled_areas_equal_scikit_learn_with_weights(digits: int) -> None:
         positive, score = table(rng, 60, digits)
         second = np.round(rng.random(60), digits)
         groups = np.array([f"{kind}{member}" for kind, member in zip(positive, rng.integers(0, 15, 60), strict=True)])
-        found = bootstrap_areas([(positive, score), (positive, second)], positive * 1, groups, 9, rng_of(digits))
+        areas = bootstrap_areas([(positive, score), (positive, second)], positive * 1, groups, 9, rng_of(digits))
         weights = np.concatenate(list(group_weights(positive * 1, groups, 9, rng_of(digits))), axis=1)
         _, group = np.unique(groups, return_inverse=True)
         for draw in range(9):
             for column, values in enumerate((score, second)):
                 expected = roc_auc_score(positive, values, sample_weight=weights[group, draw])
-                assert found[draw, column] == pytest.approx(expected, abs=1e-12)
+                assert areas[draw, column] == pytest.approx(expected, abs=1e-12)
 
 
 def rng_of(seed: int) -> np.random.Generator:

@@ -11,6 +11,7 @@ from pipeline.statistics import bootstrap, calibration, intervals
 from pipeline.statistics.groups import effective_groups
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.roc import Task, area_under_roc, bootstrap_areas
+from pipeline.statistics.scores import log_loss
 
 LEAST_GROUPS = 10  # on either side of an AUC, for a bootstrap of it
 BIN_GROUPS, LEAST_BINS, MOST_BINS = 20, 5, 10  # of a calibration curve
@@ -95,7 +96,9 @@ def calibrate(evaluation: Evaluation, draws: int, rng: np.random.Generator) -> C
             for top in tops.values()
         )
         chance = [calibration.exact_error(c, test.groups, n_bins, draws, rng) for c in tops["with temperature"]]
-        first, second = (float(calibration.log_loss(p, test.labels).mean()) for p in (stated, corrected))
+        first, second = (
+            float(log_loss(p, test.labels, floor=calibration.ROUNDING).mean()) for p in (stated, corrected)
+        )
         temperatures[model], errors[model], losses[model] = fitted, (before, after), (first, second)
         exact[model] = float(np.mean(chance))
         if model == "winner":
