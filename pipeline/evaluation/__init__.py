@@ -3,4 +3,4 @@
 Imports `core`, `statistics`, `artifacts`, `models`, `training`, `execution` and `tracking`.
 """
 
-__all__ = ["evaluate", "registry", "retrain", "settings"]
+__all__ = ["evaluate", "layer_tables", "registry", "retrain", "settings"]

@@ -40,11 +40,10 @@ class ExperimentFile(Strict):
     space: dict[str, Any] = Field(description="key -> list of choices, or range {low, high, log, step}, with `when`")
 
 
-def read_experiment(path: Path, data: DatasetInfo | None = None) -> Experiment:
+def read_experiment(path: Path, development: Path | None = None) -> Experiment:
     """Return the experiment of a file.
 
-    data: dataset.json of the development part, to check the experiment against. Raises ConfigError with every problem
-    of the file.
+    development: folder of the images that it must fit. Raises ConfigError with every problem of the file.
     """
     document = read_yaml(path)
     file = validate(document, ExperimentFile, document.values)
@@ -65,8 +64,8 @@ def read_experiment(path: Path, data: DatasetInfo | None = None) -> Experiment:
         document.problem(("trials",), f"{rule}, got {file.trials}")
     if file and sampler and sampler.exhaustive:
         _check_grid(document, file.trials, n_given, fixed, space)
-    if data:
-        _check_data(document, data, parameters, variations)
+    if development:
+        _check_data(document, DatasetInfo.read(development / "dataset.json"), parameters, variations)
     document.check()
     assert file
     assert sampler

@@ -42,7 +42,7 @@ def search(
     """
     root, settings, out, development = setup.root, setup.search, layout.search(name), layout.development(dataset)
     samples = Samples.read(development)
-    experiment = read_experiment(layout.experiment_file(name), samples.info)
+    experiment = read_experiment(layout.experiment_file(name), development)
     if settings.workers == "auto" and settings.executor == "local":
         settings = choose_layout(settings, experiment, development, setup.searches / "layouts.json")
     origin = provenance.origin(root)

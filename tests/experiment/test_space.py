@@ -163,15 +163,15 @@ def test_a_sampler_may_be_written_without_its_name(tmp_path: Path) -> None:
 def test_a_batch_larger_than_the_data_is_named(tmp_path: Path) -> None:
     path = tmp_path / "quick.yaml"
     path.write_text(EXPERIMENT)
-    data = contract_data.with_parts(DIGITS, train=(63, 63))
+    contract_data.with_parts(DIGITS, train=(63, 63)).write(tmp_path / "dataset.json")
     with pytest.raises(ConfigError) as error:
-        read_experiment(path, data)
+        read_experiment(path, tmp_path)
     assert [problem.split(": ", 1)[1] for problem in error.value.problems] == [
         f"{section}.batch_size: must be at most 63, the images of the training part, got 64"
         for section in ("space", "baseline")
     ]
-    data = contract_data.with_parts(DIGITS, train=(64, 64))
-    assert read_experiment(path, data).trials == 5
+    contract_data.with_parts(DIGITS, train=(64, 64)).write(tmp_path / "dataset.json")
+    assert read_experiment(path, tmp_path).trials == 5
 
 
 def test_the_baseline_may_leave_the_space(tmp_path: Path) -> None:
@@ -256,8 +256,8 @@ def test_variations_stand_between_the_baseline_and_the_draws(tmp_path: Path) -> 
 def test_sensitivity_needs_a_positive_class(tmp_path: Path) -> None:
     path = tmp_path / "quick.yaml"
     path.write_text(EXPERIMENT.replace("space:", "constraints: {val_sensitivity: {at_least: 0.9}}\nspace:"))
-    data = DIGITS
+    DIGITS.write(tmp_path / "dataset.json")
     with pytest.raises(ConfigError, match=r"val_sensitivity: the data set 'digits' has no positive class"):
-        read_experiment(path, data)
-    data = data.model_copy(update={"positive": ["3"]})
-    assert read_experiment(path, data).constraints["val_sensitivity"].violation(0.8) == pytest.approx(0.1)
+        read_experiment(path, tmp_path)
+    DIGITS.model_copy(update={"positive": ["3"]}).write(tmp_path / "dataset.json")
+    assert read_experiment(path, tmp_path).constraints["val_sensitivity"].violation(0.8) == pytest.approx(0.1)

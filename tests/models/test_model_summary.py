@@ -1,15 +1,10 @@
 """Layer by layer: output shapes worked by hand, the formula against the forward pass, parameters that add up."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
 
-from conftest import EXPERIMENT
-from pipeline.commands import layers as command
 from pipeline.core.errors import PipelineError
-from pipeline.core.yaml_document import write_yaml
 from pipeline.models import model_summary
 from pipeline.models.model_summary import SLIDING, layers
 from pipeline.models.registry import Shapes, build_model
@@ -90,22 +85,3 @@ def test_parameters_outside_the_last_layers_are_listed() -> None:
 
     rows = [(row.name, row.kind, row.n_parameters) for row in layers(Shifted(), Shapes(1, 2, 2, 3))]
     assert rows == [("inner", "Linear", 15), ("", "Shifted", 3)]
-
-
-def test_baseline_and_winner_are_printed(
-    tmp_path: Path, digits_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "quick.yaml"
-    file.write_text(EXPERIMENT)
-    command.run(file, digits_folder / "development", tmp_path / "none")
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "baseline: mlp, 1 x 8 x 8 to 10 classes"
-    assert lines[-1] == f"{(64 + 1) * 16 + (16 + 1) * 16 + 17 * 10:,} parameters"
-    assert not any(line.startswith("winner") for line in lines)
-    winner = {"model": "cnn", "lr": 0.01, "batch_size": 32, "n_epochs": 1, "cnn.width": 4}
-    write_yaml(tmp_path / "best.yaml", {"winner": winner, "baseline": dict(winner)})
-    command.run(file, digits_folder / "development", tmp_path)
-    lines = capsys.readouterr().out.splitlines()
-    at = lines.index("winner: cnn, 1 x 8 x 8 to 10 classes")
-    assert lines[at + 2].split() == ["0", "Conv2d", "4", "x", "8", "x", "8", "8", "x", "8", "40"]
-    assert lines[-1] == f"{40 + 4 * 9 * 8 + 8 + 2 * 2 * 8 * 10 + 10:,} parameters"
