@@ -1,10 +1,11 @@
-"""Whatever is wrong with an experiment file is said with line, rule, value and way out, and nothing is created."""
+"""Every fault of an experiment file is reported with line, rule and value, and nothing is created."""
 
 import re
 from pathlib import Path
 
 import pytest
 
+import contract_data
 from conftest import EXPERIMENT
 from pipeline.core.errors import ConfigError
 from pipeline.execution.settings import Workspace
@@ -24,7 +25,7 @@ def swap(*pairs: str) -> str:
     return text
 
 
-MALFORMED: dict[str, tuple[str | bytes | None, str, str]] = {  # file, start of the line that is named, what is said
+MALFORMED: dict[str, tuple[str | bytes | None, str, str]] = {  # file, start of the line that is named, message
     "missing file": (None, "", "does not exist; create it or correct the name"),
     "empty file": ("", "", ":1: file: must be a mapping of keys to values, got nothing"),
     "bad YAML": (swap("trials: 5", "trials: [5"), "seed", "file: must be YAML:"),
@@ -70,13 +71,15 @@ MALFORMED: dict[str, tuple[str | bytes | None, str, str]] = {  # file, start of 
 @pytest.mark.parametrize("case", MALFORMED)
 def test_what_is_wrong_is_said_and_nothing_is_created(digits_folder: Path, tmp_path: Path, case: str) -> None:
     content, at, complaint = MALFORMED[case]
-    file = tmp_path / "quick.yaml"
+    layout = contract_data.project(tmp_path, digits_folder, EXPERIMENT)
+    file = layout.experiment_file("quick")
+    file.unlink()
     if content is not None:
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    before = sorted(tmp_path.iterdir())
+    before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ConfigError) as error:
-        search.search(file, digits_folder / "development", tmp_path / "out", Workspace(tmp_path))
-    assert sorted(tmp_path.iterdir()) == before
+        search.search(layout, "quick", "digits", Workspace(tmp_path))
+    assert sorted(tmp_path.rglob("*")) == before
     problems = "\n".join(error.value.problems) or str(error.value)
     assert complaint in problems
     if at:
