@@ -118,6 +118,30 @@ ORIGIN = Origin(
 )
 
 
+def study_info(experiment: str, info: DatasetInfo, **fields: Any) -> StudyInfo:
+    """fields: of StudyInfo, at least n_trials, best and baseline."""
+    keys = ("model", "lr", "batch_size", "cnn.width", "flip")
+    shared: dict[str, Any] = {
+        "study": f"{experiment}@0123456789ab",
+        "experiment": experiment,
+        "dataset": info.name,
+        "question": "Does a tuned network beat the practical's own recipe?",
+        "objective": "macro_f1",
+        "sampler": {"name": "tpe", "startup_trials": 4},
+        "pruner": {"name": "median", "startup_trials": 3},
+        "seed": 1,
+        "hashes": {"space": "a" * 64, "data": info.digest, "code": "b" * 64},
+        "space": [SpaceEntry(key=key, log=key == "lr") for key in keys],
+        "constraints": {},
+        "importances": {"lr": 0.7, "batch_size": 0.2, "model": 0.1},
+        "variations": [],
+        "sources": [],
+        "workers": 2,
+        "threads": 1,
+    }
+    return StudyInfo(**shared | fields)
+
+
 def write_search(layout: Layout, experiment: str, info: DatasetInfo, n_trials: int = 12, seed: int = 0) -> None:
     """Trial 0 is the baseline, 3 is pruned, 5 failed, the others complete."""
     rng = np.random.default_rng(seed)
@@ -158,27 +182,12 @@ def write_search(layout: Layout, experiment: str, info: DatasetInfo, n_trials: i
         )
     complete = [t for t in trials if t["state"] == "complete"]
     best = max(complete, key=lambda t: t["score"])
-    keys = ("model", "lr", "batch_size", "cnn.width", "flip")
-    study = StudyInfo(
-        study=f"{experiment}@0123456789ab",
-        experiment=experiment,
-        dataset=info.name,
-        question="Does a tuned network beat the practical's own recipe?",
-        objective="macro_f1",
-        sampler={"name": "tpe", "startup_trials": 4},
-        pruner={"name": "median", "startup_trials": 3},
-        seed=1,
-        hashes={"space": "a" * 64, "data": info.digest, "code": "b" * 64},
-        space=[SpaceEntry(key=key, log=key == "lr") for key in keys],
-        constraints={},
-        importances={"lr": 0.7, "batch_size": 0.2, "model": 0.1},
-        variations=[],
+    study = study_info(
+        experiment,
+        info,
         n_trials={"complete": len(complete), "pruned": 1, "failed": 1},
         best=TrialScore(number=best["number"], score=best["score"]),
         baseline=TrialScore(number=0, score=trials[0]["score"]),
-        sources=[],
-        workers=2,
-        threads=1,
     )
     table = pd.DataFrame(trials).astype({"cnn.width": "Int64"})
     winner = {"model": "cnn", "lr": 0.01, "epochs": 6}

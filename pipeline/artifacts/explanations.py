@@ -37,6 +37,8 @@ class ExplanationsInfo(JsonFile):
     """features of the metadata baseline that vary in train"""
     problem: str | None
     """why the layers cannot be listed"""
+    arrays: tuple[str, ...] = ()
+    """those of ARRAYS that the folder holds; set on writing"""
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,14 @@ class Explanations:
         tables = {"examples": self.examples, "layers": self.layers, "metadata_baseline": self.metadata_baseline}
         for name, table in tables.items():
             write_csv(folder / f"{name}.csv", table)
-        for name in ARRAYS:
-            array = getattr(self, name)
+        arrays = {name: getattr(self, name) for name in ARRAYS}
+        for name, array in arrays.items():
             (folder / f"{name}.npy").unlink(missing_ok=True)
             if array is not None:
                 with writing(folder / f"{name}.npy") as part, part.open("wb") as f:
                     np.save(f, np.ascontiguousarray(array), allow_pickle=False)
-        self.info.write(folder / "explanations.json")
+        held = tuple(name for name, array in arrays.items() if array is not None)
+        self.info.model_copy(update={"arrays": held}).write(folder / "explanations.json")
 
     @classmethod
     def read(cls, folder: Path, evaluation: Evaluation) -> "Explanations":
@@ -83,7 +86,9 @@ class Explanations:
         example = {"kind": "str", "scan": "bool", "sample": "str", **classes, "n_wrong": "int64", **shares}
         info = ExplanationsInfo.read(folder / "explanations.json")
         try:
-            arrays: dict[str, Any] = {name: _array(folder / f"{name}.npy") for name in ARRAYS}
+            arrays: dict[str, Any] = dict.fromkeys(ARRAYS)
+            for name in info.arrays:
+                arrays[name] = np.load(folder / f"{name}.npy", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise DataError(f"{folder} is incomplete or damaged; {AGAIN}", [str(error)]) from None
         explanations = cls(
@@ -105,7 +110,3 @@ class Explanations:
         if rows != n or n_images != len(self.examples) or self.info.seed not in seeds:
             reason = f"{rows} rows for {n} test images, {n_images} images, seed {self.info.seed}"
             raise DataError(f"{folder} does not fit the predictions; {AGAIN}", [reason])
-
-
-def _array(path: Path) -> NDArray[Any] | None:
-    return np.load(path, allow_pickle=False) if path.exists() else None

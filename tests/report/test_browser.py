@@ -1,6 +1,5 @@
 """Pages in a browser: Playwright drives the chromium of the system."""
 
-import copy
 import shutil
 from collections.abc import Iterator
 from importlib.resources import files
@@ -13,9 +12,9 @@ import pytest
 
 import contract_data
 from pipeline.artifacts.evaluation import Evaluation
+from pipeline.artifacts.layout import Layout
 from pipeline.report import experiment_page, formatting
 from pipeline.report.sections.performance import analysis
-from pipeline.report.settings import ReportSettings, ScreeningSettings
 from pipeline.report.summary import page
 from pipeline.statistics import screening
 from pipeline.statistics.screening import Operation
@@ -25,13 +24,6 @@ CHROMIUM = shutil.which("chromium")
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")]
 
 AXE = files("axe_playwright_python") / "axe.min.js"
-SETTINGS = ReportSettings(
-    seed=1,
-    bootstrap_draws=2_000,
-    screening=ScreeningSettings(
-        n_screened=100_000, prevalence_per_100k=21.97, prevalence_source="<b>", other_prevalences={"another": 130.8}
-    ),
-)
 NAMES = ("sensitivity", "specificity", "false_positives", "false_negatives", "ppv", "npv")
 PAGES = ["hostile/index.html", "perfect/index.html", "plain/index.html", "index.html"]
 
@@ -46,15 +38,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "plain": (contract_data.dataset_info("plain", [f"class {c}" for c in range(10)], []), {"n_seeds": 1}),
     }
     for name, (info, options) in cases.items():
-        search, evaluate = contract_data.write_experiment(root, name, info, **options)
+        layout = contract_data.write_experiment(root, name, info, **options)
         if name == "perfect":  # as wide as a real search
-            trials = pd.read_csv(search / "trials.csv", dtype=str)
+            trials = pd.read_csv(layout.search(name) / "trials.csv", dtype=str)
             wide = {f"model.option_{i}": np.random.default_rng(i).uniform(size=len(trials)) for i in range(16)}
-            trials.assign(**wide).to_csv(search / "trials.csv", index=False)
-        experiment_page.write_experiment_page(
-            search, evaluate, root / "reports" / name, root / "report" / name, SETTINGS
-        )
-    page.write_summary(list(cases), root / "report", root / "reports")
+            trials.assign(**wide).to_csv(layout.search(name) / "trials.csv", index=False)
+        experiment_page.write_experiment_page(layout, name, contract_data.SETTINGS)
+    page.write_summary(Layout(root), list(cases))
     return root
 
 
@@ -138,11 +128,7 @@ def shown(page: Any) -> dict[str, str]:
 
 def expected(evaluation: Evaluation, threshold: float | None, prevalence: float, n_screened: float) -> dict[str, str]:
     """The words of the report, had it been made at these settings."""
-    changed = copy.deepcopy(evaluation)
-    if threshold is not None:
-        for run in changed.info["models"]["winner"]["runs"]:
-            run["threshold"] = threshold
-    found = analysis.decide(changed, "winner", prevalence, n_screened).estimate
+    found = analysis.decide(evaluation, "winner", prevalence, n_screened, at=threshold).estimate
     show: list[Any] = [formatting.percent_estimate] * 2 + [formatting.count_estimate] * 2
     show += [lambda e: formatting.percent_estimate(e, 2), lambda e: formatting.percent_estimate(e, 4)]
     return {name: words(getattr(found, name)) for name, words in zip(NAMES, show, strict=True)}

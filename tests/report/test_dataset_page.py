@@ -50,7 +50,7 @@ def test_pictures_come_from_development_only(root: Path, monkeypatch: pytest.Mon
         def __getitem__(self, key: object) -> object:
             raise AssertionError("a picture outside development was read")
 
-    read = page.read_samples
+    read = Samples.read
 
     def guarded(folder: Path) -> Samples:
         samples = read(folder)
@@ -58,7 +58,7 @@ def test_pictures_come_from_development_only(root: Path, monkeypatch: pytest.Mon
             return samples
         return Samples(np.asarray(samples.images).view(Sealed), samples.table, samples.info)
 
-    monkeypatch.setattr(page, "read_samples", guarded)
+    monkeypatch.setattr(Samples, "read", guarded)
     page.write_dataset_page(root / "prepared", root / "split/development", root / "again")
 
 
@@ -87,7 +87,7 @@ def test_the_most_different_groups_come_first() -> None:
     images = np.zeros((6, 2, 2, 1), dtype=np.uint8)
     images[3] = 90
     table = pd.DataFrame({"group": ["equal", "equal", "apart", "apart", "alone", "x"]})
-    rows = page._doubtful_groups(Samples(images, table, {}))
+    rows = page._doubtful_groups(Samples(images, table, contract_data.MRI))
     assert [list(row) for row in rows] == [[2, 3], [0, 1]]
 
 

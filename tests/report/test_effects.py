@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 
 import contract_data
 from contract_data import MRI, SETTINGS
-from pipeline.artifacts.search_result import SearchResult
+from pipeline.artifacts.runs import SearchRuns, TrialRun
+from pipeline.artifacts.search_result import SearchResult, TrialScore, VariedTrial
 from pipeline.core.errors import DataError
 from pipeline.report import experiment_page
 from pipeline.report.drawing import png
@@ -21,13 +23,12 @@ from pipeline.report.sections.effects.section import said_of_trend, said_of_vari
 from pipeline.report.sections.search import section
 from pipeline.report.sections.search.figures import history
 
-SPACE = [{"key": key, "log": key == "lr"} for key in ("lr", "batch_size", "model", "cnn.width", "flip")]
-
 
 def made(n: int, score: Any = None, states: list[str] | None = None) -> SearchResult:
     """A baseline and n draws; score: of the draws, as a function of their table."""
     rng = np.random.default_rng(0)
-    table = pd.DataFrame({"number": range(n + 1), "state": "complete", "seconds": 10.0, "epochs": 3, "run_id": "r"})
+    table = pd.DataFrame({"number": range(n + 1), "slot": range(n + 1), "state": "complete", "epochs": 3})
+    table = table.assign(violation=0.0, reason="")
     table["role"] = ["baseline"] + ["search"] * n
     table["lr"] = 10 ** rng.uniform(-4, -1, n + 1)
     table["batch_size"] = rng.choice([32, 64], n + 1)
@@ -39,16 +40,23 @@ def made(n: int, score: Any = None, states: list[str] | None = None) -> SearchRe
     if states:
         table["state"] = states
         table.loc[table["state"] == "failed", "score"] = np.nan
-    study = {
-        "objective": "accuracy",
-        "space": SPACE,
-        "variations": [],
-        "importances": {"lr": 0.8, "batch_size": 0.2},
-        "best": {"number": int(table["score"].idxmax()), "score": float(table["score"].max())},
-        "baseline": {"number": 0, "score": float(table["score"][0])},
-        "n_trials": {s: int((table["state"] == s).sum()) for s in ("complete", "pruned", "failed")},
-    }
-    return SearchResult(study, table, ["lr", "batch_size", "model", "cnn.width", "flip", "n_epochs"])
+    study = contract_data.study_info(
+        "e",
+        MRI,
+        objective="accuracy",
+        importances={"lr": 0.8, "batch_size": 0.2},
+        best=TrialScore(number=int(table["score"].idxmax()), score=float(table["score"].max())),
+        baseline=TrialScore(number=0, score=float(table["score"][0])),
+        n_trials={s: int((table["state"] == s).sum()) for s in ("complete", "pruned", "failed")},
+    )
+    return SearchResult(study, table, pd.DataFrame({"number": [0]}), {"lr": 0.1}, {"lr": 0.1})
+
+
+def runs(seconds: list[float]) -> SearchRuns:
+    trials = [
+        TrialRun(number=i, run_id="r", started_ms=0, ended_ms=1, epoch_seconds=[s]) for i, s in enumerate(seconds)
+    ]
+    return SearchRuns(origin=contract_data.ORIGIN, experiment_id="1", run_id="r", trials=trials)
 
 
 def test_two_seeds_lie_further_apart_than_the_limit_in_5_percent() -> None:
@@ -65,9 +73,8 @@ def test_variations_are_put_in_order_around_the_baseline() -> None:
     found.trials.loc[1:, "role"] = "one_at_a_time"
     tried = [("lr", 0.1), ("lr", 0.0001), ("flip", True), ("optimizer", "sgd")]
     own = {"lr": 0.001, "flip": False, "optimizer": None}
-    found.study["variations"] = [
-        {"number": i, "key": key, "value": value, "baseline": own[key]} for i, (key, value) in enumerate(tried, 1)
-    ]
+    trials = [VariedTrial(number=i, key=key, value=value, baseline=own[key]) for i, (key, value) in enumerate(tried, 1)]
+    found = replace(found, study=found.study.model_copy(update={"variations": trials}))
     lr, flip, optimizer = variations(found, np.array([0.9, 0.91]))
     assert (lr.values, lr.scores, lr.baseline) == ([0.0001, 0.001, 0.1], [0.95, 0.9, 0.2], 1)
     assert (flip.values, flip.scores, flip.numeric) == ([False, True], [0.9, 0.8], False)
@@ -141,13 +148,14 @@ def test_a_surface_takes_draws_enough() -> None:
 
 
 def test_a_parameter_with_one_value_beside_the_baseline_has_no_column(tmp_path: Path) -> None:
-    folder, scored = contract_data.write_experiment(tmp_path, "e", MRI, n_seeds=1)
+    layout = contract_data.write_experiment(tmp_path, "e", MRI, n_seeds=1)
+    folder = layout.search("e")
     table = pd.read_csv(folder / "trials.csv")
     table.assign(fixed=np.where(table["role"] == "baseline", 1, 2), drawn=table["number"]).to_csv(
         folder / "trials.csv", index=False
     )
-    experiment_page.write_experiment_page(folder, scored, tmp_path / "out", tmp_path / "numbers", SETTINGS)
-    html = (tmp_path / "out/index.html").read_text()
+    experiment_page.write_experiment_page(layout, "e", SETTINGS)
+    html = (tmp_path / "reports/e/index.html").read_text()
     head = re.findall(r'<th scope="col">([^<]*)</th>', html[html.index('<table class="trials">') :])
     assert "drawn" in head
     assert "fixed" not in head
@@ -162,8 +170,8 @@ def test_the_best_so_far_holds_to_the_last_trial() -> None:
 
 def test_cost_adds_up() -> None:
     found = made(3, states=["complete", "pruned", "failed", "complete"])
-    found.trials["seconds"] = [100.0, 60.0, 40.0, 200.0]
-    assert section.states(found) == [
+    timed = section.timed_trials(found, runs([100.0, 60.0, 40.0, 200.0]))
+    assert section.states(timed) == [
         ["complete", "2", "50.0 %", "5 min", "75.0 %"],
         ["pruned", "1", "25.0 %", "60 s", "15.0 %"],
         ["failed", "1", "25.0 %", "40 s", "10.0 %"],
@@ -176,30 +184,27 @@ def test_cost_adds_up() -> None:
 @pytest.mark.parametrize("n", [1, 3, 40])
 def test_pages_of_few_and_many_trials(tmp_path: Path, n: int) -> None:
     """Also where all failed but the baseline (n = 3)."""
-    folder, scored = contract_data.write_experiment(
+    layout = contract_data.write_experiment(
         tmp_path, "e", contract_data.dataset_info("plain", ["a", "b"], []), n_seeds=1
     )
     states = ["complete"] + ["failed"] * 2 if n == 3 else None
-    found = made(n - 1, states=states)
-    found.trials[["number", "state", "score", "seconds", "epochs", "run_id", "role", *found.parameters]].to_csv(
-        folder / "trials.csv", index=False
-    )
     shares = {"lr": 0.8, "batch_size": 0.2} if n == 40 else None
-    study = json.loads((folder / "study.json").read_text()) | found.study | {"importances": shares}
-    (folder / "study.json").write_text(json.dumps(study))
-    experiment_page.write_experiment_page(folder, scored, tmp_path / "out", tmp_path / "numbers", SETTINGS)
-    pictures = {path.stem for path in (tmp_path / "out/figures").iterdir()}
+    found = made(n - 1, states=states)
+    replace(found, study=found.study.model_copy(update={"importances": shares})).write(layout.search("e"))
+    runs([10.0] * n).write(layout.search_runs("e"))
+    experiment_page.write_experiment_page(layout, "e", SETTINGS)
+    pictures = {path.stem for path in (tmp_path / "reports/e/figures").iterdir()}
     expected = {"parallel", "importances", "contour", "slices"} if n == 40 else set()
     assert pictures & {"parallel", "importances", "contour", "slices", "one_at_a_time"} == expected
-    html = (tmp_path / "out/index.html").read_text()
+    html = (tmp_path / "reports/e/index.html").read_text()
     assert ("cannot be told from 0 complete draws" in html) == (n < 40)
     assert "<b>mlp" not in html
 
 
 def test_a_study_of_an_older_version_is_refused(tmp_path: Path) -> None:
-    folder, _ = contract_data.write_experiment(tmp_path, "e", MRI, n_seeds=1)
+    folder = contract_data.write_experiment(tmp_path, "e", MRI, n_seeds=1).search("e")
     study = json.loads((folder / "study.json").read_text())
     del study["importances"]
     (folder / "study.json").write_text(json.dumps(study))
-    with pytest.raises(DataError, match="run the search again"):
+    with pytest.raises(DataError, match="importances"):
         SearchResult.read(folder)

@@ -23,8 +23,9 @@ import contract_data
 from conftest import markdown_html, markdown_rows
 from contract_data import MRI, SETTINGS
 from pipeline.artifacts.evaluation import Evaluation
-from pipeline.artifacts.explanations import read_explanations
+from pipeline.artifacts.explanations import Explanations
 from pipeline.artifacts.layout import Layout
+from pipeline.artifacts.runs import EvaluationRuns, SearchRuns
 from pipeline.artifacts.samples import DatasetInfo
 from pipeline.artifacts.search_result import SearchResult
 from pipeline.core.errors import DataError
@@ -87,7 +88,8 @@ def read(html: str) -> Reader:
 
 
 def test_numbers_equal_an_independent_count(root: Path) -> None:
-    numbers = read_json(root / "data/report/hostile/numbers.json")
+    info = read_json(root / "data/report/hostile/numbers.json")
+    numbers = info["metrics"]
     table = pd.read_csv(root / "data/evaluate/hostile/predictions.csv")
     test = table[(table["part"] == "test") & (table["model"] == "winner")]
     accuracy = [reference.accuracy_score(t["label"], t["predicted"]) for _, t in test.groupby("seed")]
@@ -95,7 +97,7 @@ def test_numbers_equal_an_independent_count(root: Path) -> None:
     assert numbers["test"]["accuracy"] == pytest.approx(np.mean(accuracy), rel=1e-5)
     assert numbers["test"]["macro_f1"] == pytest.approx(np.mean(macro_f1), rel=1e-5)
     assert numbers["test_sd"]["macro_f1"] == pytest.approx(np.std(macro_f1, ddof=1), rel=1e-5)
-    low, high = numbers["intervals"]["test"]["macro_f1"]
+    low, high = info["intervals"]["test"]["macro_f1"]
     assert low < np.mean(macro_f1) < high
     positive = test["label"] == 0
     called = test[f"p_{contract_data.HOSTILE[0]}"] >= 0.4
@@ -123,7 +125,7 @@ def test_one_seed_of_single_images_gives_the_textbook_intervals(root: Path) -> N
 def test_metrics_have_the_agreed_shape(root: Path) -> None:
     metrics = read_json(root / "reports/metrics.json")
     assert list(metrics) == ["hostile", "perfect", "single"]
-    agreed = ["test", "test_sd", "n_seeds", "baseline_test", "best_of_n_val", "n_trials", "screening", "seconds"]
+    agreed = ["test", "test_sd", "n_seeds", "baseline_test", "best_of_n_val", "n_trials", "screening"]
     assert list(metrics["hostile"]) == agreed
     assert metrics["hostile"]["n_trials"] == {"complete": 10, "pruned": 1, "failed": 1}
     assert set(metrics["hostile"]["test"]) == {"accuracy", "macro_precision", "macro_recall", "macro_f1"}
@@ -225,14 +227,19 @@ def test_the_guidelines_are_linked_or_missing_with_a_reason(root: Path) -> None:
 )
 def test_runs_are_linked_where_a_server_is_named(root: Path, uri: str | None, shown: str | None) -> None:
     found, evaluation = SearchResult.read(root / "data/search/single"), Evaluation.read(root / "data/evaluate/single")
-    runs = section.content(found, evaluation, 1, uri)["runs"]
-    ids = [found.study["mlflow"]["run_id"], *(evaluation.runs(m)[0]["run_id"] for m in ("winner", "baseline"))]
+    layout = Layout(root)
+    searched, evaluated = (
+        SearchRuns.read(layout.search_runs("single")),
+        EvaluationRuns.read(layout.evaluation_runs("single")),
+    )
+    runs = section.content(found, evaluation, (searched, evaluated), 1, uri)["runs"]
+    ids = [searched.run_id, *(run.run_id for run in evaluated.retrainings)]
     assert [run_id for _, _, run_id, _ in runs] == ids
     assert [link for *_, link in runs] == [shown and f"{shown}{run_id}" for run_id in ids]
 
 
 def test_the_summary_gets_every_prediction_of_the_winner(root: Path) -> None:
-    handed = pd.read_csv(root / "report/hostile/test.csv", dtype={"sample": str}).set_index("sample")
+    handed = pd.read_csv(root / "data/report/hostile/test.csv", dtype={"sample": str}).set_index("sample")
     table = pd.read_csv(root / "data/evaluate/hostile/predictions.csv", dtype={"sample": str})
     test = table[(table["part"] == "test") & (table["model"] == "winner")]
     wide = test.pivot(index="sample", columns="seed", values="predicted").add_prefix("seed ")
@@ -245,16 +252,20 @@ def test_the_summary_gets_every_prediction_of_the_winner(root: Path) -> None:
 def test_the_summary_compares_what_shares_a_test_part(root: Path, tmp_path: Path, n: int) -> None:
     """perfect and single are on one data set with different test parts; the copies of hostile share theirs."""
     names = ["single", "perfect", "hostile", "copy", "other"][:n]
+    layout, copy = Layout(root), Layout(tmp_path)
     for name in names:
         source = "hostile" if name in ("copy", "other") else name
-        shutil.copytree(root / "report" / source, tmp_path / "report" / name)
-        (tmp_path / "reports" / name).mkdir(parents=True)
+        shutil.copytree(layout.report_numbers(source), copy.report_numbers(name))
+        (copy.reports() / name).mkdir(parents=True)
+        for path in (Layout.search_runs, Layout.evaluation_runs):
+            path(copy, name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path(layout, source), path(copy, name))
     if n == 5:  # wrong everywhere
-        table = pd.read_csv(tmp_path / "report/other/test.csv", dtype={"sample": str})
+        table = pd.read_csv(tmp_path / "data/report/other/test.csv", dtype={"sample": str})
         seeds = [column for column in table if column.startswith("seed ")]
         table[seeds] = np.tile((table[["label"]].to_numpy() + 1) % 3, len(seeds))
-        table.to_csv(tmp_path / "report/other/test.csv", index=False)
-    summary.write_summary(names, tmp_path / "report", tmp_path / "reports")
+        table.to_csv(tmp_path / "data/report/other/test.csv", index=False)
+    summary.write_summary(copy, names)
     html = (tmp_path / "reports/index.html").read_text(encoding="utf-8")
     _, rows = twin(tmp_path / "reports/README.md")
     pairs = [row for row in rows if "−" in row[0]]
@@ -262,7 +273,7 @@ def test_the_summary_compares_what_shares_a_test_part(root: Path, tmp_path: Path
     assert ('id="pairs"' in html) == (n > 1)
     assert len(pairs) == (3 if n == 5 else 0)
     if n == 5:
-        accuracy = read_json(root / "data/report/hostile/numbers.json")["test"]["accuracy"]
+        accuracy = read_json(root / "data/report/hostile/numbers.json")["metrics"]["test"]["accuracy"]
         same = ["+0.0 [+0.0, +0.0]"] * 2
         assert pairs[0] == ["hostile − copy", "odd", "110 (100)", *same, "p = 1.00", "p = 1.00"]
         assert pairs[1][0] == "hostile − other"
@@ -396,13 +407,17 @@ def test_the_area_has_an_interval_where_both_sides_suffice(root: Path) -> None:
     assert low is not None
     assert high is not None
     assert low < np.mean(expected) < high
-    many = discriminate(replace(evaluation, positive=[]), 500, np.random.default_rng(0))
+    dataset = evaluation.dataset.model_copy(update={"positive": []})
+    info = evaluation.info.model_copy(update={"dataset": dataset})
+    many = discriminate(replace(evaluation, info=info), 500, np.random.default_rng(0))
     macro = [reference.roc_auc_score(part.labels, p, multi_class="ovr") for p in part.models["winner"].probabilities]
     assert many.seeds["winner"] == pytest.approx(macro)
     perfect = discriminate(Evaluation.read(root / "data/evaluate/perfect"), 200, np.random.default_rng(0))
     assert perfect.means["winner"] == Estimate(1.0, pytest.approx(0.05 ** (1 / perfect.n_groups)), None)
     tiny = replace(part, groups=np.minimum(part.groups, 5))
-    bare = discriminate(replace(evaluation, parts={"test": tiny}), 200, np.random.default_rng(0))
+    few = replace(evaluation)
+    few.__dict__["parts"] = {"test": tiny}  # in place of the cached property
+    bare = discriminate(few, 200, np.random.default_rng(0))
     assert (bare.means["winner"].low, bare.means["winner"].high) == (None, None)
 
 
@@ -430,17 +445,16 @@ def test_a_page_leaves_out_what_an_experiment_does_not_have(tmp_path: Path) -> N
     assert "screening" not in read_json(out / "metrics.json")
     for told in ("No Grad-CAM", "Nothing to show: the first layer", "Not listed: no &lt;reason&gt;."):
         assert told in html
-    summary.write_summary(["plain"], tmp_path / "report", tmp_path / "reports")
+    summary.write_summary(Layout(tmp_path), ["plain"])
     assert "No data set with a positive class" in (tmp_path / "reports/index.html").read_text(encoding="utf-8")
 
 
 def test_the_same_files_make_the_same_report_and_old_figures_go(root: Path, tmp_path: Path) -> None:
-    out = tmp_path / "again"
+    shutil.copytree(root / "data", tmp_path / "data")
+    out = tmp_path / "reports/single"
     (out / "figures").mkdir(parents=True)
     (out / "figures/stale.png").touch()
-    experiment_page.write_experiment_page(
-        root / "data/search/single", root / "data/evaluate/single", out, tmp_path / "numbers", SETTINGS
-    )
+    experiment_page.write_experiment_page(Layout(tmp_path), "single", SETTINGS)
     assert not (out / "figures/stale.png").exists()
     first = root / "reports/single"
     files = sorted(path.relative_to(first) for path in first.rglob("*.*"))
@@ -457,7 +471,7 @@ def test_damaged_predictions_are_refused(root: Path, tmp_path: Path) -> None:
         (table.iloc[1:], "not the same images|incomplete"),
         (table[table["part"] != "test"], "incomplete"),
         (table.drop(columns="p_tumor"), "damaged"),
-        (table.assign(sample=np.where(table.index == 0, "strange", table["sample"])), "does not fit together"),
+        (table.assign(sample=np.where(table.index == 0, "strange", table["sample"])), "do not fit together"),
     ):
         damage.to_csv(folder / "predictions.csv", index=False)
         with pytest.raises(DataError, match=reason):
@@ -533,12 +547,14 @@ def test_the_page_looks_inside(page: str, root: Path) -> None:
 def test_a_shortcut_is_told_with_its_share(root: Path, tmp_path: Path) -> None:
     folder = tmp_path / "evaluate"
     shutil.copytree(root / "data/evaluate/single", folder)
-    table = pd.read_csv(folder / "inside/shortcut.csv", dtype={"sample": str, "group": str})
+    table = pd.read_csv(folder / "explanations/metadata_baseline.csv", dtype={"sample": str, "group": str})
     table["predicted"] = np.where(np.arange(len(table)) % 10, table["label"], 1 - table["label"])  # right in 9 of 10
-    table.to_csv(folder / "inside/shortcut.csv", index=False)
+    table.to_csv(folder / "explanations/metadata_baseline.csv", index=False)
     evaluation = Evaluation.read(folder)
     scores = analysis.score_test_part(evaluation, 200, np.random.default_rng(0))
-    found = insights.content(read_explanations(folder, evaluation), evaluation, scores, 500, np.random.default_rng(0))
+    found = insights.content(
+        Explanations.read(folder / "explanations", evaluation), evaluation, scores, 500, np.random.default_rng(0)
+    )
     winner = scores.means["accuracy"]["winner"].value
     assert winner is not None
     commonest = (table["label"] == np.bincount(evaluation.parts["train"].labels).argmax()).mean()
@@ -557,22 +573,24 @@ def test_a_shortcut_is_told_with_its_share(root: Path, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("file", ["inside.json", "examples.csv", "images.npy", "maps.npy", "shortcut.csv"])
+@pytest.mark.parametrize(
+    "file", ["explanations.json", "examples.csv", "images.npy", "maps.npy", "metadata_baseline.csv"]
+)
 def test_missing_or_foreign_insights_are_refused(root: Path, tmp_path: Path, file: str) -> None:
     folder = tmp_path / "evaluate"
     shutil.copytree(root / "data/evaluate/single", folder)
     evaluation = Evaluation.read(folder)
-    path = folder / "inside" / file
+    path = folder / "explanations" / file
     path.write_bytes(path.read_bytes()[:7])
-    with pytest.raises(DataError, match=r"(incomplete|missing) or damaged; run evaluate again"):
-        read_explanations(folder, evaluation)
+    with pytest.raises(DataError, match=r"damaged|cannot be read"):
+        Explanations.read(folder / "explanations", evaluation)
     path.unlink()
-    with pytest.raises(DataError, match=r"(incomplete|missing) or damaged; run evaluate again"):
-        read_explanations(folder, evaluation)
-    shutil.rmtree(folder / "inside")
-    shutil.copytree(root / "data/evaluate/hostile/inside", folder / "inside")
+    with pytest.raises(DataError, match=r"damaged|cannot be read"):
+        Explanations.read(folder / "explanations", evaluation)
+    shutil.rmtree(folder / "explanations")
+    shutil.copytree(root / "data/evaluate/hostile/explanations", folder / "explanations")
     with pytest.raises(DataError, match="run evaluate again"):
-        read_explanations(folder, evaluation)
+        Explanations.read(folder / "explanations", evaluation)
 
 
 def test_bars_show_the_likeliest_classes_and_always_the_truth() -> None:

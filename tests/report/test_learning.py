@@ -66,13 +66,12 @@ def test_each_run_is_judged_alone_and_said_in_words() -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Passes of 25 steps (winner, in 20 slices) and 3 (baseline), 6 epochs, 2 seeds."""
-    return contract_data.write_experiment(
-        tmp_path, "e", contract_data.dataset_info("plain", ["a", "b"], []), n_seeds=2
-    )[1]
+    info = contract_data.dataset_info("plain", ["a", "b"], [])
+    return contract_data.write_experiment(tmp_path, "e", info, n_seeds=2).evaluate("e")
 
 
 def test_every_epoch_knows_its_last_step(folder: Path) -> None:
-    curves = Evaluation.read(folder).curves
+    curves = Evaluation.read(folder).curves_by_step
     for model, n_steps in (("winner", 25), ("baseline", 3)):
         of_model = curves[curves["model"] == model]
         assert (of_model["step"] == n_steps * of_model["epoch"]).all()
@@ -125,7 +124,7 @@ def test_the_section_shows_first_and_last_step(folder: Path) -> None:
 def test_the_figure_by_step_holds_every_seed_and_stops_the_mean_with_the_first(folder: Path) -> None:
     evaluation = Evaluation.read(folder)
     stopped = (evaluation.steps["seed"] == 101) & (evaluation.steps["step"] > 100)  # early
-    steps, curves = evaluation.steps[~stopped], evaluation.curves
+    steps, curves = evaluation.steps[~stopped], evaluation.curves_by_step
     figure = step_curves(curves, steps)
     winner, baseline = figure.axes[:2]
     blue = [line for line in winner.lines if line.get_color() == PART_COLORS["train"]]
@@ -138,7 +137,7 @@ def test_the_figure_by_step_holds_every_seed_and_stops_the_mean_with_the_first(f
 
 
 def test_a_mean_over_seeds_ends_with_the_first_of_them(folder: Path) -> None:
-    curves = Evaluation.read(folder).curves.query("seed == 100 or epoch < 4")
+    curves = Evaluation.read(folder).curves_by_step.query("seed == 100 or epoch < 4")
     figure = learning_curves(curves, {"winner": [5], "baseline": [3]}, overfitting(curves))
     thick = [line for line in figure.axes[0].lines if line.get_linewidth() > 2]
     assert [list(line.get_xdata()) for line in thick] == [[1, 2, 3]] * 2
@@ -146,16 +145,18 @@ def test_a_mean_over_seeds_ends_with_the_first_of_them(folder: Path) -> None:
 
 def test_a_picture_is_the_same_whatever_another_library_has_set(folder: Path) -> None:
     evaluation = Evaluation.read(folder)
-    plain = png(step_curves(evaluation.curves, evaluation.steps))
+    plain = png(step_curves(evaluation.curves_by_step, evaluation.steps))
     with mpl.rc_context({"axes.facecolor": "red", "lines.linewidth": 9, "figure.facecolor": "grey"}):
-        assert png(step_curves(evaluation.curves, evaluation.steps)) == plain
+        assert png(step_curves(evaluation.curves_by_step, evaluation.steps)) == plain
         assert mpl.rcParams["axes.facecolor"] == "red"
 
 
 def test_losses_of_zero_are_drawn_without_a_warning(folder: Path) -> None:
     evaluation = Evaluation.read(folder)
     for losses in (0.0, evaluation.steps["train_loss"].where(evaluation.steps["step"] < 60, 0.0)):
-        assert png(step_curves(evaluation.curves.assign(val_loss=0.0), evaluation.steps.assign(train_loss=losses)))
+        assert png(
+            step_curves(evaluation.curves_by_step.assign(val_loss=0.0), evaluation.steps.assign(train_loss=losses))
+        )
 
 
 def test_curves_for_plots_are_means_as_far_as_all_seeds_trained() -> None:
@@ -168,7 +169,6 @@ def test_curves_for_plots_are_means_as_far_as_all_seeds_trained() -> None:
             "val_sensitivity": None,
             "step": 1,
             "lr": 1,
-            "seconds": 1,
         }
         for model, seed, losses in (("winner", 1, (3, 2, 1)), ("winner", 2, (5, 4)), ("baseline", 1, (7,)))
         for epoch, loss in enumerate(losses, 1)

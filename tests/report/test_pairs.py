@@ -1,5 +1,4 @@
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -7,13 +6,13 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, f1_score
 
-from pipeline.artifacts import report_numbers
+from pipeline.artifacts.report_numbers import SHARED
 from pipeline.report.summary import pairs
 
 K = 3
 
 
-def predictions(path: Path, error: float, seeds: tuple[int, ...] = (1, 2), n: int = 240) -> pd.DataFrame:
+def predictions(error: float, seeds: tuple[int, ...] = (1, 2), n: int = 240) -> pd.DataFrame:
     """Wrong with probability `error`; groups of one to three images, the same ones for every call."""
     rng = np.random.default_rng(0)
     groups = np.sort(rng.integers(0, n // 2, n))
@@ -21,12 +20,12 @@ def predictions(path: Path, error: float, seeds: tuple[int, ...] = (1, 2), n: in
     samples = np.array([f"{i:012d}" for i in range(n)])
     rng = np.random.default_rng(int(1000 * error))
     found = {s: np.where(rng.random(n) < error, (labels + 1) % K, labels) for s in seeds}
-    report_numbers.write_test_predictions(path, (samples, groups, labels), found)
-    return report_numbers.read_test_predictions(path)
+    shared = dict(zip(SHARED, (samples, groups, labels), strict=True))
+    return pd.DataFrame(shared | {f"seed {s}": predicted for s, predicted in found.items()})
 
 
-def test_a_pair_equals_the_direct_computation(tmp_path: Path) -> None:
-    tables = {name: predictions(tmp_path / name, error) for name, error in (("a", 0.1), ("b", 0.3))}
+def test_a_pair_equals_the_direct_computation() -> None:
+    tables = {name: predictions(error) for name, error in (("a", 0.1), ("b", 0.3))}
     found, refused = pairs.compare(tables, K, 2000, np.random.default_rng(0))
     assert refused == []
     (pair,) = found
@@ -54,16 +53,16 @@ def test_a_pair_equals_the_direct_computation(tmp_path: Path) -> None:
     assert (pair.n_images, pair.n_groups) == (240, a["group"].nunique())
 
 
-def test_equal_winners_do_not_differ(tmp_path: Path) -> None:
-    table = predictions(tmp_path / "a", 0.2)
+def test_equal_winners_do_not_differ() -> None:
+    table = predictions(0.2)
     (pair,), _ = pairs.compare({"a": table, "again": table}, K, 2000, np.random.default_rng(0))
     assert {(e.value, e.low, e.high) for e in pair.difference.values()} == {(0.0, 0.0, 0.0)}
     assert pair.p == 1
 
 
-@pytest.mark.parametrize("column", report_numbers.SHARED)
-def test_other_test_parts_are_refused(tmp_path: Path, column: str) -> None:
-    table = predictions(tmp_path / "a", 0.2)
+@pytest.mark.parametrize("column", SHARED)
+def test_other_test_parts_are_refused(column: str) -> None:
+    table = predictions(0.2)
     other = table.copy()
     other.loc[5, column] = other.loc[5, column] * 2 if column == "sample" else (other.loc[5, column] + 1) % K
     found, refused = pairs.compare({"a": table, "b": other, "c": table}, K, 2000, np.random.default_rng(0))
@@ -71,9 +70,9 @@ def test_other_test_parts_are_refused(tmp_path: Path, column: str) -> None:
     assert refused == [("a", "b"), ("b", "c")]
 
 
-def test_every_two_of_five_with_other_numbers_of_seeds(tmp_path: Path) -> None:
+def test_every_two_of_five_with_other_numbers_of_seeds() -> None:
     errors = {"a": 0.05, "b": 0.1, "c": 0.2, "d": 0.3, "e": 0.4}
-    tables = {name: predictions(tmp_path / name, e, tuple(range(1 + i))) for i, (name, e) in enumerate(errors.items())}
+    tables = {name: predictions(e, tuple(range(1 + i))) for i, (name, e) in enumerate(errors.items())}
     found, _ = pairs.compare(tables, K, 2000, np.random.default_rng(0))
     assert len(found) == 10
     value = {(pair.first, pair.second): pair.difference["accuracy"].value or 0.0 for pair in found}

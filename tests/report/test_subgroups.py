@@ -21,7 +21,7 @@ INFO = contract_data.dataset_info("mri", ["healthy", "tumor"], ["tumor"], medica
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return contract_data.write_experiment(tmp_path_factory.mktemp("subsets"), "mri", INFO)[1]
+    return contract_data.write_experiment(tmp_path_factory.mktemp("subsets"), "mri", INFO).evaluate("mri")
 
 
 def rng() -> np.random.Generator:
@@ -112,7 +112,8 @@ def test_the_official_test_part_is_split_into_seen_and_unseen(folder: Path) -> N
 def test_official_parts_that_are_kept_or_missing_are_not_judged(folder: Path) -> None:
     evaluation = Evaluation.read(folder)
     assert official(with_files(evaluation, official_part=""), 50, rng()) is None
-    kept = replace(evaluation, info={**evaluation.info, "dataset": {**INFO, "keeps_official_test": True}})
+    dataset = INFO.model_copy(update={"keeps_official_test": True})
+    kept = replace(evaluation, info=evaluation.info.model_copy(update={"dataset": dataset}))
     assert official(kept, 50, rng()) is None
 
 

@@ -33,7 +33,7 @@ def content(found: SearchResult, evaluation: Evaluation, runs: SearchRuns, score
     ]
     tried = found.trials[found.trials["role"] != "baseline"]
     alike = [name for name in found.parameters if tried[name].nunique(dropna=False) < 2]
-    trials = timed_trials(found, runs).drop(columns=alike)
+    trials = timed_trials(found, runs).drop(columns=["slot", *alike])
     return {
         "sights": sights,
         "gap": said_of_gap(best["winner"].score or 0.0, retrained["winner"]),
