@@ -9,7 +9,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipeline.training.config import Training
 from pipeline.training.parameter_groups import make_optimizer
-from pipeline.training.precision import arithmetic
+from pipeline.training.precision import TrainingPrecision
 from pipeline.training.schedules.registry import registry as schedules
 
 
@@ -29,7 +29,7 @@ class Learner:
             mean = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
             self.average = AveragedModel(model, multi_avg_fn=mean, use_buffers=True)
         self.clip_norm = config.clip_norm
-        self.use_precision("float32" if config.precision == "auto" else config.precision)
+        self.precision = TrainingPrecision("float32" if config.precision == "auto" else config.precision, self.device)
 
     @property
     def device(self) -> torch.device:
@@ -45,24 +45,23 @@ class Learner:
         """The learning rate of the first parameter group."""
         return float(self.schedule.get_last_lr()[0])
 
-    def use_precision(self, precision: str) -> None:
+    def use_precision(self, name: str) -> None:
         """Compute products in this format from now on."""
-        self.precision = precision
-        # small gradients vanish in float16 unless scaled; a larger first scale would skip steps until it has shrunk
-        self.scaler = torch.amp.GradScaler(self.device.type, init_scale=1024, enabled=precision == "float16")
+        self.precision = TrainingPrecision(name, self.device)
 
     def step(self, batch: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Take one step; return the loss before it, a scalar, and the predicted classes (B,)."""
-        with arithmetic(self.device, self.precision):
+        with self.precision.forward_pass():
             logits = self.model(batch)  # (B, K)
         loss = self.criterion(logits.float(), labels)
+        scaler = self.precision.scaler
         self.optimizer.zero_grad()
-        self.scaler.scale(loss).backward()
+        scaler.scale(loss).backward()
         if self.clip_norm:
-            self.scaler.unscale_(self.optimizer)
+            scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        scaler.step(self.optimizer)
+        scaler.update()
         self.schedule.step()
         if self.average:
             self.average.update_parameters(self.model)
@@ -71,12 +70,12 @@ class Learner:
     def state(self) -> dict[str, Any]:
         """Return everything that `restore` needs."""
         return {
-            "precision": self.precision,
+            "precision": self.precision.name,
             "model": self.model.state_dict(),
             "average": self.average.state_dict() if self.average else {},
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "scaler": self.scaler.state_dict(),
+            "scaler": self.precision.scaler.state_dict(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -88,4 +87,4 @@ class Learner:
         self.schedule.load_state_dict(state["schedule"])
         self.use_precision(state["precision"])
         if state["scaler"]:
-            self.scaler.load_state_dict(state["scaler"])
+            self.precision.scaler.load_state_dict(state["scaler"])

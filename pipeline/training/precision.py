@@ -5,13 +5,34 @@ from contextlib import contextmanager
 
 import torch
 
+from pipeline.training.small_inputs import SmallInputGuard
+
 TOLERANCE = 0.05  # of the loss of the first steps, relative to that of float32
 _TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
+class TrainingPrecision:
+    """The number format of a training's products, and what keeps its gradients right.
+
+    name: float32, tf32 (CUDA; float32 with a mantissa of 10 bits), bfloat16 or float16.
+    """
+
+    def __init__(self, name: str, device: torch.device) -> None:
+        self.name, self.device = name, device
+        # small gradients vanish in float16 unless scaled; a larger first scale would skip steps until it has shrunk
+        self.scaler = torch.amp.GradScaler(device.type, init_scale=1024, enabled=name == "float16")
+        self.guard = SmallInputGuard()
+
+    @contextmanager
+    def forward_pass(self) -> Iterator[None]:
+        """Compute one forward pass in this format."""
+        with arithmetic(self.device, self.name), self.guard.forward_pass():
+            yield
+
+
 @contextmanager
 def arithmetic(device: torch.device, precision: str) -> Iterator[None]:
-    """Products inside in `precision`: float32, tf32 (CUDA; float32 with a mantissa of 10 bits), bfloat16 or float16."""
+    """Compute products in this format."""
     before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
@@ -24,14 +45,14 @@ def arithmetic(device: torch.device, precision: str) -> Iterator[None]:
 
 
 def candidates(device: torch.device) -> tuple[str, ...]:
-    """What `auto` tries; float32 first, which the others must agree with."""
+    """Return the formats that `auto` measures, float32 first: the others must agree with it."""
     return ("float32", "tf32", "bfloat16", "float16") if device.type == "cuda" else ("float32", "bfloat16")
 
 
 def fastest(measured: dict[str, tuple[float, float]]) -> str:
-    """The format of least seconds among those whose loss is within TOLERANCE of float32's.
+    """Return the fastest of the formats whose loss is within TOLERANCE of float32's.
 
-    measured: seconds and loss of the same steps, by format.
+    measured: format -> seconds and loss of the same steps.
     """
     exact = measured["float32"][1]
     near = {name: seconds for name, (seconds, loss) in measured.items() if abs(loss - exact) <= TOLERANCE * abs(exact)}

@@ -80,7 +80,7 @@ class Trainer:
     @property
     def description(self) -> dict[str, Any]:
         """What rebuilding the model and predicting with it takes."""
-        return {**self._description, "precision": self.learner.precision}
+        return {**self._description, "precision": self.learner.precision.name}
 
     @property
     def n_parameters(self) -> int:
