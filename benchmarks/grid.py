@@ -12,13 +12,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.search_overhead import at_most
+from pipeline.artifacts.epoch import Epoch
 from pipeline.execution.executor import Executor, open_executor
 from pipeline.execution.settings import SearchSettings
 from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.file import read_experiment
 from pipeline.search.coordinator import Coordinator
 from pipeline.search.study import open_study
-from pipeline.search.trial_table import finished_trials
+from pipeline.search.trials import EndedTrial, ended_trials, results
 from pipeline.tracking.mlflow import Tracker
 from pipeline.tracking.run_record import StudyRun
 
@@ -36,25 +37,25 @@ def compare(grid_file: Path, search_file: Path, development: Path) -> Iterator[d
         grid_trials, search_trials = (_trials(experiment, development, executor) for experiment in (grid, search))
     score = f"val_{search.objective}"
     of_grid = _epochs(grid_trials, ("search",))
-    best, of_whole_grid = max(e[score] for e in of_grid), sum(e["seconds"] for e in of_grid)
+    best, of_whole_grid = max(getattr(e, score) for e in of_grid), sum(e.seconds for e in of_grid)
     for roles, aside in ((ROLES, ""), (ROLES[1:], ", its baseline aside")):
         of_search = _epochs(search_trials, roles)
-        reached = [i for i, epoch in enumerate(of_search, 1) if epoch[score] >= best]
-        seconds = sum(epoch["seconds"] for epoch in of_search[: reached[0] if reached else len(of_search)])
+        reached = [i for i, epoch in enumerate(of_search, 1) if getattr(epoch, score) >= best]
+        seconds = sum(epoch.seconds for epoch in of_search[: reached[0] if reached else len(of_search)])
         name = f"search {search.name}{aside}, training until as good as {grid.name}"
         row = at_most(name if reached else f"{name}: never", seconds, of_whole_grid, "s", TARGET)
         yield {**row, "met": bool(reached) and row["met"]}
 
 
-def _trials(experiment: Experiment, development: Path, executor: Executor) -> list[dict[str, Any]]:
-    """All of them, in the order of training: with one worker slot by slot."""
+def _trials(experiment: Experiment, development: Path, executor: Executor) -> list[EndedTrial]:
+    """Return all of them in the order of training: with one worker slot by slot."""
     with TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):  # the board
         root = Path(folder)
         tracker = Tracker(root, None, StudyRun(experiment.dataset, experiment.name))
         with open_study(root / "state", experiment, {}) as study, tracker:
-            Coordinator(study, experiment, development, executor, tracker).run()
-            return finished_trials(study.optuna, experiment)
+            Coordinator(study, experiment, executor, tracker).run(development)
+            return results(ended_trials(study.optuna), experiment)
 
 
-def _epochs(trials: Sequence[dict[str, Any]], roles: tuple[str, ...]) -> list[dict[str, Any]]:
-    return [epoch for trial in trials if trial["role"] in roles for epoch in trial["curves"]]
+def _epochs(trials: Sequence[EndedTrial], roles: tuple[str, ...]) -> list[Epoch]:
+    return [epoch for trial in trials if trial.role in roles for epoch in trial.epochs]

@@ -115,7 +115,7 @@ def _ceiling(sampler: str, workers: int, trials: int) -> dict[str, Any]:
         with open_study(root / "state", experiment, {}) as study:
             with Tracker(root, None, StudyRun("none", "cost")) as tracker:
                 start = time.perf_counter()
-                Coordinator(study, experiment, root, executor, tracker).run()
+                Coordinator(study, experiment, executor, tracker).run(root)
                 seconds = time.perf_counter() - start
             written_s = time.perf_counter() - start - seconds
     per_s = executor.n_told / seconds
@@ -207,7 +207,7 @@ def _our_search(root: Path) -> float:
     _make_database(root)
     start = time.perf_counter()
     with open_study(root / "state", experiment, {}) as study, Tracker(root, None, StudyRun("none", "cost")) as tracker:
-        Coordinator(study, experiment, root, InstantWorkers(2), tracker).run()
+        Coordinator(study, experiment, InstantWorkers(2), tracker).run(root)
     return (time.perf_counter() - start) / experiment.trials
 
 

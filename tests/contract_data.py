@@ -193,7 +193,9 @@ def write_search(layout: Layout, experiment: str, info: DatasetInfo, n_trials: i
     winner = {"model": "cnn", "lr": 0.01, "epochs": 6}
     result = SearchResult(study, table, pd.DataFrame(curves), winner, {**winner, "lr": 0.1})
     result.write(layout.search(experiment))
-    SearchRuns(origin=ORIGIN, experiment_id="1", run_id="d" * 32, trials=runs).write(layout.search_runs(experiment))
+    SearchRuns(study=study.study, origin=ORIGIN, experiment_id="1", run_id="d" * 32, trials=runs).write(
+        layout.search_runs(experiment)
+    )
 
 
 def _curve(rng: np.random.Generator, epochs: int) -> list[dict[str, float]]:

@@ -49,6 +49,8 @@ class TrialRun(TrainingRun):
 class SearchRuns(JsonFile):
     """data/runs/search/<experiment>.json"""
 
+    study: str
+    """full name: that of StudyInfo, numbered where a search was started with --fresh"""
     origin: Origin
     experiment_id: str
     """of MLflow"""

@@ -61,7 +61,7 @@ class StudyInfo(JsonFile):
     """study.json"""
 
     study: str
-    """name: <experiment>@<hash>"""
+    """name: <experiment>@<hash>, equal for equal searches"""
     experiment: str
     question: str
     dataset: str

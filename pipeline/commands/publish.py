@@ -8,9 +8,7 @@ import csv
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
-from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.epoch import Epoch
 from pipeline.artifacts.evaluation import Evaluation
 from pipeline.artifacts.layout import Layout
@@ -22,10 +20,9 @@ from pipeline.core.files import locked
 from pipeline.evaluation.registry import register_winner
 from pipeline.evaluation.retrain import retraining_name
 from pipeline.execution.settings import Workspace
-from pipeline.search.search import study_tags
+from pipeline.search.result import published_trials, study_tags
 from pipeline.search.selection import best_trial
 from pipeline.search.study import study_lock
-from pipeline.search.trial_table import run_name, slot_seed
 from pipeline.tracking.mlflow import Tracker
 from pipeline.tracking.run_record import RunRecord, StudyRun
 
@@ -36,9 +33,9 @@ def run(layout: Layout, experiment: str, setup: Workspace) -> None:
     if not (folder / "study.json").exists():
         raise InputError(f"there is no {folder / 'study.json'}; run: dvc pull {folder} (or dvc repro)")
     found = SearchResult.read(folder)
-    name = found.study.study
-    with locked(study_lock(setup.searches, name), f"study {name}"):
-        _publish_search(found, SearchRuns.read(layout.search_runs(experiment)), folder, setup)
+    searched, name = SearchRuns.read(layout.search_runs(experiment)), found.study.study
+    with locked(study_lock(setup.searches, searched.study), f"study {searched.study}"):
+        _publish_search(found, searched, folder, setup)
     if (layout.evaluate(experiment) / "metrics.json").exists():
         with locked(setup.evaluations / f"{name}.lock", f"the evaluation of {name}"):
             runs = EvaluationRuns.read(layout.evaluation_runs(experiment))
@@ -47,40 +44,22 @@ def run(layout: Layout, experiment: str, setup: Workspace) -> None:
 
 def _publish_search(found: SearchResult, runs: SearchRuns, folder: Path, setup: Workspace) -> None:
     study = found.study
-    trials = {int(row["number"]): row for row in _rows(folder / "trials.csv")}
-    curves = _rows(folder / "curves.csv")
-    records: list[RunRecord] = []
-    finished: list[dict[str, Any]] = []
-    for about in runs.trials:
-        trial = trials[about.number]
-        params: Configuration = {key: trial[key] for key in found.parameters if trial[key]}
-        seed = slot_seed(study.seed, int(trial["slot"]))
-        record = RunRecord(run_name(about.number), trial["role"], params, seed, about.started_ms)
-        rows = [row for row in curves if row["number"] == trial["number"]]
-        record.epochs = [_epoch(row, s) for row, s in zip(rows, about.epoch_seconds, strict=True)]
-        numbers = {key: float(trial[key]) for key in ("score", "epochs") if trial[key]}
-        record.finish(trial["state"], {**numbers, "seconds": about.seconds}, trial["reason"])
-        records.append(record)
-        finished.append(
-            {"number": about.number, "slot": int(trial["slot"]), "ended_ms": about.ended_ms,
-             "violation": float(trial["violation"]), **numbers, "state": trial["state"]}
-        )  # fmt: skip
-    origin = runs.origin.model_dump()
+    trials = published_trials(found, runs)
     tags = {
-        **study_tags(study.experiment, study.objective, study.hashes),
-        **provenance.tags(f"search@{study.experiment}", origin),
+        **study_tags(study, study.hashes),
+        **provenance.tags(f"search@{study.experiment}", runs.origin.model_dump()),
     }
-    of_study = StudyRun(study.dataset, study.study, tags, tuple(study.sources))
+    of_study = StudyRun(study.dataset, runs.study, tags, tuple(study.sources))
+    records = [trial.record(study.seed) for trial in trials]
     with Tracker(setup.root, setup.search.tracking_uri, of_study, records) as tracker:
-        finished.sort(key=lambda trial: trial["ended_ms"])
-        for i, last in enumerate(finished):
-            if last["state"] == "complete":
-                best = best_trial(finished[: i + 1])
-                tracker.log_study({"best_score": best["score"]}, last["number"], last["ended_ms"])
-        best = best_trial(finished)
-        tracker.log_study({"score": best["score"]}, 0, best["ended_ms"])
+        complete = sorted((t for t in trials if t.state == "complete"), key=lambda trial: trial.ended_ms)
+        for i, last in enumerate(complete):
+            best = best_trial(complete[: i + 1])
+            tracker.log_study({"best_score": best.score or 0.0}, last.number, last.ended_ms)
+        best = best_trial(complete)
+        tracker.log_study({"score": best.score or 0.0}, 0, best.ended_ms)
         tracker.log_figures(folder / "figures")
-        tracker.end("complete", winner=run_name(best["number"]))
+        tracker.end("complete", winner=best.name)
     _require(tracker)
 
 

@@ -1,4 +1,4 @@
-"""TODO search.journal."""
+"""Optuna's journal as one file with one writer."""
 
 import json
 import os
@@ -9,14 +9,14 @@ from optuna.storages.journal import BaseJournalBackend
 
 
 class Journal(BaseJournalBackend):
-    """Optuna's journal file with one writer, who has the lock of the study.
+    """The journal of a study whose lock this process holds.
 
-    A line is given to the operating system when it is written, so that a killed process loses none; `sync` keeps them
+    A line is handed to the operating system when it is written, so a killed process loses none; `sync` keeps them
     through a power cut too. The format is that of optuna's JournalFileBackend, which can read the file.
     """
 
     def __init__(self, path: Path) -> None:
-        """Cuts off the file at the first line that is none: what a kill or a power cut left was never synced."""
+        """Truncate the file at the first incomplete line: what a kill or a power cut left was never synced."""
         self._file = path.open("a+b")
         self._file.seek(0)
         self._logs, whole = [], 0

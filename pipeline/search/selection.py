@@ -1,14 +1,18 @@
-"""TODO search.selection."""
+"""Selection of the best trial."""
 
-from typing import Any
+from collections.abc import Iterable
 
 from pipeline.core.errors import PipelineError
+from pipeline.search.trials import EndedTrial
 
 
-def best_trial(trials: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of the complete ones that of highest score, of equals that of the first slot; none that violates a constraint if
-    another keeps them all, or violates them less. Raises PipelineError if there is none."""
-    complete = [trial for trial in trials if trial["state"] == "complete"]
+def best_trial(trials: Iterable[EndedTrial]) -> EndedTrial:
+    """Return the complete trial with the highest score; ties go to the lowest slot.
+
+    A trial that violates a constraint loses to any that keeps them all, or violates them less. Raises PipelineError if
+    no trial is complete.
+    """
+    complete = [trial for trial in trials if trial.state == "complete"]
     if not complete:
-        raise PipelineError("no trial was completed; the reasons stand in the table of trials and in MLflow")
-    return max(complete, key=lambda trial: (-trial["violation"], trial["score"], -trial["slot"]))
+        raise PipelineError("no trial is complete; see the column `reason` of trials.csv, or the trials in MLflow")
+    return max(complete, key=lambda trial: (-trial.violation, trial.score or 0.0, -trial.slot))

@@ -1,4 +1,4 @@
-"""Where studies are kept: one folder each under `.state/search`, named by all that makes its trials what they are."""
+"""The studies on disk: one folder each under `.state/search`, named by all that its trials depend on."""
 
 import json
 import re
@@ -21,9 +21,11 @@ from pipeline.search.journal import Journal
 
 @dataclass(frozen=True)
 class OpenStudy:
+    """A study whose lock this process holds."""
+
     optuna: "optuna.Study"
     folder: Path  # journal, checkpoints, lock
-    journal: "Journal"
+    journal: Journal
 
     @property
     def name(self) -> str:
@@ -34,10 +36,10 @@ class OpenStudy:
 def open_study(
     state: Path, experiment: Experiment, made_by: Mapping[str, str], *, fresh: bool = False, adopt: str | None = None
 ) -> Iterator[OpenStudy]:
-    """Creates or resumes the study of this experiment, data, code and versions.
+    """Create or resume the study of this experiment, data, code and versions.
 
-    Its name is `<experiment>@<hash>`, with `.2`, `.3` for those started with `fresh`. A new one says what differs from
-    the last of the experiment. adopt: name of another study whose finished trials the new one takes as its own.
+    Its name is `<experiment>@<hash>`, with `.2`, `.3` for those started with `fresh`. For a new one, print what differs
+    from the last study of the experiment. adopt: name of another study whose finished trials the new one takes over.
     Raises BusyError if another process searches in it, InputError if there is nothing to adopt.
     """
     base = f"{experiment.name}@{digest([experiment.identity(), made_by])[:8]}"
@@ -54,7 +56,7 @@ def open_study(
         if adopt:
             held.enter_context(locked(study_lock(state, adopt), f"study {adopt}"))
         if is_new:
-            _tell_why(state, experiment, made_by, name)
+            _print_difference(state, experiment, made_by, name)
         study = held.enter_context(_opened(folder))
         write_json(folder / "made_by.json", _made_by(experiment, made_by))
         if adopt:
@@ -63,7 +65,13 @@ def open_study(
 
 
 def study_lock(state: Path, name: str) -> Path:
+    """Return the file that the process searching in the study locks."""
     return state / name / "lock"
+
+
+def base_name(name: str) -> str:
+    """Return the name of a study without the number that `fresh` adds: equal for equal results."""
+    return name.partition("@")[0] + "@" + name.partition("@")[2].partition(".")[0]
 
 
 @contextmanager
@@ -80,7 +88,7 @@ def _made_by(experiment: Experiment, made_by: Mapping[str, str]) -> dict[str, An
     return plain
 
 
-def _tell_why(state: Path, experiment: Experiment, made_by: Mapping[str, str], name: str) -> None:
+def _print_difference(state: Path, experiment: Experiment, made_by: Mapping[str, str], name: str) -> None:
     earlier = sorted(state.glob(f"{experiment.name}@*/made_by.json"), key=lambda path: path.stat().st_mtime)
     if not earlier:
         return
@@ -91,7 +99,7 @@ def _tell_why(state: Path, experiment: Experiment, made_by: Mapping[str, str], n
 
 
 def _check_adoptable(state: Path, other: str, experiment: Experiment) -> None:
-    """The space and the seed must be the same, or the slots would not mean the same."""
+    """Raise InputError unless space and seed are the same: else equal slots would mean different trials."""
     if not (state / other / "made_by.json").exists():
         known = ", ".join(sorted(path.name for path in state.glob(f"{experiment.name}@*"))) or "none"
         raise InputError(f"there is no study {other!r} in {state}; those of {experiment.name} are: {known}")
@@ -101,7 +109,7 @@ def _check_adoptable(state: Path, other: str, experiment: Experiment) -> None:
 
 
 def _adopt(other: OpenStudy, study: OpenStudy) -> None:
-    """Takes what an earlier, interrupted call has not taken yet."""
+    """Take over what an earlier, interrupted call has not taken yet."""
     have = study.optuna.get_trials(deepcopy=False)
     taken = {t.user_attrs["adopted"][1] for t in have if t.user_attrs.get("adopted", [""])[0] == other.name}
     if have and not taken:

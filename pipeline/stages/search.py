@@ -1,8 +1,21 @@
-"""search: finds the best configuration of an experiment's space on the development part.
+"""search: find the best configuration of an experiment's space on the development part."""
 
-data/split/<dataset>/development, experiments/<e>.yaml -> data/search/<e>/{trials.csv,curves.csv,best.yaml,study.json}
-"""
+from pipeline.artifacts.layout import Layout
+from pipeline.execution.settings import Workspace
+from pipeline.search.search import search
 
-from pipeline.search.search import search as run
 
-__all__ = ["run"]
+def run(
+    layout: Layout,
+    experiment: str,
+    dataset: str,
+    workspace: Workspace,
+    *,
+    fresh: bool = False,
+    adopt: str | None = None,
+) -> None:
+    """Resume what an interrupted search left; fresh: start a new study even so; adopt: take over another's trials."""
+    file, development, out = layout.experiment_file(experiment), layout.development(dataset), layout.search(experiment)
+    result, runs = search(file, development, out, workspace, fresh=fresh, adopt=adopt)
+    result.write(out)
+    runs.write(layout.search_runs(experiment))

@@ -14,15 +14,20 @@ import pytest
 from mlflow import MlflowClient
 
 from conftest import EXPERIMENT
+from pipeline.artifacts.runs import SearchRuns
+from pipeline.artifacts.search_result import SearchResult
 
 N_TRIALS, N_KILLS = 40, 50
 SCRIPT = """
 from pathlib import Path
-from pipeline.stages import search
+from pipeline.search.search import search
 from pipeline.execution.settings import SearchSettings, Workspace
 if __name__ == "__main__":
     root = Path({root!r})
-    search.run(root / "quick.yaml", Path({development!r}), root / "out", Workspace(root, SearchSettings(workers=2)))
+    workspace = Workspace(root, SearchSettings(workers=2))
+    result, runs = search(root / "quick.yaml", Path({development!r}), root / "out", workspace)
+    result.write(root / "out")
+    runs.write(root / "runs.json")
 """
 
 
@@ -45,7 +50,7 @@ def victim(process: "subprocess.Popen[bytes]", rng: random.Random) -> int:
 
 def trials(root: Path) -> pd.DataFrame:
     table = pd.read_csv(root / "out" / "trials.csv")
-    kept = table[table["state"] != "failed"].drop(columns=["number", "seconds", "run_id"])
+    kept = table[table["state"] != "failed"].drop(columns="number")
     return kept.reset_index(drop=True)
 
 
@@ -76,7 +81,8 @@ def test_killed_at_random(digits_folder: Path, tmp_path: Path) -> None:
         assert start(stormy, digits_folder / "development").wait() == 0
     pd.testing.assert_frame_equal(trials(stormy), trials(calm))
 
-    table = pd.read_csv(stormy / "out" / "trials.csv").set_index("run_id")
+    result, runs = SearchResult.read(stormy / "out"), SearchRuns.read(stormy / "runs.json")
+    table = result.trials.set_index(result.trials["number"].map({run.number: run.run_id for run in runs.trials}))
     assert not table.index.isna().any()
     client = MlflowClient(f"sqlite:///{stormy / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("digits")
@@ -90,5 +96,5 @@ def test_killed_at_random(digits_folder: Path, tmp_path: Path) -> None:
     for run_id, trial in complete.iterrows():
         tracked = finished[str(run_id)].data
         assert tracked.metrics["score"] == trial["score"]
-        parameters = {key: value for key, value in trial.iloc[6:].items() if not pd.isna(value)}
+        parameters = {key: value for key, value in trial[result.parameters].items() if not pd.isna(value)}
         assert set(tracked.params) == set(parameters)

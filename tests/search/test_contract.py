@@ -16,7 +16,7 @@ from pipeline.experiment.file import read_experiment
 from pipeline.experiment.registry import pruners, samplers
 from pipeline.search.coordinator import Coordinator
 from pipeline.search.study import open_study
-from pipeline.search.trial_table import finished_trials, records
+from pipeline.search.trials import close_open_trials, ended_trials, results
 from pipeline.tracking.mlflow import Tracker
 from pipeline.tracking.run_record import StudyRun
 
@@ -60,12 +60,13 @@ def write(folder: Path, sampler: str, pruner: str) -> Path:
 def search(root: Path, file: Path, digits: Path, executor: Executor, **options: bool) -> list[dict[str, Any]]:
     experiment = read_experiment(file)
     with open_study(root / "state", experiment, {}) as study:
-        earlier = records(study.optuna, experiment)
+        close_open_trials(study.optuna)
+        earlier = [trial.record(experiment.seed) for trial in ended_trials(study.optuna)]
         with Tracker(root.parent, None, StudyRun("digits", f"quick@{root.name}"), earlier) as tracker:
-            Coordinator(study, experiment, digits / "development", executor, tracker, **options).run()
-        found = finished_trials(study.optuna, experiment)
-    keep = ("number", "state", "score", "epochs", "role", "config")
-    return [{key: trial[key] for key in keep} for trial in found]
+            Coordinator(study, experiment, executor, tracker, **options).run(digits / "development")
+        trials = results(ended_trials(study.optuna), experiment)
+    keep = ("number", "state", "score", "role", "config")
+    return [{key: getattr(trial, key) for key in keep} | {"epochs": len(trial.epochs)} for trial in trials]
 
 
 QUICK = {("tpe", "hyperband"), ("grid", "none"), ("qmc", "patience")}

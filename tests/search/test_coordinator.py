@@ -7,11 +7,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from pipeline.artifacts.runs import SearchRuns
+from pipeline.artifacts.search_result import TRIAL_COLUMNS
 from pipeline.core.errors import ConfigError, PipelineError
 from pipeline.core.files import read_json
 from pipeline.core.yaml_document import read_yaml
@@ -19,14 +22,22 @@ from pipeline.execution.settings import SearchSettings, Workspace
 from pipeline.search import search
 
 
-def run(file: Path, digits: Path, root: Path, workers: int = 2) -> Path:
+def run(file: Path, digits: Path, root: Path, settings: SearchSettings | None = None, **options: Any) -> Path:
     out = root / "out"
-    search.search(file, digits / "development", out, Workspace(root, SearchSettings(workers=workers)))
+    workspace = Workspace(root, settings or SearchSettings(workers=2))
+    result, runs = search.search(file, digits / "development", out, workspace, **options)
+    result.write(out)
+    runs.write(root / "runs.json")
     return out
 
 
+def run_ids(root: Path) -> dict[int, str]:
+    """Number of a trial -> its run."""
+    return {run.number: run.run_id for run in SearchRuns.read(root / "runs.json").trials}
+
+
 def scores(out: Path) -> pd.DataFrame:
-    return pd.read_csv(out / "trials.csv").drop(columns=["number", "seconds", "run_id"])
+    return pd.read_csv(out / "trials.csv").drop(columns="number")
 
 
 def runs(root: Path) -> dict[str, list]:
@@ -40,18 +51,19 @@ def runs(root: Path) -> dict[str, list]:
 def assert_tracked(out: Path, root: Path) -> None:
     """Every trial has its one run with equal parameters, score and state; no run is left open."""
     study, found = read_json(out / "study.json"), runs(root)
+    study_run, ids = SearchRuns.read(root / "runs.json").run_id, run_ids(root)
     by_id = {r.info.run_id: r for r in found["baseline"] + found["search"]}
     trials = pd.read_csv(out / "trials.csv", dtype=str)
     curves = pd.read_csv(out / "curves.csv")
-    assert [r.info.run_id for r in found["study"]] == [study["mlflow"]["run_id"]]
+    assert [r.info.run_id for r in found["study"]] == [study_run]
     assert found["study"][0].info.status == "FINISHED"
-    parameters = list(trials.columns[trials.columns.get_loc("role") + 1 :])
+    parameters = [name for name in trials.columns if name not in TRIAL_COLUMNS]
     for trial in trials.to_dict("records"):
-        tracked = by_id[trial["run_id"]]
+        tracked = by_id[ids[int(trial["number"])]]
         assert tracked.data.params == {k: trial[k] for k in parameters if isinstance(trial[k], str)}
         assert tracked.info.status == {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}[trial["state"]]
         assert tracked.data.metrics["score"] == pytest.approx(float(trial["score"]), abs=0)
-        assert tracked.data.tags["mlflow.parentRunId"] == study["mlflow"]["run_id"]
+        assert tracked.data.tags["mlflow.parentRunId"] == study_run
         assert tracked.data.tags["study"] == study["study"]
         last = curves[curves["number"] == int(trial["number"])].iloc[-1]
         assert tracked.data.metrics["val_loss"] == last["val_loss"]
@@ -77,11 +89,11 @@ def test_tables_and_tracking_agree(unkilled: Path) -> None:
     assert_tracked(out, unkilled)
     trials, study = pd.read_csv(out / "trials.csv"), read_json(out / "study.json")
     assert len(trials) == 5
-    assert list(trials.columns[:7]) == ["number", "state", "score", "seconds", "epochs", "run_id", "role"]
+    assert list(trials.columns[: len(TRIAL_COLUMNS)]) == list(TRIAL_COLUMNS)
     assert trials["role"].tolist() == ["baseline"] + ["search"] * 4
     assert sum(study["n_trials"].values()) == 5
     best = trials[trials["state"] == "complete"].sort_values("score", ascending=False).iloc[0]
-    assert study["best"] == {"number": best["number"], "score": best["score"], "violation": 0}
+    assert study["best"] == {"number": best["number"], "score": best["score"]}
     chosen = read_yaml(out / "best.yaml").values
     assert chosen["winner"]["lr"] == best["lr"]
     assert chosen["baseline"]["mlp.width"] == 16
@@ -110,9 +122,9 @@ def test_killed_anywhere_and_resumed_ends_with_the_same_trials(
     file = tmp_path / "quick.yaml"
     file.write_text((unkilled / "quick.yaml").read_text())
     code = (
-        "from pathlib import Path; from pipeline.stages import search\n"
+        "from pathlib import Path; from pipeline.search import search\n"
         "from pipeline.execution.settings import SearchSettings, Workspace\n"
-        f"if __name__ == '__main__': search.run(Path({str(file)!r}), "
+        f"if __name__ == '__main__': search.search(Path({str(file)!r}), "
         f"Path({str(digits_folder / 'development')!r}), Path({str(tmp_path / 'out')!r}), "
         f"Workspace(Path({str(tmp_path)!r}), SearchSettings(workers=2)))"
     )
@@ -141,11 +153,10 @@ def test_adopted_trials_are_tracked_and_not_trained_again(unkilled: Path, digits
         source = unkilled / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
     other = read_json(unkilled / "out" / "study.json")["study"]
-    setup = Workspace(tmp_path, SearchSettings(workers=2, threads=2))
-    search.search(tmp_path / "quick.yaml", digits_folder / "development", tmp_path / "out", setup, adopt=other)
+    run(tmp_path / "quick.yaml", digits_folder, tmp_path, SearchSettings(workers=2, threads=2), adopt=other)
     assert read_json(tmp_path / "out" / "study.json")["study"] != other
     pd.testing.assert_frame_equal(scores(tmp_path / "out"), scores(unkilled / "out"))
-    seconds = [pd.read_csv(root / "out" / "trials.csv")["seconds"].tolist() for root in (tmp_path, unkilled)]
+    seconds = [[run.seconds for run in SearchRuns.read(root / "runs.json").trials] for root in (tmp_path, unkilled)]
     assert seconds[0] == seconds[1]
     assert_tracked(tmp_path / "out", tmp_path)
 
@@ -162,12 +173,12 @@ def test_another_space_is_another_study(unkilled: Path, digits_folder: Path, tmp
 
 
 def test_more_trials_extend_the_study(unkilled: Path, digits_folder: Path) -> None:
-    before = pd.read_csv(unkilled / "out" / "trials.csv")
+    before = run_ids(unkilled)
     file = unkilled / "quick.yaml"
     file.write_text(file.read_text().replace("trials: 5", "trials: 6"))
     after = pd.read_csv(run(file, digits_folder, unkilled) / "trials.csv")
     assert len(after) == 6
-    assert after["run_id"].tolist()[:5] == before["run_id"].tolist()
+    assert {number: run_ids(unkilled)[number] for number in before} == before
 
 
 def test_failing_trials_are_kept_and_a_hopeless_search_stops(digits_folder: Path, tmp_path: Path) -> None:
@@ -181,18 +192,18 @@ space: {lr: {low: 0.001, high: 0.1}}
 """
     file = tmp_path / "deep.yaml"
     file.write_text(text)
-    with pytest.raises(PipelineError, match="5 trials in a row failed with: cnn: block 4 of 8 leaves no pixel"):
-        run(file, digits_folder, tmp_path, workers=1)
-    with pytest.raises(PipelineError, match="mend the cause and search again"):
-        run(file, digits_folder, tmp_path, workers=1)  # trains them again
+    with pytest.raises(PipelineError, match="5 trials in a row failed: cnn: block 4 of 8 leaves no pixel"):
+        run(file, digits_folder, tmp_path, SearchSettings(workers=1))
+    with pytest.raises(PipelineError, match="failed trials are retrained"):
+        run(file, digits_folder, tmp_path, SearchSettings(workers=1))  # trains them again
     found = runs(tmp_path)
     assert len(found["baseline"] + found["search"]) == 10
     assert {r.info.status for r in found["baseline"] + found["search"]} == {"FAILED"}
     assert all("leaves no pixel" in r.data.tags["reason"] for r in found["search"])
     for trials in (2, 9):  # fewer than it takes to stop; the same slots again, and more
         file.write_text(text.replace("trials: 9", f"trials: {trials}"))
-        with pytest.raises(PipelineError, match="failed with: cnn: block 4 of 8"):
-            run(file, digits_folder, tmp_path, workers=1)
+        with pytest.raises(PipelineError, match="failed: cnn: block 4 of 8"):
+            run(file, digits_folder, tmp_path, SearchSettings(workers=1))
     assert len(runs(tmp_path)["baseline"]) == 4
 
 

@@ -1,0 +1,136 @@
+"""The result of a search as artifacts: what it found, and what differs in every run."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from pipeline.artifacts.epoch import Epoch
+from pipeline.artifacts.runs import Origin, SearchRuns, TrialRun
+from pipeline.artifacts.samples import DataSource
+from pipeline.artifacts.search_result import (
+    STATES,
+    TRIAL_COLUMNS,
+    SearchResult,
+    SpaceEntry,
+    StudyInfo,
+    TrialScore,
+    VariedTrial,
+)
+from pipeline.execution.settings import SearchSettings
+from pipeline.experiment.experiment import Experiment
+from pipeline.search.selection import best_trial
+from pipeline.search.study import OpenStudy, base_name
+from pipeline.search.study_figures import importances
+from pipeline.search.trials import EndedTrial, ended_trials, results
+from pipeline.tracking.mlflow import Tracker
+
+
+def search_result(
+    study: OpenStudy,
+    experiment: Experiment,
+    hashes: Mapping[str, str],
+    sources: Sequence[DataSource],
+    settings: SearchSettings,
+) -> SearchResult:
+    """Return what a finished search found. hashes: what the study is named by; settings: with numbers of workers."""
+    trials = results(ended_trials(study.optuna), experiment)
+    best = best_trial(trials)
+    baseline = [trial for trial in trials if trial.role == "baseline"][-1]  # of two, the one trained again
+    info = StudyInfo(
+        study=base_name(study.name),
+        experiment=experiment.name,
+        question=experiment.question,
+        dataset=experiment.dataset,
+        objective=experiment.objective,
+        seed=experiment.seed,
+        sampler=experiment.sampler.model_dump(),
+        pruner=experiment.pruner.model_dump(),
+        space=[SpaceEntry(**vars(parameter)) for parameter in experiment.space],
+        constraints={key: bound.model_dump(exclude_none=True) for key, bound in experiment.constraints.items()},
+        n_trials={state: sum(trial.state == state for trial in trials) for state in STATES},
+        best=TrialScore(number=best.number, score=best.score),
+        baseline=TrialScore(number=baseline.number, score=baseline.score),
+        variations=[_varied(experiment, trial) for trial in trials if trial.role == "one_at_a_time"],
+        importances=importances(study.optuna, experiment.n_slots),
+        hashes=dict(hashes),
+        sources=list(sources),
+        workers=int(settings.workers),
+        threads=settings.threads,
+    )
+    return SearchResult(info, _trial_table(trials), _curve_table(trials), best.config, experiment.baseline)
+
+
+def search_runs(study: OpenStudy, experiment: Experiment, origin: Origin, tracker: Tracker) -> SearchRuns:
+    """Return when and where each trial ran."""
+    ids = tracker.run_ids()
+    return SearchRuns(
+        study=study.name,
+        origin=origin,
+        experiment_id=tracker.experiment_id,
+        run_id=tracker.run_id,
+        trials=[
+            TrialRun(
+                number=trial.number,
+                run_id=ids.get(trial.name, ""),
+                started_ms=trial.started_ms,
+                ended_ms=trial.ended_ms,
+                epoch_seconds=[epoch.seconds for epoch in trial.epochs],
+            )
+            for trial in results(ended_trials(study.optuna), experiment)
+        ],
+    )
+
+
+def study_tags(info: StudyInfo | Experiment, hashes: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of a study in MLflow."""
+    name = info.experiment if isinstance(info, StudyInfo) else info.name
+    digests = {"data_digest": hashes["data"], "code_digest": hashes["code"]}
+    return {"experiment": name, "objective": info.objective, **digests}
+
+
+def _varied(experiment: Experiment, trial: EndedTrial) -> VariedTrial:
+    key, value = experiment.variations[trial.slot - 1]
+    return VariedTrial(number=trial.number, key=key, value=value, baseline=experiment.baseline.get(key))
+
+
+def _trial_table(trials: Sequence[EndedTrial]) -> pd.DataFrame:
+    """Return one row per trial, its parameters as columns."""
+    rows = [{**vars(trial), "epochs": len(trial.epochs)} for trial in trials]
+    columns = [{key: row[key] for key in TRIAL_COLUMNS} | row["config"] for row in rows]
+    return pd.DataFrame(columns, dtype=object)  # an int stays an int where other trials have no value
+
+
+def _curve_table(trials: Sequence[EndedTrial]) -> pd.DataFrame:
+    """Return one row per trial and epoch."""
+    rows = [{"number": trial.number, **vars(epoch)} for trial in trials for epoch in trial.epochs]
+    return pd.DataFrame(rows).drop(columns="seconds")
+
+
+def published_trials(result: SearchResult, runs: SearchRuns) -> list[EndedTrial]:
+    """Return the trials as `results` gives them, from the artifacts."""
+    curves = {number: table.drop(columns="number") for number, table in result.curves.groupby("number")}
+    rows = {row["number"]: row for row in result.trials.astype(object).to_dict("records")}
+    trials = []
+    for run in runs.trials:
+        row = rows[run.number]
+        config = {key: row[key] for key in result.parameters if not pd.isna(row[key])}
+        seconds = dict(enumerate(run.epoch_seconds))
+        epochs = curves[run.number].to_dict("records") if run.number in curves else []
+        trials.append(
+            EndedTrial(
+                **{key: row[key] for key in ("number", "slot", "state", "role", "violation", "reason")},
+                config=config,
+                epochs=tuple(_epoch(epoch, seconds[i]) for i, epoch in enumerate(epochs)),
+                score=None if pd.isna(row["score"]) else row["score"],
+                died=False,
+                started_ms=run.started_ms,
+                ended_ms=run.ended_ms,
+            )
+        )
+    return trials
+
+
+def _epoch(row: Mapping[Hashable, Any], seconds: float) -> Epoch:
+    values: dict[str, Any] = {str(key): None if pd.isna(value) else value for key, value in row.items()}
+    return Epoch(**{**values, "epoch": int(values["epoch"])}, seconds=seconds)
