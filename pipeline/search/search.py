@@ -30,7 +30,7 @@ def search(
     or DataError before anything is created, PipelineError if no trial is complete.
     """
     samples = Samples.read(development)
-    experiment = read_experiment(file, samples)
+    experiment = read_experiment(file, development)
     settings = workspace.search
     if settings.workers == "auto" and settings.executor == "local":
         settings = choose_layout(settings, experiment, development, workspace.searches / "layouts.json")
