@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from pipeline.artifacts.configuration import Configuration, own_options
 from pipeline.artifacts.samples import Samples
@@ -20,16 +21,13 @@ from pipeline.training.prediction import predict
 from pipeline.training.process import prepare_process
 from pipeline.training.trainer import Trainer
 
+if TYPE_CHECKING:
+    from pipeline.datasets.registry import DatasetSpec
+    from pipeline.params import DatasetSettings
+
 TARGET_GB = 1.5
 N_STEPS = 3
 STATUS = Path("/proc/self/status")
-SIZES = {  # data set -> images of its development part, and their channels; their side stands in params.yaml
-    "digits": (1500, 1),
-    "mnist": (60_000, 1),
-    "cifar10": (50_000, 3),
-    "brain_mri": (3900, 1),
-    "brain_mri_types": (2800, 1),
-}
 
 
 def peaks(root: Path) -> Iterator[tuple[str, float]]:
@@ -43,10 +41,25 @@ def peaks(root: Path) -> Iterator[tuple[str, float]]:
         return
     params = read_params(root / "params.yaml")
     for name, dataset in params.experiments.items():
-        side, (n, channels) = params.prepare[dataset].image_px, SIZES[dataset]
+        n, shape = development_size(dataset, params.datasets[dataset])
         configs = heaviest(read_experiment(root / f"experiments/{name}.yaml"))
         with TemporaryDirectory() as folder:
-            yield name, peak(configs, write_pictures(Path(folder), n, (side, side, channels)))
+            yield name, peak(configs, write_pictures(Path(folder), n, shape))
+
+
+def development_size(dataset: str, settings: "DatasetSettings") -> tuple[int, tuple[int, int, int]]:
+    """Return the number of images in train and val, before any are dropped, and their shape (H, W, C)."""
+    from pipeline.datasets.registry import find_spec
+
+    spec = find_spec(dataset)
+    px = settings.prepare.image_px
+    return round(published_images(spec) * (1 - settings.split.test)), spec.native_shape or (px, px, 1)
+
+
+def published_images(spec: "DatasetSpec") -> int:
+    """Return the number of published images, without those of an official test part that is kept."""
+    parts = spec.published.n_images.items()
+    return sum(n for part, n in parts if not (spec.keeps_official_test and part == "test"))
 
 
 def peak(configs: Sequence[Configuration], development: Path) -> float:

@@ -30,7 +30,7 @@ from benchmarks.search_overhead import Shape, at_least, generated
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.samples import Samples
 from pipeline.datasets.decoding import DecodedImage
-from pipeline.datasets.preparation import decoded
+from pipeline.datasets.preparation import decode_records
 from pipeline.datasets.registry import RawImage, find_spec
 from pipeline.training.process import prepare_process
 from pipeline.training.trainer import Trainer
@@ -125,16 +125,16 @@ def mri_training(jpegs: Path, rounds: int) -> Iterator[dict[str, Any]]:
 
 def preparing(raw: Path, jpegs: Path, rounds: int) -> dict[str, Any]:
     """Decoding and resizing as the stage does it; of the published files where they are there, else of `jpegs`."""
-    spec = find_spec("brain_mri")
-    if all((raw / file.name).is_file() for file in spec.files):
-        records, source = list(spec.read(raw)), "files of brain_mri"
+    published = find_spec("brain_mri").published
+    if all((raw / file.name).is_file() for file in published.files):
+        records, source = list(published.read(raw)), "files of brain_mri"
     else:
         paths = sorted(jpegs.rglob("*.jpg"))
         records = [RawImage(path.name, "", 0, "", path.read_bytes()) for path in paths] * N_PASSES
         source = f"generated {JPEG_PX} px JPEG"
 
     def decode() -> None:
-        pictures = [picture for _, picture in decoded(records, PREPARED_PX)]
+        pictures = [picture for _, picture in decode_records(records, PREPARED_PX)]
         assert all(isinstance(picture, DecodedImage) for picture in pictures)
 
     ours = speeds({"ours": partial(_timed, lambda: decode)}, len(records), rounds)["ours"]

@@ -17,25 +17,20 @@ def download(params: Any, dataset: str) -> None:
     from pipeline.stages import download
 
     mirrors = [*params.download.mirrors, *filter(None, [os.environ.get("DATA_MIRROR")])]
-    scratch = Path(".state/download") / dataset
-    settings = params.download
-    download.run(dataset, DATA / "raw" / dataset, mirrors, scratch, settings.timeout_s, settings.retries)
+    settings = params.download.model_copy(update={"mirrors": mirrors})
+    download.run(Layout(), dataset, settings)
 
 
 def prepare(params: Any, dataset: str) -> None:
     from pipeline.stages import prepare
 
-    settings = params.prepare[dataset]
-    folders = DATA / "raw" / dataset, DATA / "prepared" / dataset
-    prepare.run(dataset, *folders, settings.image_px, settings.near_duplicate_bits, settings.hash_size)
+    prepare.run(Layout(), dataset, params.datasets[dataset].prepare)
 
 
 def split(params: Any, dataset: str) -> None:
     from pipeline.stages import split
 
-    settings = params.split[dataset]
-    folders = DATA / "prepared" / dataset, DATA / "split" / dataset
-    split.run(*folders, settings.seed, settings.val, settings.test)
+    split.run(Layout(), dataset, params.datasets[dataset].split)
 
 
 def explore(params: Any, dataset: str) -> None:

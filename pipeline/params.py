@@ -1,6 +1,6 @@
-"""params.yaml: one section per stage, every value written out there, so that DVC sees each change.
+"""params.yaml: the data sets and one section per stage; every value is written out, so that DVC sees each change.
 
-Apart from `pipeline/config.py`, so that an option of the report does not count as a change of the training code.
+No room imports this file, so that an option of the report does not change the digest of the training code.
 """
 
 from pathlib import Path
@@ -16,27 +16,29 @@ from pipeline.execution.settings import SearchSettings
 from pipeline.report.settings import ReportSettings
 
 
+class DatasetSettings(Strict):
+    """What to do with one data set."""
+
+    prepare: PrepareSettings
+    split: SplitSettings
+
+
 class Params(Strict):
     """params.yaml."""
 
-    datasets: list[str]
+    datasets: dict[str, DatasetSettings]
     experiments: dict[str, str] = Field(description="name of a file in experiments/ -> its data set")
     download: DownloadSettings
-    prepare: dict[str, PrepareSettings]
-    split: dict[str, SplitSettings]
     search: SearchSettings
     evaluate: EvaluateSettings
     report: ReportSettings
 
 
 def read_params(path: Path) -> Params:
-    """Raises ConfigError with every problem of the file."""
+    """Read params.yaml. Raises ConfigError with every problem of the file."""
     document = read_yaml(path)
     params = validate(document, Params, document.values)
     if params:
-        for section, items in (("prepare", params.prepare), ("split", params.split)):
-            for name in set(params.datasets) - set(items):
-                document.problem((section,), f"the data set {name!r} of `datasets` is missing; add `{section}.{name}`")
         for name, dataset in params.experiments.items():
             if dataset not in params.datasets:
                 document.problem(

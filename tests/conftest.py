@@ -8,20 +8,22 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: files
 import pytest
 from markdown_it import MarkdownIt
 
+from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.samples import Samples
-from pipeline.datasets import fetch, preparation, splitting
+from pipeline.datasets.fetch import DownloadSettings
+from pipeline.datasets.preparation import PrepareSettings
+from pipeline.datasets.splitting import SplitSettings
+from pipeline.stages import download, prepare, split
 
 
 @pytest.fixture(scope="session")
 def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """data/split/digits of a pipeline that ran on the real digits."""
-    root = tmp_path_factory.mktemp("digits")
-    fetch.fetch_dataset("digits", root / "raw", [], root / "scratch", timeout_s=5, retries=0)
-    preparation.prepare_dataset(
-        "digits", root / "raw", root / "prepared", image_px=8, near_duplicate_bits=None, hash_size=8
-    )
-    splitting.split_dataset(root / "prepared", root / "split", seed=1, val=0.15, test=0.15)
-    return root / "split"
+    layout = Layout(tmp_path_factory.mktemp("digits"))
+    download.run(layout, "digits", DownloadSettings(timeout_s=5, retries=0))
+    prepare.run(layout, "digits", PrepareSettings(image_px=8, near_duplicate_bits=None, hash_size=8))
+    split.run(layout, "digits", SplitSettings(seed=1, val=0.15, test=0.15))
+    return layout.split("digits")
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ STAGES = sorted(p.stem for p in (PACKAGE / "stages").glob("*.py") if p.stem != "
 DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 OWNERS = {  # library -> rooms, or modules of a room
     "captum": {"evaluation.explanations"},
-    "httpx": {"datasets.fetch"},
+    "httpx": {"datasets.resumable_download"},
     "jinja2": {"report.pages"},
     "matplotlib": {"report", "search.study_figures"},
     "mlflow": {"tracking", "evaluation.registry"},

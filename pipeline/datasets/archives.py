@@ -1,4 +1,4 @@
-"""Members of packed files, streamed: nothing is unpacked to disk, nothing hostile reaches memory."""
+"""Stream the members of packed files: nothing is unpacked to disk, and nothing hostile reaches memory."""
 
 import gzip
 import tarfile
@@ -9,29 +9,32 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.core.errors import DataError
 
-# The largest set unpacks to 185 MB; beyond this it is a bomb or the wrong file.
+# The largest data set unpacks to 185 MB; anything above this is a bomb or the wrong file.
 MAX_UNPACKED_BYTES = 512 << 20
 
 
 class BoundedGzip(gzip.GzipFile):
-    """A .gz file that refuses to grow beyond `limit` bytes, so that a bomb stops there and not in memory."""
+    """A .gz file that refuses to unpack to more than `limit` bytes, so that a bomb cannot fill the memory."""
 
     def __init__(self, path: Path, limit: int) -> None:
         super().__init__(path)
-        self._path, self._limit, self._left = path, limit, limit
+        self._path = path
+        self._limit = limit
+        self._n_remaining = limit
 
     def read(self, size: int | None = -1) -> bytes:
-        wanted = self._left + 1 if size is None or size < 0 else min(size, self._left + 1)
-        data = super().read(wanted)
-        self._left -= len(data)
-        if self._left < 0:
+        """Read like a file. Raises DataError at the first byte beyond the limit."""
+        most = self._n_remaining + 1
+        data = super().read(most if size is None or size < 0 else min(size, most))
+        self._n_remaining -= len(data)
+        if self._n_remaining < 0:
             raise DataError(f"{self._path}: refused, unpacks to more than {self._limit} bytes")
         return data
 
 
 @contextmanager
 def bounded_gzip(path: Path, limit: int) -> Iterator[BoundedGzip]:
-    """Raises DataError on a missing, damaged or overlong file, also for what is read inside the block."""
+    """Open a .gz file. Raises DataError if it is missing, damaged or too long, also while the block reads it."""
     try:
         with BoundedGzip(path, limit) as stream:
             yield stream
@@ -42,9 +45,9 @@ def bounded_gzip(path: Path, limit: int) -> Iterator[BoundedGzip]:
 
 
 def members(path: Path, limit: int = MAX_UNPACKED_BYTES) -> Iterator[tuple[str, bytes]]:
-    """(path under the archive's root folder, content) of each regular file of a .tar.gz, in archive order.
+    """Yield (path under the archive's root folder, content) of each regular file of a .tar.gz, in archive order.
 
-    Raises DataError on links, devices, absolute paths, `..`, and more than `limit` bytes.
+    Raises DataError on links, devices, absolute paths, `..` and more than `limit` bytes.
     """
     with (
         bounded_gzip(path, limit) as stream,
@@ -65,7 +68,7 @@ def _refuse_hostile(path: Path, member: tarfile.TarInfo, limit: int) -> None:
     elif not (member.isreg() or member.isdir()):
         reason = "link or special file"
     elif member.issparse() or member.size > limit:
-        # a sparse member claims any size without a byte in the stream, so the bounded stream does not see it
+        # a sparse member can claim any size without a byte in the stream, which the limit of the stream would miss
         reason = f"sparse, or larger than {limit} bytes"
     if reason:
         raise DataError(f"{path}: refused, {reason}: {member.name!r}")

@@ -8,16 +8,17 @@ import numpy as np
 
 from pipeline.core.errors import DataError
 from pipeline.datasets.archives import members
-from pipeline.datasets.registry import DatasetSpec, RawFile, RawImage, register
+from pipeline.datasets.registry import DatasetSpec, PublishedFiles, RawFile, RawImage, Reference, register
 
 FILE = "cifar-10-binary.tar.gz"
-SIDE = 32
-RECORD_BYTES = 1 + 3 * SIDE * SIDE
+SIDE_PX = 32
+RECORD_BYTES = 1 + 3 * SIDE_PX * SIDE_PX
 TEST_BATCH = "test_batch.bin"
 TRAIN_BATCHES = {f"data_batch_{k}.bin" for k in range(1, 6)}
 
 
 def read(folder: Path) -> Iterator[RawImage]:
+    """Stream the records of all batches."""
     for name, data in members(folder / FILE):
         if name not in TRAIN_BATCHES | {TEST_BATCH}:
             continue  # batches.meta.txt, readme.html
@@ -25,17 +26,17 @@ def read(folder: Path) -> Iterator[RawImage]:
             raise DataError(
                 f"{folder / FILE}: {name}: must hold records of {RECORD_BYTES} bytes, got {len(data)} bytes"
             )
-        # Mirrors deal the same images into the batches in another order: the source says no more than the part.
+        # mirrors distribute the images over the batches in different orders, so the source names no batch
         part, source = ("test", TEST_BATCH) if name == TEST_BATCH else ("train", "data_batch_*.bin")
         for row in np.frombuffer(data, np.uint8).reshape(-1, RECORD_BYTES):
             if row[0] > 9:
                 raise DataError(f"{folder / FILE}: {name}: label must be in 0..9, got {row[0]}")
-            pixels = row[1:].reshape(3, SIDE, SIDE).transpose(1, 2, 0)  # (C, H, W) -> (H, W, C)
+            pixels = row[1:].reshape(3, SIDE_PX, SIDE_PX).transpose(1, 2, 0)  # (C, H, W) -> (H, W, C)
             yield RawImage(source, part, int(row[0]), hashlib.sha256(row.tobytes()).hexdigest(), pixels)
 
 
 def content_digests(records: Iterable[RawImage]) -> dict[str, str]:
-    """Per official part: sha256 over the sorted 32-byte sha256 of each record."""
+    """Return, per official part, the sha256 over the sorted 32-byte sha256 of each record."""
     parts: dict[str, list[bytes]] = {"train": [], "test": []}
     for record in records:
         parts[record.official_part].append(bytes.fromhex(record.sha256))
@@ -46,17 +47,22 @@ register(
     DatasetSpec(
         name="cifar10",
         classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
-        files=(RawFile(FILE, "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"),),
-        read=read,
-        content_digests=content_digests,
-        digests={
-            "train": "55a61f79a40ece2ceda9fb5f9f7078f6ea2fc4952489cef56682bcf92cfcc260",
-            "test": "325704b01eb92e1e2a6215ae6a916bb7db7de054af0c496be1c7be2e0fcfbf5f",
-        },
-        native_px=SIDE,
+        published=PublishedFiles(
+            files=(RawFile(FILE, "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"),),
+            read=read,
+            n_images={"train": 50_000, "test": 10_000},
+            content_digests=content_digests,
+            digests={
+                "train": "55a61f79a40ece2ceda9fb5f9f7078f6ea2fc4952489cef56682bcf92cfcc260",
+                "test": "325704b01eb92e1e2a6215ae6a916bb7db7de054af0c496be1c7be2e0fcfbf5f",
+            },
+        ),
+        reference=Reference(
+            citation="Krizhevsky 2009: Learning Multiple Layers of Features from Tiny Images",
+            url="https://www.cs.toronto.edu/~kriz/cifar.html",
+            terms="free for research; cite the technical report",
+        ),
+        native_shape=(SIDE_PX, SIDE_PX, 3),
         keeps_official_test=True,
-        terms="free for research; cite the technical report",
-        citation="Krizhevsky 2009: Learning Multiple Layers of Features from Tiny Images",
-        source_url="https://www.cs.toronto.edu/~kriz/cifar.html",
     )
 )

@@ -1,4 +1,7 @@
-"""Which rows show the same picture: equal pixels, then near-equal or mirrored ones, joined transitively."""
+"""Find copies of a picture: equal pixels, then near-equal or mirrored ones, joined transitively into groups.
+
+The threshold of near-duplicates is `near_duplicate_bits` of each data set in params.yaml.
+"""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -12,24 +15,27 @@ from scipy.sparse.csgraph import connected_components
 
 from pipeline.core.progress import track
 
-BLOCK_ROWS = 2048  # side of a tile of the all-pairs product: 16 MB of float32
-OVERSAMPLING = 4  # side of the picture that is transformed, in hash sides; as imagehash.phash has it
+BLOCK_ROWS = 2048  # rows and columns of a tile of the all-pairs product: 16 MB of float32
+OVERSAMPLING = 4  # side of the transformed picture, in hash sides, as in imagehash.phash
 
 
 def equal_pixels(images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """images: (N, H, W, C). Returns (N,) the first row with the same pixels, itself if it is the first."""
+    """Return (N,): the first row with the same pixels. images: (N, H, W, C)."""
     first: dict[bytes, int] = {}
     return np.array([first.setdefault(hashlib.sha256(x.tobytes()).digest(), i) for i, x in enumerate(images)], np.int64)
 
 
 def group_rows(images: NDArray[np.uint8], near_duplicate_bits: int | None, hash_size: int) -> NDArray[np.int64]:
-    """images: (N, H, W, C). Returns (N,) group numbers; near_duplicate_bits None joins only equal pixels."""
+    """Return (N,) group numbers. images: (N, H, W, C).
+
+    near_duplicate_bits: largest Hamming distance of perceptual hashes that joins; None joins only equal pixels.
+    """
     first = equal_pixels(images)
     edges = [np.stack([np.arange(len(images)), first])]  # (2, E)
     if near_duplicate_bits is not None:
         distinct = np.unique(first)
         hashes, *mirrored = perceptual_hashes(images[distinct], hash_size)
-        # brain_mri holds most slices again as their mirror image, left to right and top to bottom
+        # brain_mri holds most slices a second time as a mirror image, left to right or top to bottom
         for other in (hashes, *mirrored):
             edges += [distinct[pairs] for pairs in near_pairs(hashes, other, near_duplicate_bits)]
     a, b = np.concatenate(edges, axis=1)
@@ -38,10 +44,10 @@ def group_rows(images: NDArray[np.uint8], near_duplicate_bits: int | None, hash_
 
 
 def perceptual_hashes(images: NDArray[np.uint8], hash_size: int) -> list[NDArray[np.bool_]]:
-    """The hash of imagehash.phash, many pictures at a time.
+    """Compute imagehash.phash of many pictures: which of the lowest cosine frequencies exceed their median.
 
-    images: (N, H, W, C) of 1 or 3 channels. Returns four arrays (N, hash_size**2), of the pictures as they are,
-    mirrored left to right, top to bottom, and both: which of the lowest cosine frequencies lie above their median.
+    images: (N, H, W, C) of 1 or 3 channels. Returns four arrays (N, hash_size**2): of the pictures as they are,
+    mirrored left to right, mirrored top to bottom, and mirrored both ways.
     """
     side = hash_size * OVERSAMPLING
     squeezed = images[..., 0] if images.shape[-1] == 1 else images
@@ -63,15 +69,16 @@ def perceptual_hashes(images: NDArray[np.uint8], hash_size: int) -> list[NDArray
 
 
 def _above_median(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """values: (N, h, h). Returns (N, h * h)."""
+    """Return (N, h * h). values: (N, h, h)."""
     flat = values.reshape(len(values), -1)
     return flat > np.median(flat, axis=1, keepdims=True)
 
 
 def near_pairs(a: NDArray[np.bool_], b: NDArray[np.bool_], max_bits: int) -> Iterator[NDArray[np.int64]]:
-    """a, b: (N, B). Yields (2, pairs) of i < j where a[i] and b[j] differ in at most max_bits bits, tile by tile."""
+    """Yield (2, pairs), tile by tile: all i < j where a[i] and b[j] differ in at most max_bits bits. a, b: (N, B)."""
     least = a.shape[1] - 2 * max_bits  # the product of two rows of signs is B - 2 x differing bits
-    signs_a, signs_b = (np.where(x, np.float32(1), np.float32(-1)) for x in (a, b))
+    signs_a = np.where(a, np.float32(1), np.float32(-1))
+    signs_b = np.where(b, np.float32(1), np.float32(-1))
     for top in range(0, len(a), BLOCK_ROWS):
         for left in range(top, len(a), BLOCK_ROWS):
             products = signs_a[top : top + BLOCK_ROWS] @ signs_b[left : left + BLOCK_ROWS].T
@@ -83,7 +90,7 @@ def near_pairs(a: NDArray[np.bool_], b: NDArray[np.bool_], max_bits: int) -> Ite
 
 
 def group_names(groups: NDArray[np.int64], sha256s: Sequence[str]) -> list[str]:
-    """(N,) names: the first 12 hex digits of the smallest sha256 in each row's group."""
+    """Return (N,) names: the first 12 hex digits of the smallest sha256 in each row's group."""
     smallest: dict[int, str] = {}
     for group, sha256 in zip(groups.tolist(), sha256s, strict=True):
         smallest[group] = min(sha256, smallest.get(group, sha256))

@@ -1,8 +1,8 @@
-"""Data sets in the IDX format of MNIST: one .gz of images and one of labels per part."""
+"""MNIST in its published IDX format: one .gz of images and one of labels per part."""
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +10,21 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
 from pipeline.datasets.archives import MAX_UNPACKED_BYTES, bounded_gzip
-from pipeline.datasets.registry import DatasetSpec, RawFile, RawImage, register
+from pipeline.datasets.registry import DatasetSpec, PublishedFiles, RawFile, RawImage, Reference, register
 
 UINT8 = 8  # third byte of the magic number; the fourth is the number of dimensions
 PARTS = {"train": "train", "t10k": "test"}  # prefix of the files -> official part
+URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+SHA256 = {
+    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+}
 
 
 def read(folder: Path) -> Iterator[RawImage]:
+    """Stream the images of both parts with their labels."""
     for prefix, part in PARTS.items():
         name = f"{prefix}-images-idx3-ubyte.gz"
         images = _read_idx(folder / name, 3)  # (N, H, W)
@@ -31,11 +39,14 @@ def read(folder: Path) -> Iterator[RawImage]:
 
 
 def _read_idx(path: Path, n_dims: int) -> NDArray[np.uint8]:
-    """Source: the file format section of LeCun's MNIST page: 0, 0, type, dimensions, then big-endian uint32 sizes."""
+    """Read an array of n_dims dimensions.
+
+    Source: the file format section of LeCun's MNIST page: 0, 0, type, dimensions, then big-endian uint32 sizes.
+    """
     with bounded_gzip(path, MAX_UNPACKED_BYTES) as stream:
         magic = stream.read(4)
         if magic != bytes([0, 0, UINT8, n_dims]):
-            raise DataError(f"{path}: no IDX file of {n_dims} dimensions, starts with {magic.hex() or 'nothing'}")
+            raise DataError(f"{path}: not an IDX file of {n_dims} dimensions, starts with {magic.hex() or 'nothing'}")
         shape = [int.from_bytes(stream.read(4), "big") for _ in range(n_dims)]
         data = stream.read(math.prod(shape) + 1)
     if len(data) != math.prod(shape):
@@ -43,31 +54,21 @@ def _read_idx(path: Path, n_dims: int) -> NDArray[np.uint8]:
     return np.frombuffer(data, np.uint8).reshape(shape)
 
 
-def _no_content_digests(records: Iterable[RawImage]) -> dict[str, str]:
-    """The four files are published byte for byte, their own sha256 says it all."""
-    return {}
-
-
-URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
-SHA256 = {
-    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-}
-
 register(
     DatasetSpec(
         name="mnist",
         classes=tuple("0123456789"),
-        files=tuple(RawFile(name, URL + name, sha256) for name, sha256 in SHA256.items()),
-        read=read,
-        content_digests=_no_content_digests,
-        digests={},
-        native_px=28,
+        published=PublishedFiles(
+            files=tuple(RawFile(name, URL + name, sha256) for name, sha256 in SHA256.items()),
+            read=read,
+            n_images={"train": 60_000, "test": 10_000},
+        ),
+        reference=Reference(
+            citation="LeCun, Bottou, Bengio, Haffner 1998: Gradient-based learning applied to document recognition",
+            url="https://yann.lecun.com/exdb/mnist/",
+            terms="CC BY-SA 3.0 (LeCun, Cortes, Burges)",
+        ),
+        native_shape=(28, 28, 1),
         keeps_official_test=True,
-        terms="CC BY-SA 3.0 (LeCun, Cortes, Burges)",
-        citation="LeCun, Bottou, Bengio, Haffner 1998: Gradient-based learning applied to document recognition",
-        source_url="https://yann.lecun.com/exdb/mnist/",
     )
 )

@@ -1,101 +1,90 @@
-"""TODO datasets.preparation."""
+"""Prepare a data set: decode its published images, put them into canonical order, and describe each in a table."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pipeline.artifacts.samples import DatasetInfo, Samples, label_conflicts
+from pipeline.artifacts.samples import DatasetInfo, label_conflicts
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.progress import track
 from pipeline.core.yaml_document import Integer, Strict
-from pipeline.datasets.decoding import DecodedImage, decode_image
-from pipeline.datasets.duplicates import equal_pixels, group_names, group_rows
-from pipeline.datasets.registry import DatasetSpec, RawImage, check_digests, file_digests, find_spec
-
-
-class PrepareSettings(Strict):
-    image_px: Annotated[Integer, Field(ge=4, le=1024, description="side of the prepared square image, pixels")]
-    near_duplicate_bits: Annotated[Integer, Field(ge=0)] | None = Field(
-        description="largest Hamming distance of two perceptual hashes in one group; null: equal pixels only"
-    )
-    hash_size: Annotated[Integer, Field(ge=4, le=32, description="perceptual hash of hash_size**2 bits")]
-
+from pipeline.datasets.decoding import COMPARED_PX, DecodedImage, decode_image
+from pipeline.datasets.duplicates import OVERSAMPLING, equal_pixels, group_names
+from pipeline.datasets.registry import DatasetSpec, RawImage
 
 N_DECODERS = 2  # threads; Pillow decodes without the interpreter lock
 N_AHEAD = 64  # records in flight, so that a packed file is never whole in memory
 
 
-def prepare_dataset(
-    dataset: str, raw: Path, out: Path, image_px: int, near_duplicate_bits: int | None, hash_size: int
-) -> None:
-    """near_duplicate_bits: largest Hamming distance of perceptual hashes that joins; None joins only equal pixels."""
-    spec = find_spec(dataset)
-    if spec.native_px not in (None, image_px):
-        raise ConfigError(f"prepare.{dataset}.image_px: must be {spec.native_px}, the published size, got {image_px}")
-    digests = file_digests(spec, raw)
-    if problems := check_digests(spec, digests):
-        raise DataError(f"{dataset}: raw files changed; run the download stage again", problems)
-    records, pictures = _read_all(spec, raw, image_px)
-    digests |= spec.content_digests(records)
-    if problems := check_digests(spec, digests):
-        raise DataError(f"{dataset}: {raw} does not hold the published images; run the download stage again", problems)
+class PrepareSettings(Strict):
+    """`datasets.<name>.prepare` of params.yaml."""
 
-    order = sorted(range(len(records)), key=lambda i: (records[i].sha256, records[i].source))
-    records, pictures = [records[i] for i in order], [pictures[i] for i in order]
-    images = np.stack([p.pixels for p in pictures])  # (N, H, W, C)
-    groups = group_rows(images, near_duplicate_bits, hash_size)
-    table = _table(spec, records, pictures, groups)
-    info = DatasetInfo(
-        name=spec.name,
-        classes=list(spec.classes),
-        positive=list(spec.positive),
-        positive_meaning=spec.positive_meaning,
-        medical=spec.medical,
-        keeps_official_test=spec.keeps_official_test,
-        image_shape=images.shape[1:],
-        counts=_counts(table, images),
-        digests=digests,
-        terms=spec.terms,
-        citation=spec.citation,
-        source_url=spec.source_url,
-        image_px=image_px,
-        near_duplicate_bits=near_duplicate_bits,
-        hash_size=hash_size,
+    image_px: Annotated[Integer, Field(ge=4, le=1024, description="side of the prepared square image, pixels")]
+    near_duplicate_bits: Annotated[Integer, Field(ge=0)] | None = Field(
+        description="largest Hamming distance of two perceptual hashes in one group; null: equal pixels only"
     )
-    Samples(images, table, info).write(out)
+    hash_size: Annotated[
+        Integer, Field(ge=4, le=COMPARED_PX // OVERSAMPLING, description="perceptual hash of hash_size**2 bits")
+    ]
 
 
-def _read_all(spec: DatasetSpec, raw: Path, image_px: int) -> tuple[list[RawImage], list[DecodedImage]]:
-    """All records, without their data, and their pictures. Raises DataError that lists every unusable file."""
-    records: list[RawImage] = []
-    pictures: list[DecodedImage] = []
+@dataclass(frozen=True)
+class Pictures:
+    """All images of a data set in canonical order, which no mirror changes: by sha256, then by source."""
+
+    records: list[RawImage]
+    """without their data"""
+    decoded: list[DecodedImage]
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """Stack the prepared images, (N, H, W, C)."""
+        return np.stack([picture.pixels for picture in self.decoded])
+
+    @property
+    def compared(self) -> NDArray[np.uint8]:
+        """Stack the pictures by which copies are found, (N, h, w, C)."""
+        return np.stack([picture.compared for picture in self.decoded])
+
+
+def check_image_px(spec: DatasetSpec, image_px: int) -> None:
+    """Raise ConfigError if published pixels would be resized."""
+    if spec.native_shape and (side := spec.native_shape[0]) != image_px:
+        raise ConfigError(f"datasets.{spec.name}.prepare.image_px: must be {side}, the published size, got {image_px}")
+
+
+def read_pictures(spec: DatasetSpec, raw: Path, image_px: int) -> Pictures:
+    """Read and decode all images. Raises DataError that lists every unusable file."""
+    published = spec.published
+    pairs: list[tuple[RawImage, DecodedImage]] = []
     problems: list[str] = []
-    for record, picture in track(decoded(spec.read(raw), image_px), spec.name, unit="images"):
+    total = sum(published.n_images.values())
+    decoded = decode_records(published.read(raw), image_px)
+    for record, picture in track(decoded, spec.name, total=total, unit="images"):
         if isinstance(picture, DataError):
             problems.append(f"{record.source}: {picture}")
         elif record.label is None:
-            problems.append(f"{record.source}: stands in no class folder")
+            problems.append(f"{record.source}: is not inside a class folder")
         else:
-            pictures.append(picture)
-        records.append(replace(record, data=b""))
+            pairs.append((replace(record, data=b""), picture))
     if problems:
-        problems += check_digests(spec, spec.content_digests(records))
         raise DataError(f"{spec.name}: {raw} holds files that cannot be used", problems)
-    if not pictures:
+    if not pairs:
         raise DataError(f"{spec.name}: {raw} holds no images")
-    return records, pictures
+    pairs.sort(key=lambda pair: (pair[0].sha256, pair[0].source))
+    return Pictures([record for record, _ in pairs], [picture for _, picture in pairs])
 
 
-def decoded(records: Iterable[RawImage], image_px: int) -> Iterator[tuple[RawImage, DecodedImage | DataError]]:
-    """Each record with its picture, or with what is wrong with it; in order."""
+def decode_records(records: Iterable[RawImage], image_px: int) -> Iterator[tuple[RawImage, DecodedImage | DataError]]:
+    """Yield each record with its picture, or with the reason why it has none, in order."""
     with ThreadPoolExecutor(N_DECODERS) as pool:
         ahead: deque[tuple[RawImage, Future[DecodedImage | DataError]]] = deque()
         for record in records:
@@ -110,17 +99,18 @@ def decoded(records: Iterable[RawImage], image_px: int) -> Iterator[tuple[RawIma
 def _decode(data: bytes | NDArray[np.uint8], image_px: int) -> DecodedImage | DataError:
     if not isinstance(data, bytes):
         height, width, n_channels = data.shape
-        return DecodedImage(data, "raw", "L" if n_channels == 1 else "RGB", width, height)
+        mode = "L" if n_channels == 1 else "RGB"
+        return DecodedImage(data, data, "raw", mode, width=width, height=height)
     try:
         return decode_image(data, image_px)
     except DataError as error:
         return error
 
 
-def _table(
-    spec: DatasetSpec, records: list[RawImage], pictures: list[DecodedImage], groups: NDArray[np.int64]
-) -> pd.DataFrame:
-    """samples.csv; records in canonical order."""
+def sample_table(spec: DatasetSpec, pictures: Pictures, groups: NDArray[np.int64]) -> pd.DataFrame:
+    """Return samples.csv. groups: (N,) group numbers."""
+    records = pictures.records
+    decoded = pictures.decoded
     table = pd.DataFrame(
         {
             "sample": [r.sha256[:12] for r in records],
@@ -129,10 +119,10 @@ def _table(
             "group": group_names(groups, [r.sha256 for r in records]),
             "official_part": [r.official_part for r in records],
             "source": [r.source for r in records],
-            "format": [p.format for p in pictures],
-            "mode": [p.mode for p in pictures],
-            "width": [p.width for p in pictures],
-            "height": [p.height for p in pictures],
+            "format": [p.format for p in decoded],
+            "mode": [p.mode for p in decoded],
+            "width": [p.width for p in decoded],
+            "height": [p.height for p in decoded],
             "sha256": [r.sha256 for r in records],
         }
     )
@@ -141,15 +131,47 @@ def _table(
     return table
 
 
-def _counts(table: pd.DataFrame, images: NDArray[np.uint8]) -> dict[str, Any]:
+def dataset_info(
+    spec: DatasetSpec,
+    settings: PrepareSettings,
+    *,
+    image_shape: tuple[int, ...],
+    digests: dict[str, str],
+    counts: dict[str, int],
+) -> DatasetInfo:
+    """Return dataset.json. image_shape: (H, W, C)."""
+    positive = spec.positive
+    height, width, n_channels = image_shape
+    return DatasetInfo(
+        name=spec.name,
+        classes=list(spec.classes),
+        positive=list(positive.names) if positive else [],
+        positive_meaning=positive.meaning if positive else None,
+        medical=bool(positive and positive.medical),
+        keeps_official_test=spec.keeps_official_test,
+        image_shape=(height, width, n_channels),
+        counts=counts,
+        digests=digests,
+        terms=spec.reference.terms,
+        citation=spec.reference.citation,
+        source_url=spec.reference.url,
+        image_px=settings.image_px,
+        near_duplicate_bits=settings.near_duplicate_bits,
+        hash_size=settings.hash_size,
+    )
+
+
+def count_samples(table: pd.DataFrame, compared: NDArray[np.uint8]) -> dict[str, int]:
+    """Count images, groups and label conflicts. compared: (N, h, w, C) by which copies were found."""
     conflict = label_conflicts(table)
+    n_groups = int(table["group"].nunique())
     return {
         "images": len(table),
         "distinct_files": int(table["sha256"].nunique()),
-        "distinct_pictures": len(np.unique(equal_pixels(images))),
-        "groups": int(table["group"].nunique()),
+        "distinct_pictures": len(np.unique(equal_pixels(compared))),
+        "groups": n_groups,
         "largest_group": int(table["group"].value_counts().iloc[0]),
-        "duplicates": len(table) - int(table["group"].nunique()),
+        "duplicates": len(table) - n_groups,
         "label_conflict_groups": int(table.loc[conflict, "group"].nunique()),
         "label_conflict_images": int(conflict.sum()),
         "kept_images": int((~conflict).sum()),

@@ -1,10 +1,11 @@
-"""The data sets: what is published where, how to read it packed, and what it must contain.
+"""The registry of data sets: what is published, how it is read, and which digests prove its content.
 
-One spec per data set, one file per family; `SPECS` is the registry.
+A data set is one file of this room that calls `register`; it is discovered automatically.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,59 +18,100 @@ from pipeline.core.registry import import_modules
 
 @dataclass(frozen=True)
 class RawImage:
-    """One published image, as it stands in the packed file."""
+    """One published image, as the packed file holds it."""
 
     source: str
-    """where it stands: path under the archive root, or file and index; never an order that mirrors may change"""
+    """path under the archive root, or file and index; never an order that mirrors may change"""
     official_part: str
-    """"train", "test" or "" where the publisher names no parts"""
+    """"train", "test", or "" if the publisher names no parts"""
     label: int | None
-    """index into the classes; None where the folder names no class"""
+    """index into the classes; None if the folder names no class"""
     sha256: str
-    """of the file; for pixel sets of the label byte followed by the published pixels"""
+    """of the file; for pixel sets, of the label byte followed by the published pixels"""
     data: bytes | NDArray[np.uint8]
     """an encoded image file, or pixels (H, W, C)"""
 
 
 @dataclass(frozen=True)
 class RawFile:
-    """One published file. Without sha256 its container may differ between mirrors: the content digest decides."""
+    """One published file. Without sha256 its packing may differ between mirrors, and the content digest decides."""
 
     name: str
     url: str
     sha256: str | None = None
 
 
+def no_content_digests(records: Iterable[RawImage]) -> dict[str, str]:
+    """Return no digests: the sha256 of the files says it all."""
+    return {}
+
+
 @dataclass(frozen=True)
-class DatasetSpec:
-    name: str
-    classes: tuple[str, ...]
+class PublishedFiles:
+    """The files of a data set: where they are, how to read them, and what proves their content."""
+
     files: tuple[RawFile, ...]
     read: Callable[[Path], Iterator[RawImage]]
-    """streams the records out of a folder with the packed files; DataError if they cannot be read"""
-    content_digests: Callable[[Iterable[RawImage]], dict[str, str]]
-    """digests that depend neither on the container nor on the order of the records; they need no Record.data"""
-    digests: Mapping[str, str]
+    """streams the records from a folder with the files; raises DataError if they cannot be read"""
+    n_images: Mapping[str, int]
+    """official part -> number of published images"""
+    content_digests: Callable[[Iterable[RawImage]], dict[str, str]] = no_content_digests
+    """digests that depend neither on the packing nor on the order of the records; RawImage.data is not needed"""
+    digests: Mapping[str, str] = field(default_factory=dict)
     """expected result of content_digests"""
-    terms: str
-    citation: str
-    source_url: str
-    positive: tuple[str, ...] = ()
-    positive_meaning: str | None = None
-    medical: bool = False
-    native_px: int | None = None
-    """side of the published pixels; None: image files of many sizes, resized to one grey channel"""
-    keeps_official_test: bool = False
-    """True: the published test part is the test part. False: everything is pooled and split by group"""
 
     def expected_digests(self) -> dict[str, str]:
+        """Return name -> sha256 of the files published byte for byte and of the content."""
         return {f.name: f.sha256 for f in self.files if f.sha256} | dict(self.digests)
+
+    def wrong_digests(self, digests: Mapping[str, str]) -> list[str]:
+        """Return one line per digest that differs from the published one."""
+        expected = self.expected_digests()
+        return [
+            f"{name}: sha256 must be {expected[name]}, got {got}"
+            for name, got in digests.items()
+            if got != expected[name]
+        ]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Whom to cite, and on which terms the data may be used."""
+
+    citation: str
+    url: str
+    terms: str
+
+
+@dataclass(frozen=True)
+class PositiveClasses:
+    """The classes that a screening looks for."""
+
+    names: tuple[str, ...]
+    meaning: str
+    medical: bool = False
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A data set: everything that is known before it is downloaded."""
+
+    name: str
+    classes: tuple[str, ...]
+    published: PublishedFiles
+    reference: Reference
+    positive: PositiveClasses | None = None
+    native_shape: tuple[int, int, int] | None = None
+    """(height, width, channels) of published pixels; None: image files of many sizes, resized to one grey channel"""
+    keeps_official_test: bool = False
+    """True: the published test part is the test part. False: all images are pooled and split by group"""
 
 
 _specs: dict[str, DatasetSpec] = {}
 
 
 def register(spec: DatasetSpec) -> DatasetSpec:
+    """Add a data set. Raises ValueError if its name is taken."""
     if spec.name in _specs:
         raise ValueError(f"data set {spec.name!r} is registered twice")
     _specs[spec.name] = spec
@@ -83,22 +125,37 @@ def specs() -> dict[str, DatasetSpec]:
 
 
 def find_spec(name: str) -> DatasetSpec:
+    """Return the data set of this name. Raises DataError that lists the known names."""
     if name not in specs():
         raise DataError(f"no data set {name!r}; known are {', '.join(sorted(specs()))}")
     return specs()[name]
 
 
-def check_digests(spec: DatasetSpec, found: Mapping[str, str]) -> list[str]:
-    """One line per digest in `found` that is not the published one."""
-    expected = spec.expected_digests()
-    return [
-        f"{name}: sha256 must be {expected[name]}, got {got}" for name, got in found.items() if got != expected[name]
-    ]
+def check_files(spec: DatasetSpec, folder: Path) -> dict[str, str]:
+    """Return the sha256 of the files published byte for byte.
 
-
-def file_digests(spec: DatasetSpec, folder: Path) -> dict[str, str]:
-    """sha256 of the files that are published byte for byte. Raises DataError if a file is missing."""
-    missing = [f"{folder / f.name}: no such file" for f in spec.files if not (folder / f.name).is_file()]
-    if missing:
+    Raises DataError if a file is missing or one of these files has changed.
+    """
+    files = spec.published.files
+    if missing := [f"{folder / f.name}: no such file" for f in files if not (folder / f.name).is_file()]:
         raise DataError(f"{spec.name}: raw files are missing; run the download stage", missing)
-    return {f.name: sha256_file(folder / f.name) for f in spec.files if f.sha256}
+    digests = {f.name: sha256_file(folder / f.name) for f in files if f.sha256}
+    if problems := spec.published.wrong_digests(digests):
+        raise DataError(f"{spec.name}: raw files have changed; rerun the download stage", problems)
+    return digests
+
+
+def check_content(spec: DatasetSpec, records: list[RawImage]) -> dict[str, str]:
+    """Return the content digests. Raises DataError if the records are not the published images."""
+    digests = spec.published.content_digests(records)
+    problems = spec.published.wrong_digests(digests)
+    n_expected = Counter(spec.published.n_images)
+    n_read = Counter(record.official_part for record in records)
+    problems += [
+        f"official part {part!r}: must hold {n_expected[part]} images, got {n_read[part]}"
+        for part in sorted(n_expected | n_read)
+        if n_expected[part] != n_read[part]
+    ]
+    if problems:
+        raise DataError(f"{spec.name}: the raw files do not hold the published images; rerun download", problems)
+    return digests

@@ -1,5 +1,16 @@
 """download: the published files, from a mirror or their public address, checked before they get their final name."""
 
-from pipeline.datasets.fetch import fetch_dataset as run
+from pipeline.artifacts.layout import Layout
+from pipeline.core.errors import DownloadError
+from pipeline.datasets.fetch import DownloadSettings, Fetcher, FetchPolicy
+from pipeline.datasets.registry import find_spec
 
-__all__ = ["run"]
+
+def run(layout: Layout, dataset: str, settings: DownloadSettings) -> None:
+    """Fetch every file that is missing. Raises DownloadError with the reason of every source."""
+    scratch = layout.root / ".state/download" / dataset
+    policy = FetchPolicy(settings.timeout_s, settings.retries)
+    fetcher = Fetcher(find_spec(dataset), settings.mirrors, layout.raw(dataset), scratch, policy)
+    problems = [problem for file in fetcher.missing() for problem in fetcher.fetch(file)]
+    if problems:
+        raise DownloadError(f"{dataset}: no source delivered every file", problems)

@@ -1,5 +1,23 @@
-"""prepare: packed files → one array and one table in canonical order, duplicates grouped."""
+"""prepare: packed files → one array and one table in canonical order, with copies of a picture in one group."""
 
-from pipeline.datasets.preparation import prepare_dataset as run
+from pipeline.artifacts.layout import Layout
+from pipeline.artifacts.samples import Samples
+from pipeline.datasets import preparation
+from pipeline.datasets.duplicates import group_rows
+from pipeline.datasets.registry import check_content, check_files, find_spec
 
-__all__ = ["run"]
+
+def run(layout: Layout, dataset: str, settings: preparation.PrepareSettings) -> None:
+    """Check the published files and their content, decode every image, and group the copies."""
+    spec = find_spec(dataset)
+    raw = layout.raw(dataset)
+    preparation.check_image_px(spec, settings.image_px)
+    digests = check_files(spec, raw)
+    pictures = preparation.read_pictures(spec, raw, settings.image_px)
+    digests |= check_content(spec, pictures.records)
+    images, compared = pictures.images, pictures.compared
+    groups = group_rows(compared, settings.near_duplicate_bits, settings.hash_size)
+    table = preparation.sample_table(spec, pictures, groups)
+    counts = preparation.count_samples(table, compared)
+    info = preparation.dataset_info(spec, settings, image_shape=images.shape[1:], digests=digests, counts=counts)
+    Samples(images, table, info).write(layout.prepared(dataset))

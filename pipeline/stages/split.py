@@ -1,5 +1,19 @@
-"""split: groups dealt into train, val and test; the test part becomes an output of its own."""
+"""split: whole groups → train, val and test; the test part becomes an output of its own."""
 
-from pipeline.datasets.splitting import split_dataset as run
+from pipeline.artifacts.layout import Layout
+from pipeline.artifacts.samples import DEVELOPMENT, Samples
+from pipeline.datasets.splitting import SplitSettings, check_parts, part_sizes, split_official_train, split_pooled
 
-__all__ = ["run"]
+
+def run(layout: Layout, dataset: str, settings: SplitSettings) -> None:
+    """Split the prepared images. A data set that keeps its official test part ignores `settings.test`."""
+    samples = Samples.read(layout.prepared(dataset))
+    classes = samples.info.classes
+    table = samples.table.copy()
+    split = split_official_train if samples.info.keeps_official_test else split_pooled
+    dropped = split(table, settings)
+    check_parts(table, classes)
+    info = samples.info.model_copy(update={"parts": part_sizes(table, classes), "dropped": dropped})
+    for folder, parts in ((layout.development(dataset), DEVELOPMENT), (layout.test(dataset), ("test",))):
+        rows = table["part"].isin(parts).to_numpy()
+        Samples(samples.images[rows], table[rows], info).write(folder)

@@ -26,6 +26,7 @@ from pipeline.datasets.registry import find_spec
 from pipeline.execution.job import Finished, Job, OnEpoch, Result
 from pipeline.execution.settings import SearchSettings
 from pipeline.experiment.file import read_experiment
+from pipeline.params import read_params
 from pipeline.training.config import Training
 
 ROOT = Path(__file__).parents[2]
@@ -146,7 +147,7 @@ def test_preparing_generated_or_published_files(jpegs: Path, tmp_path: Path) -> 
     (row,) = check([training_speed.preparing(tmp_path, jpegs, rounds=1)])
     assert row["name"] == "prepare, generated 512 px JPEG to 64 px"
     assert row["reference"] == 2000
-    with tarfile.open(tmp_path / find_spec("brain_mri").files[0].name, "w:gz") as archive:
+    with tarfile.open(tmp_path / find_spec("brain_mri").published.files[0].name, "w:gz") as archive:
         for name, folder in (("healthy", "no_tumor"), ("tumor", "brain_tumor")):
             for path in (jpegs / name).iterdir():
                 archive.add(path, f"top/brain_imgs/{folder}/{path.name}")
@@ -160,7 +161,7 @@ def test_preparing_generated_or_published_files(jpegs: Path, tmp_path: Path) -> 
 def test_memory_is_measured_of_every_experiment_that_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     params = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
     monkeypatch.setattr(memory, "STATUS", ROOT / "params.yaml")  # it is there on every system
-    monkeypatch.setattr(memory, "SIZES", dict.fromkeys(memory.SIZES, (4, 1)))
+    monkeypatch.setattr(memory, "published_images", lambda spec: 8)
     sides = []
 
     def peak(configs: object, development: Path) -> float:
@@ -169,7 +170,14 @@ def test_memory_is_measured_of_every_experiment_that_is_run(monkeypatch: pytest.
 
     monkeypatch.setattr(memory, "peak", peak)
     assert list(memory.peaks(ROOT)) == [(name, 0.5) for name in params["experiments"]]
-    assert sides == [params["prepare"][dataset]["image_px"] for dataset in params["experiments"].values()]
+    datasets = params["datasets"]
+    assert sides == [datasets[dataset]["prepare"]["image_px"] for dataset in params["experiments"].values()]
+
+
+def test_memory_is_measured_with_the_images_of_the_development_part() -> None:
+    datasets = read_params(ROOT / "params.yaml").datasets
+    assert memory.development_size("cifar10", datasets["cifar10"]) == (50_000, (32, 32, 3))
+    assert memory.development_size("brain_mri", datasets["brain_mri"]) == (3910, (64, 64, 1))
 
 
 def test_the_heaviest_of_a_space(tmp_path: Path) -> None:

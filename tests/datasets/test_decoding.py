@@ -134,7 +134,7 @@ REFUSED = {
     "header only": (JPEG[:20], "not a JPEG, PNG, TIFF file|cannot be decoded"),
     "animated PNG": (animated("PNG"), "must hold one picture, got 2"),
     "several TIFF": (animated("TIFF"), "must hold one picture, got 2"),
-    "float TIFF": (encode(Image.fromarray(RAMP.astype(np.float32)), "TIFF"), "32-bit values have no agreed white"),
+    "float TIFF": (encode(Image.fromarray(RAMP.astype(np.float32)), "TIFF"), "32-bit values"),
     "20,000 px": (png_header(20_000, 20_000), "decompression bomb"),
     "just above the limit": (png_header(MAX_PIXELS // 1000 + 1, 1000), "decompression bomb"),
 }

@@ -1,3 +1,5 @@
+"""Perceptual hashes against imagehash, pairs against an exhaustive search, groups of changed copies."""
+
 import imagehash
 import numpy as np
 import pytest
@@ -37,12 +39,12 @@ def test_hashes_are_those_of_imagehash(hash_size, n_channels):
     images = np.concatenate([smooth(20, seed) for seed in range(n_channels)], axis=-1)
     hashes = perceptual_hashes(images, hash_size)
     flips = (images, images[:, :, ::-1], images[:, ::-1], images[:, ::-1, ::-1])
-    for found, flipped in zip(hashes, flips, strict=True):
+    for ours, flipped in zip(hashes, flips, strict=True):
         pictures = [Image.fromarray(x[..., 0] if n_channels == 1 else x) for x in np.ascontiguousarray(flipped)]
         expected = np.stack([imagehash.phash(p, hash_size).hash.ravel() for p in pictures])
         # resizing rounds a mirrored picture as its original, so that only a tie with the median could differ
-        assert (found != expected).sum(axis=1).max() <= 1
-        assert (found != expected).mean() < 1e-3
+        assert (ours != expected).sum(axis=1).max() <= 1
+        assert (ours != expected).mean() < 1e-3
 
 
 @pytest.mark.parametrize("max_bits", [0, 3, 20])
@@ -53,10 +55,10 @@ def test_near_pairs_are_those_of_an_exhaustive_search(monkeypatch, max_bits):
     a[20:] = a[:20] ^ (rng.random((20, 64)) < 0.05)
     b = a[rng.permutation(40)]
     for other in (a, b):
-        found = np.concatenate(list(near_pairs(a, other, max_bits)), axis=1)
+        pairs = np.concatenate(list(near_pairs(a, other, max_bits)), axis=1)
         expected = {(i, j) for i in range(40) for j in range(i + 1, 40) if (a[i] != other[j]).sum() <= max_bits}
-        assert set(zip(*found.tolist(), strict=True)) == expected
-        assert found.shape[1] == len(expected)
+        assert set(zip(*pairs.tolist(), strict=True)) == expected
+        assert pairs.shape[1] == len(expected)
     assert max_bits < 3 or expected
 
 

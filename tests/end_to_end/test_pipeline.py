@@ -64,8 +64,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             shutil.copyfile(source, target)
     text = (folder / "params.yaml").read_text()
-    start, end = text.index("datasets:"), text.index("download:")
-    text = f"{text[:start]}datasets: [digits]\n\nexperiments:\n  quick: digits\n\n{text[end:]}"
+    start, end = text.index("experiments:"), text.index("download:")
+    text = f"{text[:start]}experiments:\n  quick: digits\n\n{text[end:]}"
+    start, end = text.index("  mnist:"), text.index("experiments:")
+    text = f"{text[:start]}\n{text[end:]}"
     (folder / "params.yaml").write_text(text)
     replace(folder / "params.yaml", "n_seeds: 5", "n_seeds: 2")
     (folder / "experiments/quick.yaml").write_text(EXPERIMENT)

@@ -1,0 +1,265 @@
+"""The stage on generated archives: good files, copies, bad files, changed files."""
+
+import hashlib
+import io
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from packing import pack
+from pipeline.artifacts.layout import Layout
+from pipeline.artifacts.samples import Samples
+from pipeline.core.errors import ConfigError, DataError
+from pipeline.datasets.class_folders import class_folders
+from pipeline.datasets.preparation import PrepareSettings
+from pipeline.datasets.registry import PublishedFiles, RawFile, RawImage, specs
+from pipeline.datasets.splitting import SplitSettings
+from pipeline.stages import prepare, split
+
+FOLDERS = {"brain_imgs/no_tumor": ("healthy", ""), "brain_imgs/brain_tumor": ("tumor", "")}
+
+
+def picture(k: int, kind: str = "PNG", mode: str = "L") -> bytes:
+    """A small picture of its own for each k."""
+    rng = np.random.default_rng(k)
+    image = Image.fromarray(rng.integers(0, 256, (10, 10), np.uint8)).resize((60, 50), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    image.convert(mode).save(buffer, kind)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def publish(tmp_path, monkeypatch):
+    """Register the set "brains" of the given files {path: content}; return the layout with its archive."""
+
+    def register(files: dict[str, bytes], order: int = 1, folder: str = "project") -> Layout:
+        layout = Layout(tmp_path / folder)
+        pack(layout.raw("brains") / "brains.tar.gz", [(f"root/{path}", files[path]) for path in [*files][::order]])
+        lines = "".join(f"{hashlib.sha256(data).hexdigest()}  {path}\n" for path, data in sorted(files.items()))
+        published = class_folders(
+            RawFile("brains.tar.gz", "https://example.org/brains.tar.gz"),
+            ("healthy", "tumor"),
+            folders=FOLDERS,
+            digest=hashlib.sha256(lines.encode()).hexdigest(),
+            n_images={"": len(files)},
+        )
+        monkeypatch.setitem(specs(), "brains", replace(specs()["brain_mri"], name="brains", published=published))
+        return layout
+
+    return register
+
+
+def healthy(k: int) -> str:
+    return f"brain_imgs/no_tumor/Not Cancer ({k}).jpg"
+
+
+def tumor(k: int) -> str:
+    return f"brain_imgs/brain_tumor/Cancer ({k}).tif"
+
+
+GOOD = {
+    healthy(1): picture(1, "JPEG", "RGB"),
+    healthy(2): picture(1, "JPEG", "RGB"),  # the same file again
+    healthy(3): picture(2),
+    healthy(4): picture(2, "TIFF", "RGB"),  # the same picture in another file
+    healthy(5): picture(3, "PNG", "RGBA"),
+    tumor(1): picture(4),
+    tumor(2): picture(5, "TIFF", "CMYK"),
+    tumor(3): picture(3),  # the same picture under another label
+    "metadata.csv": b"image,class\n",
+}
+IMAGES = {path: data for path, data in GOOD.items() if path != "metadata.csv"}
+
+
+def prepared(layout: Layout, bits: int | None = None, image_px: int = 32) -> Samples:
+    prepare.run(layout, "brains", PrepareSettings(image_px=image_px, near_duplicate_bits=bits, hash_size=16))
+    return Samples.read(layout.prepared("brains"))
+
+
+@pytest.fixture
+def good(publish):
+    return publish(IMAGES)
+
+
+def test_rows_are_in_the_order_of_their_content(good):
+    samples = prepared(good)
+    table = samples.table
+    expected = sorted((hashlib.sha256(data).hexdigest(), path) for path, data in IMAGES.items())
+    assert list(zip(table["sha256"], table["source"], strict=True)) == expected
+    assert list(table.columns) == [
+        *("sample", "label", "class", "group", "official_part", "source"),
+        *("format", "mode", "width", "height", "sha256"),
+    ]
+    assert samples.images.shape == (8, 32, 32, 1)
+    assert table["sample"].is_unique
+    twin = table[table["source"] == healthy(2)].iloc[0]
+    assert twin["sample"] == twin["sha256"][:12] + "-2"
+    row = table[table["source"] == tumor(2)].iloc[0]
+    assert (row["label"], row["class"], row["format"], row["mode"]) == (1, "tumor", "TIFF", "CMYK")
+    assert (row["width"], row["height"]) == (60, 50)
+
+
+def test_duplicates_and_conflicts_are_counted(good):
+    samples = prepared(good)
+    groups = samples.table.groupby("group")["source"].apply(set).tolist()
+    assert {healthy(1), healthy(2)} in groups
+    assert {healthy(3), healthy(4)} in groups
+    assert {healthy(5), tumor(3)} in groups
+    for name, rows in samples.table.groupby("group"):
+        assert name == rows["sha256"].min()[:12]
+    assert samples.info.counts == {
+        "images": 8,
+        "distinct_files": 7,
+        "distinct_pictures": 5,
+        "groups": 5,
+        "largest_group": 2,
+        "duplicates": 3,
+        "label_conflict_groups": 1,
+        "label_conflict_images": 2,
+        "kept_images": 6,
+    }
+    assert samples.info.positive == ["tumor"]
+    assert samples.info.digests == specs()["brains"].published.digests
+
+
+def test_the_same_bytes_from_every_mirror(publish):
+    one, other = publish(IMAGES, folder="one"), publish(IMAGES, order=-1, folder="other")
+    assert prepared(one, bits=32).info == prepared(other, bits=32).info
+    for name in ("images.npy", "samples.csv", "dataset.json"):
+        first, second = (layout.prepared("brains") / name for layout in (one, other))
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_near_duplicates_join_only_with_a_distance(publish):
+    blurred = io.BytesIO()
+    Image.open(io.BytesIO(picture(4))).resize((300, 250)).save(blurred, "JPEG", quality=60)
+    layout = publish(IMAGES | {tumor(4): blurred.getvalue()})
+    apart, joined = prepared(layout, None), prepared(layout, 32)
+    assert (apart.info.counts["groups"], joined.info.counts["groups"]) == (6, 5)
+    assert (apart.info.near_duplicate_bits, joined.info.near_duplicate_bits) == (None, 32)
+
+
+BAD = {
+    healthy(10): b"",
+    healthy(11): picture(1, "JPEG")[:400],
+    healthy(12): b"a text named .jpg",
+    tumor(10): picture(1, "GIF"),
+    "brain_imgs/no_tumor/deeper/Cancer.jpg": picture(6),
+    "loose.png": picture(7),
+}
+
+
+def test_unusable_files_are_listed_together(publish):
+    layout = publish(IMAGES | BAD)
+    with pytest.raises(DataError) as error:
+        prepared(layout)
+    assert [p.split(": ")[0] for p in error.value.problems] == list(BAD)
+    assert "empty file" in error.value.problems[0]
+    assert [p for p in error.value.problems if "not inside a class folder" in p] == error.value.problems[4:]
+    assert not layout.prepared("brains").exists()
+
+
+def test_a_changed_image_is_noticed(publish, monkeypatch):
+    publish(IMAGES)
+    spec = specs()["brains"]
+    layout = publish(IMAGES | {tumor(1): picture(8)})
+    monkeypatch.setitem(specs(), "brains", spec)
+    with pytest.raises(DataError, match=f"images: sha256 must be {spec.published.digests['images']}"):
+        prepared(layout)
+    assert not layout.prepared("brains").exists()
+
+
+def test_an_archive_without_images_is_refused(publish):
+    with pytest.raises(DataError, match="holds no images"):
+        prepared(publish({}))
+
+
+def test_missing_and_changed_raw_files_are_named(tmp_path):
+    layout = Layout(tmp_path)
+    with pytest.raises(DataError, match=r"digits\.csv\.gz: no such file"):
+        prepare.run(layout, "digits", PrepareSettings(image_px=8, near_duplicate_bits=None, hash_size=8))
+    layout.raw("mnist").mkdir(parents=True)
+    for file in specs()["mnist"].published.files:
+        (layout.raw("mnist") / file.name).write_bytes(b"other")
+    with pytest.raises(DataError, match="raw files have changed") as error:
+        prepare.run(layout, "mnist", PrepareSettings(image_px=28, near_duplicate_bits=None, hash_size=8))
+    assert len(error.value.problems) == 4
+
+
+def test_published_pixels_are_not_resized(tmp_path):
+    settings = PrepareSettings(image_px=32, near_duplicate_bits=None, hash_size=8)
+    with pytest.raises(ConfigError, match=r"datasets\.mnist\.prepare\.image_px: must be 28, .*, got 32"):
+        prepare.run(Layout(tmp_path), "mnist", settings)
+
+
+def test_colour_pixels_keep_their_channels(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (6, 32, 32, 3), np.uint8)
+
+    def read(folder):
+        for k, x in enumerate(pixels):
+            yield RawImage("data_batch_*.bin", "train", k % 2, hashlib.sha256(x.tobytes()).hexdigest(), x)
+
+    published = PublishedFiles(files=(), read=read, n_images={"train": 6})
+    monkeypatch.setitem(specs(), "cifar10", replace(specs()["cifar10"], published=published))
+    layout = Layout(tmp_path)
+    prepare.run(layout, "cifar10", PrepareSettings(image_px=32, near_duplicate_bits=40, hash_size=16))
+    samples = Samples.read(layout.prepared("cifar10"))
+    assert sorted(x.tobytes() for x in samples.images) == sorted(x.tobytes() for x in pixels)
+    assert samples.table["mode"].unique().tolist() == ["RGB"]
+
+
+def test_hostile_names_stay_text(publish):
+    names = ["<script>alert(1)</script>.png", "=1+1,2\n3.png", "naïve “q”.png"]
+    files = {f"brain_imgs/no_tumor/{n.replace('/', '-')}": picture(20 + k) for k, n in enumerate(names)}
+    samples = prepared(publish(IMAGES | files))
+    assert set(files) < set(samples.table["source"])
+
+
+def test_the_picture_is_the_one_of_its_row(publish):
+    files = {}
+    for k in range(20):
+        image = Image.new("L", (64, 64))
+        ImageDraw.Draw(image).rectangle((0, 0, 64, 64), fill=12 * k)
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG")
+        files[healthy(k)] = buffer.getvalue()
+    samples = prepared(publish(files))
+    for image, source in zip(samples.images, samples.table["source"], strict=True):
+        assert (image == 12 * int(source.split("(")[1].split(")")[0])).all()
+
+
+def scan(k: int, quality: int) -> bytes:
+    """A large JPEG for each k; 2 n and 2 n + 1 differ in texture alone, which a picture of a few pixels loses."""
+    coarse = np.random.default_rng(k // 2).integers(60, 196, (4, 4), np.uint8)
+    texture = np.random.default_rng(1000 + k).integers(-60, 60, (24, 24)) + 128
+    layers = [
+        np.asarray(Image.fromarray(x.astype(np.uint8)).resize((600, 600), Image.Resampling.BICUBIC), np.int64)
+        for x in (coarse, texture)
+    ]
+    pixels = (layers[0] + layers[1] - 128).clip(0, 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).resize((500, 600)).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def test_groups_and_parts_do_not_depend_on_image_px(publish):
+    """As they would if copies were sought in the prepared pictures."""
+    originals = {path(k): scan(k, 95) for k in range(60) for path in (healthy, tumor) if (k % 4 < 2) == (path is tumor)}
+    copies = {f"{path}.copy.jpg": scan(int(path.split("(")[1].split(")")[0]), 80) for path in [*originals][:20]}
+    layout = publish(originals | copies)
+    tables, parts = [], []
+    for image_px in (8, 64, 200):
+        samples = prepared(layout, 32, image_px)
+        assert samples.images.shape[1:] == (image_px, image_px, 1)
+        split.run(layout, "brains", SplitSettings(seed=1, val=0.2, test=0.2))
+        tables.append(samples.table)
+        parts.append([Samples.read(folder).table for folder in (layout.development("brains"), layout.test("brains"))])
+    assert Counter(tables[0]["group"].value_counts()) == {1: 40, 2: 20}
+    for table, (development, test) in zip(tables, parts, strict=True):
+        assert table.equals(tables[0])
+        assert development.equals(parts[0][0])
+        assert test.equals(parts[0][1])
