@@ -39,7 +39,7 @@ OWNERS = {  # library -> rooms, or modules of a room
     "optuna": {"experiment.registry", "experiment.samplers", "experiment.pruners", "search"},
     "PIL": {"datasets"},
     "ray": {"execution.ray"},
-    "rich": {"core.progress", "search.progress"},
+    "rich": {"core.progress", "execution.progress"},
     "ruamel": {"core.yaml_document"},
     "seaborn": {"report"},
     "timm": {"models.timm_model"},

@@ -6,6 +6,7 @@ of an uninterrupted one.
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,9 @@ from pipeline.artifacts.epoch import Epoch
 from pipeline.core.errors import PipelineError
 from pipeline.execution.executor import Executor
 from pipeline.execution.job import Failed, Finished, Job, Result, Stopped
+from pipeline.execution.progress import Tally, TrainingProgress
 from pipeline.experiment.experiment import Experiment
 from pipeline.search.failures import FailurePolicy
-from pipeline.search.progress import SearchProgress
 from pipeline.search.selection import best_trial
 from pipeline.search.slots import Proposal, Slots
 from pipeline.search.study import OpenStudy
@@ -58,8 +59,8 @@ class Coordinator:
         self.failures = FailurePolicy(self.slots)
         self.best: EndedTrial | None = None
         n_slots = experiment.n_slots
-        states = [trial.state for trial in self.slots.ended]
-        self.progress = SearchProgress(experiment.name, n_slots, n_slots - len(self.slots.open()), states)
+        states = Counter(trial.state for trial in self.slots.ended)
+        self.progress = TrainingProgress(experiment.name, Tally(n_slots, n_slots - len(self.slots.open()), states))
         for trial in results(self.slots.ended, experiment):
             self._compare(trial)
 

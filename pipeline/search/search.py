@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
+from pipeline.artifacts.configuration import own_options
 from pipeline.artifacts.runs import Origin, SearchRuns
 from pipeline.artifacts.samples import DEVELOPMENT, Samples
 from pipeline.artifacts.search_result import SearchResult
 from pipeline.core import provenance
+from pipeline.execution.autotune import autotune
 from pipeline.execution.executor import device_of_workers, open_executor
 from pipeline.execution.settings import SearchSettings, Workspace
 from pipeline.experiment.file import read_experiment
-from pipeline.search.autotune import choose_layout
 from pipeline.search.coordinator import Coordinator
 from pipeline.search.result import search_result, search_runs, study_tags
+from pipeline.search.sampling import sample_parameters
 from pipeline.search.study import OpenStudy, open_study
 from pipeline.search.study_figures import draw_study
 from pipeline.search.trials import close_open_trials, ended_trials
@@ -33,7 +35,11 @@ def search(
     experiment = read_experiment(file, development)
     settings = workspace.search
     if settings.workers == "auto" and settings.executor == "local":
-        settings = choose_layout(settings, experiment, development, workspace.searches / "layouts.json")
+        first = sample_parameters(experiment, experiment.first_sampled, ()).params
+        config = own_options({**experiment.fixed, **first})
+        most_workers = experiment.parallel if settings.reproducible else None
+        cache = workspace.searches / "autotune.json"
+        settings = autotune(settings, config, development, cache=cache, most_workers=most_workers)
     hashes = made_by(samples, settings)
     sources = [samples.source(part) for part in DEVELOPMENT]
     with open_study(workspace.searches, experiment, hashes, fresh=fresh, adopt=adopt) as study:
