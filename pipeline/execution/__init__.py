@@ -3,4 +3,4 @@
 Imports `core`, `artifacts` and `training`.
 """
 
-__all__ = ["executor", "job", "preview", "retry", "settings"]
+__all__ = ["autotune", "executor", "job", "preview", "progress", "retry", "settings"]

@@ -53,7 +53,7 @@ def candidates(n_cores: int, most_workers: int, n_gpus: int) -> list[tuple[int, 
 
 
 def _fastest(config: Configuration, development: Path, measured: list[tuple[int, int]]) -> dict[str, int]:
-    """Return the fastest; one that fails, e.g. for lack of memory, is left out. If all do, the first trial fails too."""
+    """Return the fastest. One that fails, e.g. out of memory, is left out; if all do, the first trial reports why."""
     speeds = dict.fromkeys(measured, 0.0)
     for workers, threads in measured:
         try:
