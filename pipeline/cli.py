@@ -1,4 +1,7 @@
-"""`pipeline <stage> [item]`: what dvc.yaml calls. Reads params.yaml, gives the stage its paths and values."""
+"""`python -m pipeline <command> [item]`: what dvc.yaml calls, and what people run besides.
+
+Reads params.yaml and hands each stage its paths and settings. A stage is imported when it runs, so that --help is quick.
+"""
 
 import argparse
 import os
@@ -6,149 +9,158 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 
 from pipeline.artifacts.layout import Layout
 
-DATA, REPORTS = Path("data"), Path("reports")
+if TYPE_CHECKING:
+    from pipeline.execution.settings import Workspace
+    from pipeline.params import Params
+
+LAYOUT = Layout()
 
 
-def download(params: Any, dataset: str) -> None:
+class Command(NamedTuple):
+    """What `run` is given: params.yaml, and the command line with its item, if it takes one."""
+
+    run: Callable[["Params", argparse.Namespace], None]
+    items: Literal["datasets", "experiments", ""]
+    """section of params.yaml that names the items"""
+    help: str
+
+
+def download(params: "Params", options: argparse.Namespace) -> None:
     from pipeline.stages import download
 
     mirrors = [*params.download.mirrors, *filter(None, [os.environ.get("DATA_MIRROR")])]
-    settings = params.download.model_copy(update={"mirrors": mirrors})
-    download.run(Layout(), dataset, settings)
+    download.run(LAYOUT, options.item, params.download.model_copy(update={"mirrors": mirrors}))
 
 
-def prepare(params: Any, dataset: str) -> None:
+def prepare(params: "Params", options: argparse.Namespace) -> None:
     from pipeline.stages import prepare
 
-    prepare.run(Layout(), dataset, params.datasets[dataset].prepare)
+    prepare.run(LAYOUT, options.item, params.datasets[options.item].prepare)
 
 
-def split(params: Any, dataset: str) -> None:
+def split(params: "Params", options: argparse.Namespace) -> None:
     from pipeline.stages import split
 
-    split.run(Layout(), dataset, params.datasets[dataset].split)
+    split.run(LAYOUT, options.item, params.datasets[options.item].split)
 
 
-def explore(params: Any, dataset: str) -> None:
+def explore(params: "Params", options: argparse.Namespace) -> None:
     from pipeline.stages import explore
 
-    development = DATA / "split" / dataset / "development"
-    explore.run(DATA / "prepared" / dataset, development, REPORTS / "data" / dataset)
+    explore.run(LAYOUT, options.item)
 
 
-def search(params: Any, experiment: str, **options: Any) -> None:
+def search(params: "Params", options: argparse.Namespace) -> None:
     from pipeline.stages import search
 
-    search.run(Layout(), experiment, params.experiments[experiment], _workspace(params), **options)
+    dataset, workspace = params.experiments[options.item], _workspace(params)
+    search.run(LAYOUT, options.item, dataset, workspace, fresh=options.fresh, adopt=options.adopt)
 
 
-def evaluate(params: Any, experiment: str) -> None:
+def evaluate(params: "Params", options: argparse.Namespace) -> None:
     from pipeline.stages import evaluate
 
-    settings, dataset = params.evaluate, params.experiments[experiment]
-    evaluate.run(Layout(), experiment, dataset, _workspace(params), settings.n_seeds, settings.min_sensitivity)
+    evaluate.run(LAYOUT, options.item, params.experiments[options.item], _workspace(params), params.evaluate)
 
 
-def _workspace(params: Any) -> Any:
-    from pipeline.execution.settings import Workspace
-
-    return Workspace(Path().resolve(), params.search)
-
-
-def report(params: Any, experiment: str) -> None:
+def report(params: "Params", options: argparse.Namespace) -> None:
     from pipeline.stages import report
 
-    report.run(Layout(), experiment, params.report, params.search.tracking_uri)
+    report.run(LAYOUT, options.item, params.report, params.search.tracking_uri)
 
 
-def summary(params: Any) -> None:
+def summary(params: "Params", _: argparse.Namespace) -> None:
     from pipeline.stages import summary
 
-    summary.run(Layout(), list(params.experiments))
+    summary.run(LAYOUT, list(params.experiments))
 
 
-def space(params: Any, experiment: str) -> None:
+def space(params: "Params", options: argparse.Namespace) -> None:
     from pipeline.commands import check_space
 
-    development = DATA / "split" / params.experiments[experiment] / "development"
-    check_space.run(Path("experiments") / f"{experiment}.yaml", development, params.search.threads)
+    development = LAYOUT.development(params.experiments[options.item])
+    check_space.run(LAYOUT.experiment_file(options.item), development, params.search.threads)
 
 
-def shapes(params: Any, experiment: str) -> None:
+def layers(params: "Params", options: argparse.Namespace) -> None:
     from pipeline.commands import layers
 
-    development = DATA / "split" / params.experiments[experiment] / "development"
-    layers.run(Path("experiments") / f"{experiment}.yaml", development, DATA / "search" / experiment)
+    development = LAYOUT.development(params.experiments[options.item])
+    layers.run(LAYOUT.experiment_file(options.item), development, LAYOUT.search(options.item))
 
 
-def publish(params: Any, experiment: str) -> None:
+def publish(params: "Params", options: argparse.Namespace) -> None:
     from pipeline.commands import publish
 
-    publish.run(Layout(), experiment, _workspace(params))
+    publish.run(LAYOUT, options.item, _workspace(params))
 
 
-def schema(params: Any) -> None:
+def schema(_: "Params", __: argparse.Namespace) -> None:
     from pipeline.commands import schema
 
     schema.run()
 
 
-STAGES: dict[str, tuple[Callable[..., None], str, str]] = {  # function, list of params.yaml, what it does
-    "download": (download, "datasets", "fetch the published files and check them"),
-    "prepare": (prepare, "datasets", "decode the images and group the copies"),
-    "split": (split, "datasets", "deal whole groups to train, val and the sealed test part"),
-    "explore": (explore, "datasets", "draw the page of a data set"),
-    "search": (search, "experiments", "train trials until the budget is filled; goes on with an interrupted search"),
-    "evaluate": (evaluate, "experiments", "retrain winner and baseline under fresh seeds, score test once"),
-    "report": (report, "experiments", "write the page of an experiment"),
-    "summary": (summary, "", "write the page of all experiments"),
-    "space": (space, "experiments", "check an experiment file and show what its space holds; trains nothing"),
-    "shapes": (shapes, "experiments", "show the layers of baseline and winner with their shapes"),
-    "publish": (publish, "experiments", "write finished searches and retrainings to MLflow again"),
-    "schema": (schema, "", "print the JSON schema of experiment files"),
+def _workspace(params: "Params") -> "Workspace":
+    from pipeline.execution.settings import Workspace
+
+    return Workspace(Path().resolve(), params.search)
+
+
+COMMANDS = {
+    "download": Command(download, "datasets", "fetch the published files and check them"),
+    "prepare": Command(prepare, "datasets", "decode the images and group the copies"),
+    "split": Command(split, "datasets", "assign whole groups to train, val and the sealed test part"),
+    "explore": Command(explore, "datasets", "write the page of a data set"),
+    "search": Command(search, "experiments", "train the trials of an experiment; resumes an interrupted search"),
+    "evaluate": Command(evaluate, "experiments", "retrain winner and baseline under fresh seeds, score test once"),
+    "report": Command(report, "experiments", "write the page of an experiment"),
+    "summary": Command(summary, "", "write the page of all experiments"),
+    "space": Command(space, "experiments", "check an experiment file and show its search space; trains nothing"),
+    "layers": Command(layers, "experiments", "show the layers of baseline and winner with their shapes"),
+    "publish": Command(publish, "experiments", "write finished searches and retrainings to MLflow again"),
+    "schema": Command(schema, "", "print the JSON schema of experiment files"),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Exit code 0 on success, 1 where a run failed, 2 on bad input, 130 when interrupted."""
+    """Exit with 0 on success, 1 if a run failed, 2 on bad input, 130 when interrupted."""
     parser = argparse.ArgumentParser(prog="pipeline", description=__doc__)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    commands = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
-    for name, (_, items, told) in STAGES.items():
-        command = commands.add_parser(name, help=told, description=told)
-        if items:
-            command.add_argument("item", help=f"one of `{items}` in params.yaml")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        options = commands.add_parser(name, help=command.help, description=command.help)
+        if command.items:
+            options.add_argument("item", help=f"one of `{command.items}` in params.yaml")
         if name == "search":
-            command.add_argument("--fresh", action="store_true", help="start another study instead of resuming")
-            command.add_argument("--adopt", metavar="STUDY", help="take its trials, though data or code changed")
-    options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop is a stop, whoever asks for it
-    sys.exit(_run(options))
+            options.add_argument("--fresh", action="store_true", help="start a new study instead of resuming")
+            options.add_argument("--adopt", metavar="STUDY", help="take over its trials although data or code changed")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # TERM stops as Ctrl-C does: state is kept
+    sys.exit(_run(parser.parse_args(arguments)))
 
 
 def _run(options: argparse.Namespace) -> int:
-    from pipeline.core.errors import InputError, PipelineError
+    from pipeline.core.errors import InputError, PipelineError, did_you_mean
     from pipeline.params import read_params
 
-    given = {"fresh": options.fresh, "adopt": options.adopt} if options.stage == "search" else {}
+    name, command = options.command, COMMANDS[options.command]
     try:
         params = read_params(Path("params.yaml"))
-        stage, items, _ = STAGES[options.stage]
-        if items and options.item not in getattr(params, items):
-            known = ", ".join(getattr(params, items))
-            raise InputError(f"{options.item!r} is not in `{items}` of params.yaml; there are {known}")
-        stage(params, *([options.item] if items else []), **given)
+        if command.items and options.item not in (known := getattr(params, command.items)):
+            hint = did_you_mean(options.item, known)
+            raise InputError(f"{options.item!r} is not in `{command.items}` of params.yaml: {', '.join(known)}{hint}")
+        command.run(params, options)
     except (PipelineError, OSError) as error:
         if options.debug:
             raise
-        print(f"pipeline {options.stage}: {error}", file=sys.stderr)
+        print(f"pipeline {name}: {error}", file=sys.stderr)
         return error.exit_code if isinstance(error, PipelineError) else 1
     except KeyboardInterrupt:
-        again = "run the same command again" + (" without --fresh" if given.get("fresh") else "")
-        print(f"pipeline {options.stage}: interrupted; {again} to go on", file=sys.stderr)
+        without = " without --fresh" if getattr(options, "fresh", False) else ""
+        print(f"pipeline {name}: interrupted; run the same command again{without} to resume", file=sys.stderr)
         return 130
     return 0

@@ -1,9 +1,11 @@
-"""evaluate: winner and baseline under fresh seeds; threshold on `val`; the test part is read here and scored once.
+"""evaluate: winner and baseline under fresh seeds; threshold on `val`; the test part is read here and scored once."""
 
-data/split/<dataset>, data/search/<e> -> data/evaluate/<e>/: predictions.csv, curves.csv, steps.csv, files.csv,
-metrics.json, model/ (weights and MODEL_CARD.md) and inside/ (what the report shows of the winner)
-"""
+from pipeline.artifacts.layout import Layout
+from pipeline.evaluation.evaluate import evaluate
+from pipeline.evaluation.settings import EvaluateSettings
+from pipeline.execution.settings import Workspace
 
-from pipeline.evaluation.evaluate import evaluate as run
 
-__all__ = ["run"]
+def run(layout: Layout, experiment: str, dataset: str, workspace: Workspace, settings: EvaluateSettings) -> None:
+    """Write an Evaluation, its runs and its models."""
+    evaluate(layout, experiment, dataset, workspace, settings.n_seeds, settings.min_sensitivity)

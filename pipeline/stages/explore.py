@@ -1,5 +1,10 @@
-"""The page of one data set: what is in it, how it was cut, and what went into one group. Pictures: development only."""
+"""explore: the page of one data set, with pictures of its development part alone."""
 
-from pipeline.report.dataset_page.page import write_dataset_page as run
+from pipeline.artifacts.layout import Layout
+from pipeline.report.dataset_page.page import write_dataset_page
 
-__all__ = ["run"]
+
+def run(layout: Layout, dataset: str) -> None:
+    """Write reports/data/<dataset>."""
+    out = layout.reports() / "data" / dataset
+    write_dataset_page(layout.prepared(dataset), layout.development(dataset), out)
