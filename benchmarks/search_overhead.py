@@ -52,7 +52,7 @@ TARGET_RAY = 0.95
 TRAINING: Configuration = {"model": "cnn", "cnn.width": 16, "lr": 0.01, "batch_size": 64, "n_epochs": 2}
 N_IMAGES = 6144
 N_TRAININGS = 8
-
+NO_MODEL: Any = None  # nobody reads the description
 
 SAMPLERS = ("random", "tpe")
 SIZES = ((1, 200), (10, 200), (100, 400), (1000, 2000))  # workers side by side, trials of N_EPOCHS each
@@ -79,7 +79,7 @@ class InstantWorkers:
             if goes_on and epoch < N_EPOCHS:
                 busy.append((i, job, epoch + 1))
             else:
-                yield i, Finished(epoch, score, {}, 0) if goes_on else Stopped()
+                yield i, Finished(epoch, score, NO_MODEL, 0) if goes_on else Stopped()
 
 
 def rows(rounds: int) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,7 @@ __all__ = [
     "epoch",
     "evaluation",
     "explanations",
+    "json_file",
     "layout",
     "report_numbers",
     "runs",

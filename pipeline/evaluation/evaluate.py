@@ -19,7 +19,7 @@ from pipeline.artifacts.runs import EvaluationRuns, Origin, RetrainingRun
 from pipeline.artifacts.samples import DEVELOPMENT, Samples
 from pipeline.artifacts.search_result import SearchResult
 from pipeline.core import provenance
-from pipeline.core.files import read_json, write_json
+from pipeline.core.files import read_json
 from pipeline.core.progress import track
 from pipeline.evaluation.explanations import explain_winner
 from pipeline.evaluation.model_card import write_model_card
@@ -28,6 +28,7 @@ from pipeline.evaluation.registry import best_run, register_winner
 from pipeline.evaluation.retrain import plan, retrain
 from pipeline.execution.settings import Workspace
 from pipeline.tracking.run_record import StudyRun
+from pipeline.training.network import ModelDescription
 from pipeline.training.prediction import load_trained, predict
 from pipeline.training.process import keep_freed_memory
 
@@ -63,9 +64,10 @@ def evaluate(
         weights = out / "model" / name / f"seed-{seed}.safetensors"
         weights.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(done.folder / "weights.safetensors", weights)
-        write_json(weights.parent / "model.json", record["description"])
-        model = load_trained(record["description"], weights)
-        predicted = [(predict(model, record["description"], s.images), s) for s in (development, test)]
+        description = ModelDescription.model_validate(record["description"])
+        description.write(weights.parent / "model.json")
+        model = load_trained(description, weights)
+        predicted = [(predict(model, description, s.images), s) for s in (development, test)]
         table = pd.concat([predictions_table(*of_part) for of_part in predicted])
         parameters[name] = record["n_parameters"]
         runs[name].append(

@@ -1,6 +1,5 @@
 """Explain the champion: what it gets wrong and right, what it attends to, what its first layer computes."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,10 @@ from pipeline.artifacts.evaluation import probability_columns
 from pipeline.artifacts.explanations import LAYER_TYPES, Explanations, ExplanationsInfo
 from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import PipelineError
-from pipeline.core.files import read_json
 from pipeline.evaluation.metadata_baseline import predict_from_files
 from pipeline.models.model_summary import layers
 from pipeline.models.registry import Shapes
+from pipeline.training.network import ModelDescription
 from pipeline.training.normalisation import Normaliser
 from pipeline.training.prediction import load_trained
 
@@ -35,12 +34,13 @@ def explain_winner(weights: Path, predictions: pd.DataFrame, development: Sample
 
     weights: of that retraining, beside its model.json. predictions: those of the winner on test, every seed.
     """
-    description, seed = read_json(weights.parent / "model.json"), int(weights.stem.removeprefix("seed-"))
+    description = ModelDescription.read(weights.parent / "model.json")
+    seed = int(weights.stem.removeprefix("seed-"))
     examples = choose_examples(predictions, seed)
     rows = pd.Index(test.table["sample"]).get_indexer(examples["sample"])
     images = np.stack([test.images[row] for row in rows])
     found, arrays = explain(load_trained(description, weights), description, images, examples)
-    layer_table, problem = _layers(load_trained(description, weights), Shapes(**description["shapes"]))
+    layer_table, problem = _layers(load_trained(description, weights), description.shapes)
     baseline, varied = predict_from_files(development, test)
     return Explanations(
         info=ExplanationsInfo(seed=seed, **found, varied=varied, problem=problem),
@@ -81,11 +81,12 @@ def choose_examples(predictions: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def explain(
-    model: nn.Module, description: Mapping[str, Any], images: Array, examples: pd.DataFrame
+    model: nn.Module, description: ModelDescription, images: Array, examples: pd.DataFrame
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     """The layers looked at, and what they hold. images: (N, H, W, C) uint8, one per row of examples."""
     model = model.cpu().eval()  # where equal inputs give equal bytes
-    normalise = Normaliser(description, torch.device("cpu"))
+    n_pixels = description.shapes.height * description.shapes.width
+    normalise = Normaliser(description.mean, description.std, n_pixels=n_pixels, device=torch.device("cpu"))
     inputs = normalise(torch.from_numpy(images))  # (N, C, H, W)
     run = record_outputs(model, inputs[torch.from_numpy(examples["scan"].to_numpy(copy=True))])
     cam, (first, kernels) = cam_layer(run), first_kernels(run, inputs.shape[1:])

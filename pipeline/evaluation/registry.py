@@ -1,9 +1,8 @@
 """The retrained winner as a model that can be served: in MLflow's registry, under the alias `champion`."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import mlflow.pytorch
 import numpy as np
@@ -15,10 +14,10 @@ from torch import nn
 from pipeline.artifacts.evaluation import EvaluationInfo, Retrained
 from pipeline.artifacts.runs import EvaluationRuns
 from pipeline.core.errors import first_line
-from pipeline.core.files import read_json
 from pipeline.execution.settings import Workspace
 from pipeline.tracking.mlflow import AWAY
 from pipeline.tracking.sqlite import address
+from pipeline.training.network import ModelDescription
 from pipeline.training.prediction import load_trained, mean_logits
 
 _log = logging.getLogger(__name__)
@@ -58,11 +57,11 @@ class Served(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, model: nn.Module, description: Mapping[str, Any]) -> None:
+    def __init__(self, model: nn.Module, description: ModelDescription) -> None:
         super().__init__()
-        self.model, self.augmentation = model, description["test_time_augmentation"]
+        self.model, self.augmentation = model, description.test_time_augmentation
         for name in ("mean", "std"):
-            self.register_buffer(name, torch.tensor(description[name]).view(1, -1, 1, 1))
+            self.register_buffer(name, torch.tensor(getattr(description, name)).view(1, -1, 1, 1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """images: (B, C, H, W) float32 of 0 to 255. Returns (B, K)."""
@@ -83,9 +82,9 @@ def register_winner(info: EvaluationInfo, evaluated: EvaluationRuns, folder: Pat
     run_id = evaluated.of("winner", seed).run_id
     if not run_id:
         return
-    description = read_json(folder / "model.json")
+    description = ModelDescription.read(folder / "model.json")
     model = load_trained(description, folder / f"seed-{seed}.safetensors").cpu()
-    shapes = description["shapes"]
-    grey = np.full((2, shapes["channels"], shapes["height"], shapes["width"]), 128, np.float32)
+    shapes = description.shapes
+    grey = np.full((2, shapes.channels, shapes.height, shapes.width), 128, np.float32)
     served = Served(model, description).eval().to(memory_format=torch.contiguous_format)  # as torch.export wants it
     register_champion(setup.root, setup.search.tracking_uri, info.experiment, run_id, served, grey)

@@ -112,7 +112,7 @@ def _train(tracker: Tracker, waiting: list[Retraining], settings: SearchSettings
                 seconds = sum(epoch.seconds for epoch in records[i].epochs)
                 found: dict[str, Any] = {
                     "result": {"best_epoch": result.best_epoch, "val_score": result.score, "seconds": seconds},
-                    "description": result.description,
+                    "description": result.description.model_dump(mode="json"),
                     "n_parameters": result.n_parameters,
                     "started_ms": records[i].started_ms,
                     "epochs": [asdict(epoch) for epoch in records[i].epochs],

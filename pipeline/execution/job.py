@@ -11,6 +11,7 @@ from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import PipelineError
 from pipeline.training.checkpoint import ResumableTraining
 from pipeline.training.device import device
+from pipeline.training.network import ModelDescription
 from pipeline.training.process import give_freed_memory_back
 from pipeline.training.trainer import Trainer
 
@@ -37,7 +38,7 @@ class Finished:
 
     best_epoch: int
     score: float
-    description: dict[str, object]
+    description: ModelDescription
     n_parameters: int
     slices: Sequence[tuple[int, float]] = ()
 

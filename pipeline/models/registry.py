@@ -28,6 +28,15 @@ class Shapes:
     n_classes: int
 
 
+class Architecture(Strict):
+    """What rebuilds a network but its weights; every option is written out."""
+
+    model: str
+    """family, or family:variant"""
+    options: dict[str, Any]
+    shapes: Shapes
+
+
 Builder = Callable[..., nn.Module]  # (options, shapes), and the variant where the family has variants
 Loader = Callable[..., None]  # (model, options, shapes), and the variant where the family has variants
 Variants = Callable[[], Iterable[str]]
@@ -107,22 +116,22 @@ def start_model(model: str, options: Mapping[str, Any], shapes: Shapes) -> nn.Mo
     return network
 
 
-def describe(model: str, options: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
-    """Plain values from which `rebuild` makes the same architecture; every option is written out."""
+def describe(model: str, options: Mapping[str, Any], shapes: Shapes) -> Architecture:
+    """Return what `rebuild` needs to make the same network."""
     full = model_spec(model).options.model_validate(options).model_dump()
-    return {"model": model, "options": full, "shapes": vars(shapes)}
+    return Architecture(model=model, options=full, shapes=shapes)
 
 
-def rebuild(description: Mapping[str, Any], weights: Path) -> nn.Module:
-    """The model of `description` with the weights of a safetensors file, in evaluation mode.
+def rebuild(architecture: Architecture, weights: Path) -> nn.Module:
+    """Return the network with the weights of a safetensors file, in evaluation mode.
 
     The weights that its training started from are not read, and may be gone.
     Raises InputError if the file is damaged or belongs to another architecture.
     """
-    model = build_model(description["model"], description["options"], Shapes(**description["shapes"]))
+    model = build_model(architecture.model, architecture.options, architecture.shapes)
     try:
         model.load_state_dict(load_file(weights))
     except (SafetensorError, RuntimeError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{weights} holds no weights of this {description['model']}: {reason}") from error
+        raise InputError(f"{weights} holds no weights of this {architecture.model}: {reason}") from error
     return model.eval()

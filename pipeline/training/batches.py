@@ -26,8 +26,7 @@ class Batches:
         in_train = development.table["part"].to_numpy() == "train"
         self.groups = np.unique(development.table["group"].to_numpy()[in_train], return_inverse=True)[1]  # (N,)
         self.statistics = channel_statistics(images)
-        shapes = {"height": images.shape[1], "width": images.shape[2]}
-        self.normalise = Normaliser({**self.statistics, "shapes": shapes}, device)
+        self.normalise = Normaliser(**self.statistics, n_pixels=images.shape[1] * images.shape[2], device=device)
         n_drawn = len(self.draw(torch.Generator()))
         self.n_steps = -(-n_drawn // config.batch_size)
         if n_drawn % config.batch_size == 1 and self.n_steps > 1:

@@ -1,7 +1,6 @@
-"""TODO training.normalisation."""
+"""Normalisation of images by the mean and standard deviation of each channel."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -9,7 +8,7 @@ from torch import Tensor
 
 
 def channel_statistics(images: np.ndarray) -> dict[str, list[float]]:
-    """Mean and standard deviation per channel on the 0-255 scale, of training images only.
+    """Return `mean` and `std` of each channel, on the scale of 0 to 255.
 
     images: (N, H, W, C) uint8.
     """
@@ -24,15 +23,15 @@ def channel_statistics(images: np.ndarray) -> dict[str, list[float]]:
 
 
 class Normaliser:
-    """From bytes to numbers of mean 0 and deviation 1 per channel, by what the description of a model says of them."""
+    """Turns bytes into numbers that have mean 0 and standard deviation 1 per channel on the training images."""
 
-    def __init__(self, description: Mapping[str, Any], device: torch.device) -> None:
-        """description: has `mean` and `std` per channel, on the 0-255 scale, and the `shapes` of the images."""
-        n_pixels = description["shapes"]["height"] * description["shapes"]["width"]
+    def __init__(self, mean: Sequence[float], std: Sequence[float], *, n_pixels: int, device: torch.device) -> None:
+        """mean, std: per channel, on the scale of 0 to 255; n_pixels: of an image."""
         # written out for every pixel: an inner loop over three channels would be ten times slower
-        self.mean, self.std = (torch.tensor(description[k], device=device).repeat(n_pixels) for k in ("mean", "std"))
+        self.mean = torch.tensor(mean, device=device).repeat(n_pixels)
+        self.std = torch.tensor(std, device=device).repeat(n_pixels)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """images: (B, H, W, C) uint8. Returns (B, C, H, W) float32, channels-last in memory."""
+        """Return (B, C, H, W) float32, channels-last in memory. images: (B, H, W, C) uint8."""
         values = images.flatten(1).float().sub_(self.mean).div_(self.std)
         return values.view(images.shape).permute(0, 3, 1, 2)

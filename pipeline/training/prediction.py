@@ -1,8 +1,6 @@
 """Predictions of a trained network, with test-time augmentation where its description asks for it."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +9,7 @@ from torch.nn import functional as F
 
 from pipeline.models.registry import rebuild
 from pipeline.training.device import channels_last, device
+from pipeline.training.network import ModelDescription
 from pipeline.training.normalisation import Normaliser
 from pipeline.training.precision import arithmetic
 
@@ -18,23 +17,25 @@ EVAL_BATCH = 256  # larger batches are no faster and take more memory
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, description: Mapping[str, Any], images: np.ndarray) -> np.ndarray:
+def predict(model: nn.Module, description: ModelDescription, images: np.ndarray) -> np.ndarray:
     """Return class probabilities (N, K) float32 for (N, H, W, C) uint8 images.
 
     The model runs in evaluation mode, on fixed batches.
     """
     device = next(model.parameters()).device
-    normalise = Normaliser(description, device)
+    shapes = description.shapes
+    n_pixels = shapes.height * shapes.width
+    normalise = Normaliser(description.mean, description.std, n_pixels=n_pixels, device=device)
     was_training = model.training
     model.eval()
     parts = []
     for start in range(0, len(images), EVAL_BATCH):
         batch = torch.from_numpy(np.array(images[start : start + EVAL_BATCH])).to(device)
-        with arithmetic(device, description["precision"]):
-            logits = mean_logits(model, normalise(batch), description["test_time_augmentation"])
+        with arithmetic(device, description.precision):
+            logits = mean_logits(model, normalise(batch), description.test_time_augmentation)
         parts.append(logits.softmax(1).cpu().numpy())
     model.train(was_training)
-    return np.concatenate(parts) if parts else np.zeros((0, description["shapes"]["n_classes"]), np.float32)
+    return np.concatenate(parts) if parts else np.zeros((0, shapes.n_classes), np.float32)
 
 
 def mean_logits(model: nn.Module, images: Tensor, augmentation: str) -> Tensor:
@@ -67,6 +68,6 @@ def augmented_versions(images: Tensor, augmentation: str) -> list[tuple[float, T
     return [(0.25, side) for side in sides] + [(0.125, side) for side in shifted]
 
 
-def load_trained(description: Mapping[str, Any], weights: Path) -> nn.Module:
+def load_trained(description: ModelDescription, weights: Path) -> nn.Module:
     """Return the rebuilt model, on the device and in the memory layout that training and prediction use."""
     return channels_last(rebuild(description, weights).to(device()))

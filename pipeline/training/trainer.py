@@ -21,7 +21,7 @@ from pipeline.training.batches import Batches, class_weights
 from pipeline.training.config import Training
 from pipeline.training.early_stopping import EarlyStopping
 from pipeline.training.learner import Learner
-from pipeline.training.network import describe_network, image_shapes, start_network
+from pipeline.training.network import ModelDescription, describe_network, image_shapes, start_network
 from pipeline.training.precision import candidates, fastest
 from pipeline.training.prediction import EVAL_BATCH, predict
 from pipeline.training.validation import Validation
@@ -45,13 +45,14 @@ class Trainer:
         self.identity = {"config": config, "seed": seed, "data": info.digest, "device": device}
         self.batches = Batches(development, settings, seed, device=torch.device(device))
         self.validation = Validation(*development.part("val"), np.isin(info.classes, info.positive))
-        self._description = {
-            **describe_network(config, shapes),
+        self._description = ModelDescription(
+            **dict(describe_network(config, shapes)),
             **self.batches.statistics,
-            "classes": info.classes,
-            "positive": info.positive,
-            "test_time_augmentation": settings.test_time_augmentation,
-        }
+            classes=info.classes,
+            positive=info.positive,
+            test_time_augmentation=settings.test_time_augmentation,
+            precision=settings.precision,
+        )
         model = start_network(config, shapes, seed, device=device)
         fit_to_images(model, self.batches.not_augmented)
         weights = class_weights(self.batches.labels, shapes.n_classes) if settings.class_weights else None
@@ -78,9 +79,9 @@ class Trainer:
         return self.learner.trained
 
     @property
-    def description(self) -> dict[str, Any]:
+    def description(self) -> ModelDescription:
         """What rebuilding the model and predicting with it takes."""
-        return {**self._description, "precision": self.learner.precision.name}
+        return self._description.model_copy(update={"precision": self.learner.precision.name})
 
     @property
     def n_parameters(self) -> int:

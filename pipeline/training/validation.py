@@ -1,13 +1,12 @@
 """The score of a model on the validation images, after every epoch."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from torch import nn
 
 from pipeline.statistics.scores import confusion_matrix, log_loss
+from pipeline.training.network import ModelDescription
 from pipeline.training.prediction import predict
 
 
@@ -19,7 +18,7 @@ class Validation:
     labels: np.ndarray
     positive: np.ndarray
 
-    def measure(self, model: nn.Module, description: Mapping[str, Any]) -> tuple[float, np.ndarray]:
+    def measure(self, model: nn.Module, description: ModelDescription) -> tuple[float, np.ndarray]:
         """Return the mean log loss, nats per image, and the confusion matrix (K, K), rows are the truth."""
         probabilities = predict(model, description, self.images)
         confusion = confusion_matrix(self.labels, probabilities.argmax(1), len(self.positive))

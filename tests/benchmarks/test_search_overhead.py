@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import search_overhead
-from benchmarks.search_overhead import InstantWorkers
+from benchmarks.search_overhead import NO_MODEL, InstantWorkers
 from pipeline.artifacts.epoch import Epoch
 from pipeline.execution.job import Finished, Job, Stopped
 
@@ -29,7 +29,7 @@ def test_instant_workers_take_turns_and_take_work_when_free() -> None:
     assert heard[:5] == [(0, 1, 2), (1, 1, 2), (0, 2, 2), (1, 2, 2), (0, 3, 3)]  # 2 is taken once 1 was stopped
     assert [i for i, _ in results] == [1, 0, 2, 3, 4]
     assert results[0] == (1, Stopped())
-    assert results[1] == (0, Finished(10, 0.1, {}, 0))
+    assert results[1] == (0, Finished(10, 0.1, NO_MODEL, 0))
 
 
 @pytest.mark.slow

@@ -12,7 +12,6 @@ from safetensors.torch import save_file
 from torch import nn
 
 from pipeline.artifacts.samples import Samples
-from pipeline.core.files import write_json
 from pipeline.evaluation import explanations
 from pipeline.evaluation.explanations import (
     cam_layer,
@@ -23,6 +22,7 @@ from pipeline.evaluation.explanations import (
     record_outputs,
 )
 from pipeline.models.registry import Shapes, build_model, describe
+from pipeline.training.network import ModelDescription
 
 
 def tiny() -> nn.Sequential:
@@ -125,8 +125,15 @@ def test_errors_come_surest_first_one_of_a_group_and_hits_of_every_class() -> No
 def test_the_same_weights_write_the_same_files(name: str, digits_folder: Path, tmp_path: Path) -> None:
     development, test = Samples.read(digits_folder / "development"), Samples.read(digits_folder / "test")
     shapes, classes = Shapes(1, 8, 8, 10), test.info.classes
-    statistics = {"mean": [80.0], "std": [90.0], "precision": "float32", "classes": classes, "positive": ["0"]}
-    write_json(tmp_path / "model/model.json", {**describe(name, {}, shapes), **statistics})
+    ModelDescription(
+        **dict(describe(name, {}, shapes)),
+        mean=[80.0],
+        std=[90.0],
+        classes=classes,
+        positive=["0"],
+        test_time_augmentation="none",
+        precision="float32",
+    ).write(tmp_path / "model/model.json")
     torch.manual_seed(0)
     save_file(build_model(name, {}, shapes).state_dict(), tmp_path / "model/seed-5.safetensors")
     table = test.table[["sample", "group", "label", "part"]].assign(model="winner", seed=5)

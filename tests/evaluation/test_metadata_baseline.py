@@ -4,8 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from contract_data import dataset_info
 from pipeline.artifacts.samples import Samples
 from pipeline.evaluation.metadata_baseline import FEATURES, border, features, predict_from_files
+
+INFO = dataset_info("noise", ["a", "b"], [])
 
 
 def noise(part: list[str], seed: int) -> Samples:
@@ -13,7 +16,7 @@ def noise(part: list[str], seed: int) -> Samples:
     rng, n = np.random.default_rng(seed), len(part)
     columns = {"label": rng.integers(0, 2, n), "width": rng.choice([64, 65], n), "height": 64}
     table = pd.DataFrame({**columns, "format": rng.choice(["JPEG", "PNG"], n), "mode": "L", "part": part})
-    return Samples(rng.integers(0, 256, (n, 6, 6, 1), dtype=np.uint8), table, {"classes": ["a", "b"]})
+    return Samples(rng.integers(0, 256, (n, 6, 6, 1), dtype=np.uint8), table, INFO)
 
 
 DEVELOPMENT, TEST = noise(["train"] * 400 + ["val"] * 100, seed=1), noise(["test"] * 400, seed=2)
@@ -62,7 +65,7 @@ def test_the_features_by_hand() -> None:
     images[0, 0, 0] = 8  # one of the eight pixels of the ring
     table = pd.DataFrame({"width": [640], "height": [480], "format": ["TIFF"], "mode": ["RGB"]})
     known = pd.DataFrame({"format": ["PNG", "JPEG"], "mode": ["RGB", "L"]})
-    found = features(Samples(images, table, {}), known)
+    found = features(Samples(images, table, INFO), known)
     assert list(found.columns) == list(FEATURES)
     assert found.iloc[0].tolist() == pytest.approx([640, 480, -1, 1, 1, np.sqrt(7)])
 

@@ -79,7 +79,7 @@ def test_a_description_from_before_an_option_existed_is_rebuilt(tmp_path: Path) 
     save_file(network.state_dict(), tmp_path / "weights.safetensors")
     description = describe("cnn", {"batch_norm": True}, shapes)
     for option in ("order", "convs_1x1", "hidden2"):
-        del description["options"][option]
+        del description.options[option]
     images = torch.randn(3, 1, 8, 8)
     assert torch.equal(rebuild(description, tmp_path / "weights.safetensors")(images), network(images))
 

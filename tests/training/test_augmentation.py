@@ -34,8 +34,6 @@ IMAGES = torch.arange(40 * 6 * 5 * 2, dtype=torch.int64).remainder(251).to(torch
 
 ROWS = torch.tensor([7, 3, 3, 39, 0, 11, 12, 13])
 
-SHAPES = {"height": 6, "width": 5}
-
 
 def test_without_augmentation_the_rows_come_as_they_are() -> None:
     batch = gather_batch(IMAGES, ROWS, config(), draws(len(ROWS)))
@@ -119,7 +117,7 @@ def test_intensity_changes_are_affine_and_bounded() -> None:
 
 def test_what_happens_to_an_image_does_not_depend_on_its_batch() -> None:
     settings = config(**EVERYTHING)
-    normalise = Normaliser({"mean": [100.0, 120.0], "std": [50.0, 60.0], "shapes": SHAPES}, CPU)
+    normalise = Normaliser([100.0, 120.0], [50.0, 60.0], n_pixels=6 * 5, device=CPU)
     of_epoch = {epoch: RandomNumbers.of_epoch(settings, 40, 7, epoch, CPU) for epoch in (1, 2)}
 
     def batch(rows: Iterable[int], epoch: int = 1) -> torch.Tensor:

@@ -24,14 +24,14 @@ def test_validation_images_do_not_touch_the_statistics(development: Samples) -> 
     images = np.array(development.images)
     images[val] = 255
     changed = dataclasses.replace(development, images=images)
-    assert Trainer(MLP, changed, 1).description["mean"] == Trainer(MLP, development, 1).description["mean"]
+    assert Trainer(MLP, changed, 1).description.mean == Trainer(MLP, development, 1).description.mean
 
 
 def test_normalised_pixels_have_mean_0_and_deviation_1_per_channel() -> None:
     images = torch.arange(40 * 6 * 5 * 2, dtype=torch.int64).remainder(251).to(torch.uint8).view(40, 6, 5, 2)
     pixels = images.flatten(0, 2).double()
     statistics = {"mean": pixels.mean(0).tolist(), "std": pixels.std(0, correction=0).tolist()}
-    batch = Normaliser({**statistics, "shapes": {"height": 6, "width": 5}}, torch.device("cpu"))(images)
+    batch = Normaliser(**statistics, n_pixels=6 * 5, device=torch.device("cpu"))(images)
     assert batch.shape == (40, 2, 6, 5)
     assert torch.allclose(batch.mean((0, 2, 3)), torch.zeros(2), atol=1e-5)
     assert torch.allclose(batch.std((0, 2, 3), correction=0), torch.ones(2), atol=1e-5)

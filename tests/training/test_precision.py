@@ -10,8 +10,8 @@ from training_examples import CNN
 
 def test_the_fastest_format_that_agrees_is_taken_and_nothing_is_trained_by_trying(development: Samples) -> None:
     auto = Trainer({**CNN, "precision": "auto"}, development, seed=1)
-    assert auto.description["precision"] in ("float32", "bfloat16")
-    told = Trainer({**CNN, "precision": auto.description["precision"]}, development, seed=1)
+    assert auto.description.precision in ("float32", "bfloat16")
+    told = Trainer({**CNN, "precision": auto.description.precision}, development, seed=1)
     assert auto.n_done == 0
     next(auto.epochs())
     next(told.epochs())

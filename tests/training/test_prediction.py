@@ -28,7 +28,7 @@ def test_a_mirrored_image_gets_the_same_prediction(augmentation: str, developmen
     images = np.asarray(development.images[:20])
     seen, mirrored = (predict(trainer.trained, trainer.description, side) for side in (images, images[:, :, ::-1]))
     assert np.allclose(seen, mirrored, atol=1e-6)
-    plain = {**trainer.description, "test_time_augmentation": "none"}
+    plain = trainer.description.model_copy(update={"test_time_augmentation": "none"})
     assert not np.allclose(seen, predict(trainer.trained, plain, images), atol=1e-3)
 
 
