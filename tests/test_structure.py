@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.core.provenance import import_closure
+from pipeline.core.code_digest import import_closure
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "pipeline"

@@ -1,107 +1,19 @@
 """What made a result: code, machine, versions, commit."""
 
-import ast
 import hashlib
 import importlib.metadata
 import importlib.util
 import json
 import os
-import pkgutil
 import platform
 import subprocess
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 PACKAGE = __name__.partition(".")[0]
 WRITTEN = ("dvc.lock", "reports")  # by a run itself
 PACKAGES = ("torch", "torchvision", "timm", "mlflow", "optuna", "dvc", "numpy", "pandas", "scikit-learn")
-
-
-def import_closure(*modules: str) -> list[Path]:
-    """Files of our own package that importing these modules reads, sorted; found in the syntax, nothing is imported.
-
-    Imports inside functions count too. Raises ModuleNotFoundError for an unknown module.
-    """
-    found: dict[str, Path] = {}
-    waiting = list(modules)
-    while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
-        path = _file(name)
-        if path is None:
-            raise ModuleNotFoundError(f"no module {name!r}")
-        found[name] = path
-        if "." in name:
-            waiting.append(name.rpartition(".")[0])
-        waiting += _imports(path, name.partition(".")[0])
-    return sorted(found.values())
-
-
-def _imports(path: Path, package: str) -> list[str]:
-    names = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            inner = [f"{node.module}.{alias.name}" for alias in node.names]
-            names += [node.module, *(name for name in inner if name.startswith(package) and _file(name))]
-        elif isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "import_modules":
-            names += _modules(node.args[0])
-    return [name for name in names if name.partition(".")[0] == package]
-
-
-def _modules(package: ast.expr) -> list[str]:
-    """Return the modules that `import_modules("package")` imports: a registry uses them all."""
-    assert isinstance(package, ast.Constant), "import_modules takes the name of the package as a literal"
-    assert isinstance(package.value, str)
-    init = _file(package.value)
-    assert init
-    return [f"{package.value}.{module.name}" for module in pkgutil.iter_modules([str(init.parent)])]
-
-
-@cache
-def _file(module: str) -> Path | None:
-    folder = Path(__file__).parent.parent.parent.joinpath(*module.split("."))
-    for path in (folder.with_suffix(".py"), folder / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
-
-
-def code_digest(*modules: str) -> str:
-    """Return the sha256 of what the import closure of the modules does.
-
-    It changes with a statement that these modules may run; not with a comment, a docstring, the layout of the text,
-    or the place of a file.
-    """
-    meanings = sorted(_meaning(path) for path in import_closure(*modules))
-    return hashlib.sha256("\0".join(meanings).encode()).hexdigest()
-
-
-def _meaning(path: Path) -> str:
-    """Return the syntax tree of a file without docstrings, and without the places that our own imports name."""
-    tree = ast.parse(path.read_bytes())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = [statement for statement in node.body if not _is_text(statement)]
-            if isinstance(node, ast.Module):
-                node.body = [statement for statement in node.body if not _is_own_import(statement)]
-    return ast.dump(tree)
-
-
-def _is_text(statement: ast.stmt) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
-
-
-def _is_own_import(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.ImportFrom) and str(statement.module).partition(".")[0] == PACKAGE
 
 
 def digest(value: Any) -> str:

@@ -7,6 +7,7 @@ from pipeline.artifacts.runs import Origin, SearchRuns
 from pipeline.artifacts.samples import DEVELOPMENT, Samples
 from pipeline.artifacts.search_result import SearchResult
 from pipeline.core import provenance
+from pipeline.core.code_digest import code_digest
 from pipeline.execution.autotune import autotune
 from pipeline.execution.executor import device_of_workers, open_executor
 from pipeline.execution.settings import SearchSettings, Workspace
@@ -66,7 +67,7 @@ def made_by(samples: Samples, settings: SearchSettings) -> dict[str, str]:
     versions = provenance.versions()
     return {
         "data": samples.info.digest,
-        "code": provenance.code_digest(*DECIDES_RESULTS),
+        "code": code_digest(*DECIDES_RESULTS),
         **{package: versions[package] for package in ("torch", "timm", "optuna")},
         "device": device_of_workers(settings),
         "threads": str(settings.threads),  # they decide the order of sums
