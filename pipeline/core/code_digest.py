@@ -1,4 +1,4 @@
-"""The digest of the code behind a result, which decides what is trained again.
+"""The digest of the code that made a result, which decides what is trained again.
 
 It covers every statement of every module that the given ones import, directly or not, read from the syntax.
 

@@ -1,14 +1,14 @@
-"""The exceptions a user may meet.
+"""The exceptions that users may see.
 
 PipelineError              exit code 1: a run failed; the message says what to do
-├── TrainingError          one training failed (loss not finite, worker died); a search goes on without it
+├── TrainingError          one training failed (loss not finite, worker died); the search continues
 └── InputError             exit code 2: something the user wrote, set or provided is wrong
     ├── ProblemsError      several problems, all listed at once:
     │   ├── ConfigError    params.yaml or an experiment file
     │   ├── DataError      images, labels or folders that cannot be used
-    │   └── DownloadError  no source delivered a file; every source with its reason
+    │   └── DownloadError  no source delivered a file; each source with its reason
     ├── UnknownKeyError    a key that no schema has; the caller adds where it was written
-    └── BusyError          another process holds what this one needs
+    └── BusyError          another process holds a lock that this one needs
 """
 
 import difflib
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 
 
 class PipelineError(Exception):
-    """A failed run. The message is one line and names a way out."""
+    """A failed run. The message is one line that says what is wrong, what was found, and how to fix it."""
 
     exit_code = 1
 
@@ -32,7 +32,7 @@ class InputError(PipelineError):
 
 
 class ProblemsError(InputError):
-    """Several problems of one input, reported together; raised as one of its children.
+    """Several problems of one input, reported together; raised as one of its subclasses.
 
     headline: one line; problems: one line each.
     """
@@ -67,12 +67,12 @@ class BusyError(InputError):
 
 
 def did_you_mean(wrong: str, known: Iterable[str], prefix: str = "") -> str:
-    """The end of a message: the nearest of the known names, if any is near."""
+    """Return the end of a message that suggests the nearest of the known names, or "" if none is near."""
     near = difflib.get_close_matches(wrong, list(known), n=1)
     return f"; did you mean {prefix + near[0]!r}?" if near else ""
 
 
 def first_line(error: BaseException) -> str:
-    """Of its message; its type where it has none."""
+    """Return the first line of the message, or the type of an error without one."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

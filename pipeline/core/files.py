@@ -1,4 +1,4 @@
-"""Whole files or none: written beside, flushed to disk, then renamed."""
+"""Files that are written whole or not at all, JSON, checksums, and locks."""
 
 import fcntl
 import hashlib
@@ -14,7 +14,7 @@ from pipeline.core.errors import BusyError
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """Gives a path beside `path` to write to; renames it to `path` if the block succeeds, deletes it if not."""
+    """Yield a temporary path in the same folder; flush it to disk and rename it to `path` if the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -27,29 +27,32 @@ def writing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text."""
     with writing(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Indented, keys in the given order. Raises ValueError on NaN or inf, which are not JSON."""
+    """Write JSON, indented, keys in the given order. Raises ValueError on NaN and inf, which JSON does not know."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
+    """Read a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def sha256_file(path: Path) -> str:
+    """Return the sha256 of a file's bytes, in hex."""
     with path.open("rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
 @contextmanager
 def locked(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
-    """Holds an exclusive lock on `path`; the kernel frees it when the process ends, however it ends.
+    """Hold an exclusive lock on `path`; the kernel releases it when the process ends, even if it is killed.
 
-    Raises BusyError naming the process that holds it, unless told to wait.
+    what: the locked thing, for the message. Raises BusyError with the process that holds the lock, unless `wait`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as f:

@@ -1,4 +1,4 @@
-"""Registries that fill themselves: every module of a package is imported, and each registers what it defines."""
+"""Registries fill automatically: all modules of a package are imported, and each registers what it defines."""
 
 import importlib
 import pkgutil

@@ -1,7 +1,7 @@
-"""YAML as a user writes it, checked against a schema, and the schema of one training.
+"""YAML files as users write them, validated against pydantic models.
 
-YAML 1.2 is read node by node, so that every problem of a file is reported at once with its line,
-and so that no tag, alias or duplicate key can mean something the reader of the file does not see.
+YAML 1.2 is read node by node, so that all problems of a file are reported at once, each with its line, and so that no
+tag, alias or duplicate key means something that the reader of the file does not see.
 """
 
 import io
@@ -26,7 +26,7 @@ Key = tuple[str | int, ...]
 
 @dataclass
 class Document:
-    """A YAML file as plain values, with the line of every key, and the problems found so far."""
+    """A YAML file as plain values, with the line of each key and the problems noted so far."""
 
     path: Path
     values: dict[str, Any] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Document:
     problems: list[str] = field(default_factory=list)
 
     def problem(self, key: Key, rule: str, known: Iterable[str] = (), wrong: str = "") -> None:
-        """Notes `FILE:LINE: key: rule`, with the nearest of `known` to `wrong`, if any is near."""
+        """Note `FILE:LINE: key: rule`, and suggest the name in `known` that is nearest to `wrong`."""
         at = key
         while at and at not in self.lines:
             at = at[:-1]
@@ -42,7 +42,7 @@ class Document:
         self.problems.append(f"{self.path}:{self.lines.get(at, 1)}: {name}: {rule}{did_you_mean(wrong, known)}")
 
     def check(self) -> dict[str, Any]:
-        """The values. Raises ConfigError with all problems noted, if there are any."""
+        """Return the values. Raises ConfigError with all noted problems, if there are any."""
         if self.problems:
             n = len(self.problems)
             raise ConfigError(f"{self.path} has {n} problem{'s' if n > 1 else ''}; nothing was started", self.problems)
@@ -50,9 +50,9 @@ class Document:
 
 
 def read_yaml(path: Path) -> Document:
-    """Reads a mapping; what is wrong with single keys is noted, for the caller to add to and to check.
+    """Read a mapping; problems of single keys are noted, so that the caller can add its own before `check`.
 
-    Raises ConfigError if the file is missing, is not UTF-8 YAML or is no mapping at its top.
+    Raises ConfigError if the file is missing, is not UTF-8 YAML, or does not hold a mapping.
     """
     document = Document(path)
     try:
@@ -60,7 +60,7 @@ def read_yaml(path: Path) -> Document:
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist; create it or correct the name") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}:1: file: must be UTF-8 text; save it as UTF-8 and start again") from None
+        raise ConfigError(f"{path}:1: file: must be UTF-8 text; save it as UTF-8") from None
     try:
         node = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
@@ -69,7 +69,7 @@ def read_yaml(path: Path) -> Document:
     except YAMLError as error:
         raise ConfigError(f"{path}:1: file: must be YAML: {error}") from None
     except RecursionError:
-        raise ConfigError(f"{path}:1: file: is nested too deeply to be meant") from None
+        raise ConfigError(f"{path}:1: file: must not be nested this deeply; check the brackets") from None
     if not isinstance(node, MappingNode):
         raise ConfigError(f"{path}:1: file: must be a mapping of keys to values, got {_kind(node)}")
     document.values = _plain(node, (), document, set())
@@ -81,7 +81,7 @@ def _kind(node: Node | None) -> str:
 
 
 def _plain(node: Node, key: Key, document: Document, seen: set[int]) -> Any:
-    """Plain values of a node; notes lines and problems in `document`."""
+    """Return the plain values of a node; note lines and problems in `document`."""
     document.lines.setdefault(key, node.start_mark.line + 1)
     if id(node) in seen or node.anchor:
         document.problem(key, "anchors and aliases are not allowed; write the value out")
@@ -93,8 +93,7 @@ def _plain(node: Node, key: Key, document: Document, seen: set[int]) -> Any:
             name = str(key_node.value)
             inner = (*key, name)
             if name in mapping:
-                again = key_node.start_mark.line + 1
-                document.problem(inner, f"the key stands here and again on line {again}; keep one")
+                document.problem(inner, f"duplicate key (also on line {key_node.start_mark.line + 1}); remove one")
                 continue
             document.lines[inner] = key_node.start_mark.line + 1
             mapping[name] = _plain(value_node, inner, document, seen)
@@ -106,14 +105,15 @@ def _plain(node: Node, key: Key, document: Document, seen: set[int]) -> Any:
 
 
 def _scalar(node: ScalarNode, key: Key, document: Document) -> Scalar | None:
-    tag, text = str(node.tag).removeprefix("tag:yaml.org,2002:"), str(node.value)
+    tag = str(node.tag).removeprefix("tag:yaml.org,2002:")
+    text = str(node.value)
     if tag == "null":
         return None
     if tag == "bool":
         return text.lower() == "true"
     if tag == "int":
         if len(text) > 30:
-            document.problem(key, f"must be a number one can read, got {len(text)} digits")
+            document.problem(key, f"must have at most 30 digits, got {len(text)}")
             return None
         prefixed = text.lstrip("+-")[:2].lower() in ("0x", "0o", "0b")
         return int(text, 0 if prefixed else 10)  # 007 is seven
@@ -125,7 +125,7 @@ def _scalar(node: ScalarNode, key: Key, document: Document) -> Scalar | None:
 
 
 def write_yaml(path: Path, value: Mapping[str, Any]) -> None:
-    """Writes plain values as YAML, keys in the given order."""
+    """Write plain values as YAML, keys in the given order."""
     yaml: Any = YAML(typ="safe", pure=True)  # its attributes are typed as None
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False
@@ -135,7 +135,7 @@ def write_yaml(path: Path, value: Mapping[str, Any]) -> None:
 
 
 class Strict(BaseModel):
-    """Unknown keys are errors; values do not change after reading."""
+    """A model that forbids unknown keys and whose values are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -144,7 +144,7 @@ Checked = TypeVar("Checked", bound=BaseModel)
 
 
 def validate(document: Document, schema: type[Checked], values: Mapping[str, Any], at: Key = ()) -> Checked | None:
-    """`values` as `schema`; None where that fails, with every problem noted in `document`."""
+    """Return `values` as `schema`; None if they do not fit, with every problem noted in `document`."""
     try:
         return schema.model_validate(values)
     except ValidationError as error:
@@ -187,7 +187,7 @@ def _finite(value: Any) -> Any:
 
 
 def _whole(value: Any) -> Any:
-    if isinstance(value, bool):  # which Python takes for 0 or 1
+    if isinstance(value, bool):  # True and False are 1 and 0 in Python
         raise ValueError("must be a whole number")
     return value
 

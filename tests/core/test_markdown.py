@@ -1,4 +1,4 @@
-"""Read back by another implementation of CommonMark with the tables of GitHub."""
+"""Markdown, read back by another implementation of CommonMark with the tables of GitHub."""
 
 import html
 import re
@@ -20,8 +20,8 @@ HOSTILE = [
 
 
 def texts(page: str, tag: str) -> list[str]:
-    """What a reader sees in each of the elements, without other elements inside."""
-    return [html.unescape(found) for found in re.findall(rf"<{tag}[^>]*>([^<]*)</{tag}>", page)]
+    """Return the text of each element that holds no other elements, as a reader sees it."""
+    return [html.unescape(text) for text in re.findall(rf"<{tag}[^>]*>([^<]*)</{tag}>", page)]
 
 
 @pytest.mark.parametrize("value", HOSTILE)

@@ -1,4 +1,4 @@
-"""What made a result."""
+"""The commit of a result, and the dirty check."""
 
 import subprocess
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.core.provenance import git_state
 
 
-def test_what_a_run_writes_itself_is_no_uncommitted_change(tmp_path: Path) -> None:
+def test_files_that_a_run_writes_do_not_make_the_tree_dirty(tmp_path: Path) -> None:
     def git(*arguments: str) -> None:
         identity = ["-c", "user.name=n", "-c", "user.email=e"]
         subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)

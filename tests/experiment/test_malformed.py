@@ -30,7 +30,7 @@ MALFORMED: dict[str, tuple[str | bytes | None, str, str]] = {  # file, start of 
     "empty file": ("", "", ":1: file: must be a mapping of keys to values, got nothing"),
     "bad YAML": (swap("trials: 5", "trials: [5"), "seed", "file: must be YAML:"),
     "no mapping": ("- a\n- b\n", "", ":1: file: must be a mapping of keys to values, got a list"),
-    "duplicate key": (EXPERIMENT + "  batch_size: [8]\n", "  batch_size: [32", "here and again on line 17"),
+    "duplicate key": (EXPERIMENT + "  batch_size: [8]\n", "  batch_size: [32", "also on line 17"),
     "unknown key": (swap("trials: 5", "trails: 5"), "trails", "trails: unknown key; known are"),
     "nearest key": (swap("trials: 5", "trails: 5"), "trails", "did you mean 'trials'?"),
     "low > high": (swap("low: 8, high: 64", "low: 64, high: 8"), "  mlp.width", "must hold, got low=64, high=8"),

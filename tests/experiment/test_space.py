@@ -141,7 +141,7 @@ def test_all_problems_come_in_one_pass(tmp_path: Path) -> None:
     lines = {problem.split(":")[1] for problem in error.value.problems}
     wrong = ("trials", "lr: {low", "batch_size: []", "cnn.width: [0]")
     again = text[: text.index("cnn.width: [2]")].count("\n") + 1
-    assert any(f"again on line {again}" in problem for problem in error.value.problems)
+    assert any(f"also on line {again}" in problem for problem in error.value.problems)
     assert lines >= {str(text[: text.index(key)].count("\n") + 1) for key in wrong}
 
 

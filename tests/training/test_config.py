@@ -63,3 +63,9 @@ def test_an_option_implies_its_model_unless_that_has_variants() -> None:
     assert implied_model("lr") is None
     for family, spec in registry().items():
         assert (implied_model(f"{family}.anything") is None) == bool(spec.variants)
+
+
+def test_on_and_off_are_booleans_where_a_boolean_is_wanted() -> None:
+    training = {"model": "mlp", "lr": 0.1, "batch_size": 2, "n_epochs": 1}
+    assert Training.model_validate({**training, "class_weights": "on"}).class_weights
+    assert not Training.model_validate({**training, "class_weights": "no"}).class_weights
