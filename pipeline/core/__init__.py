@@ -1,6 +1,14 @@
-"""What every room uses: errors, atomic files, YAML, CSV, Markdown, progress bars, seeds and provenance.
+"""Errors, files, YAML, CSV, Markdown, progress bars, seeds, provenance, code digest. Imports no other room."""
 
-Imports no other room.
-"""
-
-__all__ = ["errors", "files", "markdown", "progress", "provenance", "registry", "seeds", "tables", "yaml_document"]
+__all__ = [
+    "code_digest",
+    "errors",
+    "files",
+    "markdown",
+    "progress",
+    "provenance",
+    "registry",
+    "seeds",
+    "tables",
+    "yaml_document",
+]
