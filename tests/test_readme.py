@@ -51,10 +51,6 @@ def test_every_file_named_exists() -> None:
     assert not [name for name in named if not (ROOT / name).exists()]
 
 
-def test_every_data_set_has_its_source_and_terms() -> None:
-    assert all(f"| `{name}` |" in README for name in read_params(ROOT / "params.yaml").datasets)
-
-
 def test_the_recipes_for_a_cluster_are_read_as_they_stand(tmp_path: Path) -> None:
     text = (ROOT / "experiments/CLUSTER.md").read_text(encoding="utf-8")
     yaml = YAML(typ="safe", pure=True)
