@@ -1,6 +1,6 @@
 """`python -m pipeline <command> [item]`: what dvc.yaml calls, and what people run besides.
 
-Reads params.yaml and hands each stage its paths and settings. A stage is imported when it runs, so that --help is quick.
+Reads params.yaml and hands each stage its paths and settings. A stage is imported when it runs: --help is quick.
 """
 
 import argparse

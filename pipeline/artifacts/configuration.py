@@ -5,8 +5,7 @@ from typing import Any
 
 from pipeline.core.yaml_document import Scalar
 
-Configuration = dict[str, Scalar]
-"""fields of Training, and `<model>.<option>` for the options of a model"""
+Configuration = dict[str, Scalar]  # fields of Training, and `<model>.<option>` for the options of a model
 
 
 def own_options(configuration: Mapping[str, Scalar]) -> Configuration:

@@ -42,18 +42,14 @@ class Retrained(JsonPart):
     """One retraining."""
 
     seed: int
-    threshold: float | None
-    """of the positive score, chosen on val; None without positive classes"""
-    best_epoch: int
-    """from 1; its weights are kept"""
-    val_score: float
-    """of the objective, at the best epoch"""
+    threshold: float | None  # of the positive score, chosen on val; None without positive classes
+    best_epoch: int  # from 1; its weights are kept
+    val_score: float  # of the objective, at the best epoch
 
 
 class RetrainedModel(JsonPart):
     config: Configuration
-    parameters: int
-    """trainable weights"""
+    parameters: int  # trainable weights
     runs: list[Retrained]
 
 
@@ -65,10 +61,8 @@ class EvaluationInfo(JsonFile):
     study: str
     objective: str
     dataset: DatasetInfo
-    models: dict[str, RetrainedModel]
-    """winner and baseline"""
-    min_sensitivity: float
-    """that the thresholds keep on val"""
+    models: dict[str, RetrainedModel]  # winner and baseline
+    min_sensitivity: float  # that the thresholds keep on val
     sources: list[DataSource]
 
 
@@ -97,14 +91,10 @@ class Evaluation:
     """data/evaluate/<experiment>/: metrics.json, predictions.csv, curves.csv, steps.csv, files.csv."""
 
     info: EvaluationInfo
-    predictions: pd.DataFrame
-    """PREDICTION_COLUMNS and one column of probability per class, six decimals"""
-    curves: pd.DataFrame
-    """model, seed, and the columns of Epoch but seconds"""
-    steps: pd.DataFrame
-    """STEP_TYPES"""
-    files: pd.DataFrame
-    """FILE_TYPES"""
+    predictions: pd.DataFrame  # PREDICTION_COLUMNS and one column of probability per class, six decimals
+    curves: pd.DataFrame  # model, seed, and the columns of Epoch but seconds
+    steps: pd.DataFrame  # STEP_TYPES
+    files: pd.DataFrame  # FILE_TYPES
 
     @property
     def dataset(self) -> DatasetInfo:

@@ -22,23 +22,15 @@ LAYER_TYPES = {**dict.fromkeys(("name", "kind", "output", "formula_px"), "str"),
 class ExplanationsInfo(JsonFile):
     """explanations.json"""
 
-    seed: int
-    """of the retraining that is explained: the best on val, which is the champion"""
-    first: str | None
-    """name of the first layer with weights, if it is a convolution or sees all pixels"""
-    learned: bool | None
-    """its weights were trained"""
+    seed: int  # of the retraining that is explained: the best on val, which is the champion
+    first: str | None  # name of the first layer with weights, if it is a convolution or sees all pixels
+    learned: bool | None  # its weights were trained
     n_kernels: int | None
-    cam: str | None
-    """layer of the Grad-CAM; None where no layer keeps an image"""
-    cam_px: list[int] | None
-    """height and width of its output"""
-    varied: list[str]
-    """features of the metadata baseline that vary in train"""
-    problem: str | None
-    """why the layers cannot be listed"""
-    arrays: tuple[str, ...] = ()
-    """those of ARRAYS that the folder holds; set on writing"""
+    cam: str | None  # layer of the Grad-CAM; None where no layer keeps an image
+    cam_px: list[int] | None  # height and width of its output
+    varied: list[str]  # features of the metadata baseline that vary in train
+    problem: str | None  # why the layers cannot be listed
+    arrays: tuple[str, ...] = ()  # those of ARRAYS that the folder holds; set on writing
 
 
 @dataclass(frozen=True)
@@ -48,16 +40,11 @@ class Explanations:
     info: ExplanationsInfo
     examples: pd.DataFrame
     """kind (error, hit), scan (feature maps are kept), sample, group, label, predicted, n_wrong, p_<class>"""
-    images: NDArray[np.uint8]
-    """(N, H, W, C), those of the examples"""
-    cams: NDArray[np.float32] | None
-    """(N, H, W), 0 to 1"""
-    kernels: NDArray[np.float32] | None
-    """(F, C, h, w), the largest of the first layer"""
-    maps: NDArray[np.float32] | None
-    """(F, scans, h, w), responses of these kernels to the scans; of convolutions only"""
-    layers: pd.DataFrame
-    """LAYER_TYPES"""
+    images: NDArray[np.uint8]  # (N, H, W, C), those of the examples
+    cams: NDArray[np.float32] | None  # (N, H, W), 0 to 1
+    kernels: NDArray[np.float32] | None  # (F, C, h, w), the largest of the first layer
+    maps: NDArray[np.float32] | None  # (F, scans, h, w), responses of these kernels to the scans; of convolutions only
+    layers: pd.DataFrame  # LAYER_TYPES
     metadata_baseline: pd.DataFrame
     """sample, group, label, predicted, p_<class> of a classifier that sees file metadata and the border only"""
 

@@ -13,8 +13,7 @@ from pipeline.core.tables import write_csv
 SHARED = ["sample", "group", "label"]
 """equal where two test parts are the same; the other columns of test.csv: predicted class, one per seed"""
 Scores = dict[str, float | None]
-Ends = tuple[float | None, float | None]
-"""of an interval; None: that end is open"""
+Ends = tuple[float | None, float | None]  # of an interval; None: that end is open
 
 
 class ScreeningNumbers(JsonPart):
@@ -43,13 +42,11 @@ class Metrics(JsonPart):
     """What `dvc metrics` compares. Score -> mean over seeds on the test part, unless a name says otherwise."""
 
     test: Scores
-    test_sd: Scores
-    """over seeds; None for a single one"""
+    test_sd: Scores  # over seeds; None for a single one
     n_seeds: int
     baseline_test: Scores
     best_of_n_val: float | None
-    n_trials: dict[str, int]
-    """state -> trials"""
+    n_trials: dict[str, int]  # state -> trials
     screening: ScreeningNumbers | None = None
 
     def compared(self) -> dict[str, Any]:
@@ -62,8 +59,7 @@ class Intervals(JsonPart):
 
     test: dict[str, Ends]
     baseline_test: dict[str, Ends]
-    difference: dict[str, tuple[float | None, float | None, float | None]]
-    """winner minus baseline: value, low, high"""
+    difference: dict[str, tuple[float | None, float | None, float | None]]  # winner minus baseline: value, low, high
     mcnemar_p: float
     sensitivity: Ends | None = None
     specificity: Ends | None = None
@@ -81,8 +77,7 @@ class NumbersInfo(JsonFile):
     n_classes: int
     metrics: Metrics
     intervals: Intervals
-    seeds: dict[str, list[float]]
-    """model -> macro F1 on test by seed"""
+    seeds: dict[str, list[float]]  # model -> macro F1 on test by seed
 
 
 @dataclass(frozen=True)
@@ -90,8 +85,7 @@ class ReportNumbers:
     """data/report/<experiment>/: numbers.json, test.csv."""
 
     info: NumbersInfo
-    test: pd.DataFrame
-    """one row per test image: SHARED, then `seed <n>`"""
+    test: pd.DataFrame  # one row per test image: SHARED, then `seed <n>`
 
     def write(self, folder: Path) -> None:
         """Write both files."""

@@ -9,31 +9,24 @@ from pipeline.artifacts.json_file import JsonFile, JsonPart
 
 
 class GitState(JsonPart):
-    commit: str
-    """hash, or "unknown" outside a repository"""
-    dirty: bool
-    """tracked files differ from the commit"""
+    commit: str  # hash, or "unknown" outside a repository
+    dirty: bool  # tracked files differ from the commit
 
 
 class Origin(JsonPart):
     """Where and with what a result was made."""
 
     git: GitState
-    versions: dict[str, str]
-    """package -> version"""
-    hardware: dict[str, str | int | None]
-    """cpu, cores, memory_gib, gpu"""
+    versions: dict[str, str]  # package -> version
+    hardware: dict[str, str | int | None]  # cpu, cores, memory_gib, gpu
 
 
 class TrainingRun(JsonPart):
     """One training as it ran."""
 
-    run_id: str
-    """of MLflow; empty where MLflow could not be reached"""
-    started_ms: int
-    """since 1970"""
-    epoch_seconds: list[float]
-    """duration of each epoch"""
+    run_id: str  # of MLflow; empty where MLflow could not be reached
+    started_ms: int  # since 1970
+    epoch_seconds: list[float]  # duration of each epoch
 
     @property
     def seconds(self) -> float:
@@ -42,20 +35,16 @@ class TrainingRun(JsonPart):
 
 class TrialRun(TrainingRun):
     number: int
-    ended_ms: int
-    """when its result was stored, since 1970"""
+    ended_ms: int  # when its result was stored, since 1970
 
 
 class SearchRuns(JsonFile):
     """data/runs/search/<experiment>.json"""
 
-    study: str
-    """full name: that of StudyInfo, numbered where a search was started with --fresh"""
+    study: str  # full name: that of StudyInfo, numbered where a search was started with --fresh
     origin: Origin
-    experiment_id: str
-    """of MLflow"""
-    run_id: str
-    """of the study in MLflow"""
+    experiment_id: str  # of MLflow
+    run_id: str  # of the study in MLflow
     trials: list[TrialRun]
 
     @property
@@ -65,8 +54,7 @@ class SearchRuns(JsonFile):
 
 
 class RetrainingRun(TrainingRun):
-    model: str
-    """winner or baseline"""
+    model: str  # winner or baseline
     seed: int
 
 

@@ -51,30 +51,22 @@ class DatasetInfo(JsonFile):
 
     name: str
     classes: list[str]
-    positive: list[str]
-    """classes that a screening looks for; empty: no screening"""
+    positive: list[str]  # classes that a screening looks for; empty: no screening
     positive_meaning: str | None
     medical: bool
     keeps_official_test: bool = False
-    image_shape: tuple[int, int, int]
-    """height, width, channels"""
-    counts: dict[str, int]
-    """images, groups and what lies between"""
-    digests: dict[str, str]
-    """sha256 of the published files or of their content"""
+    image_shape: tuple[int, int, int]  # height, width, channels
+    counts: dict[str, int]  # images, groups and what lies between
+    digests: dict[str, str]  # sha256 of the published files or of their content
     terms: str
     citation: str
     source_url: str
     image_px: int
-    near_duplicate_bits: int | None
-    """largest Hamming distance of two hashes in one group; None: equal pixels only"""
+    near_duplicate_bits: int | None  # largest Hamming distance of two hashes in one group; None: equal pixels only
     hash_size: int
-    parts: dict[str, PartSize] = Field({})
-    """empty before the split"""
-    dropped: dict[str, int] = Field({})
-    """reason -> images in no part"""
-    digest: str = ""
-    """sha256 over images.npy and samples.csv; set on writing"""
+    parts: dict[str, PartSize] = Field({})  # empty before the split
+    dropped: dict[str, int] = Field({})  # reason -> images in no part
+    digest: str = ""  # sha256 over images.npy and samples.csv; set on writing
 
     @property
     def is_positive(self) -> NDArray[np.bool_]:
@@ -91,17 +83,14 @@ class DataSource(JsonPart):
 
     dataset: str
     part: str
-    digest: str
-    """sha256 over the published files, in row order"""
+    digest: str  # sha256 over the published files, in row order
     url: str
 
 
 @dataclass(frozen=True)
 class Samples:
-    images: NDArray[np.uint8]
-    """(N, H, W, C), canonical row order"""
-    table: pd.DataFrame
-    """N rows in the same order, with COLUMNS"""
+    images: NDArray[np.uint8]  # (N, H, W, C), canonical row order
+    table: pd.DataFrame  # N rows in the same order, with COLUMNS
     info: DatasetInfo
 
     def part(self, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -43,8 +43,7 @@ class SpaceEntry(JsonPart):
 
 class TrialScore(JsonPart):
     number: int
-    score: float | None
-    """best of its epochs on val; None where training failed"""
+    score: float | None  # best of its epochs on val; None where training failed
 
 
 class VariedTrial(JsonPart):
@@ -53,36 +52,28 @@ class VariedTrial(JsonPart):
     number: int
     key: str
     value: Scalar
-    baseline: Scalar | None
-    """the baseline's own value; None where it leaves the default"""
+    baseline: Scalar | None  # the baseline's own value; None where it leaves the default
 
 
 class StudyInfo(JsonFile):
     """study.json"""
 
-    study: str
-    """name: <experiment>@<hash>, equal for equal searches"""
+    study: str  # name: <experiment>@<hash>, equal for equal searches
     experiment: str
     question: str
     dataset: str
-    objective: str
-    """accuracy or macro_f1 on val"""
+    objective: str  # accuracy or macro_f1 on val
     seed: int
-    sampler: dict[str, Any]
-    """name and settings"""
+    sampler: dict[str, Any]  # name and settings
     pruner: dict[str, Any]
     space: list[SpaceEntry]
-    constraints: dict[str, dict[str, float]]
-    """column of the curves -> at_least, at_most"""
-    n_trials: dict[str, int]
-    """state -> trials"""
+    constraints: dict[str, dict[str, float]]  # column of the curves -> at_least, at_most
+    n_trials: dict[str, int]  # state -> trials
     best: TrialScore
     baseline: TrialScore
     variations: list[VariedTrial]
-    importances: dict[str, float] | None
-    """share of the score's variance by fANOVA; None where the trials do not tell"""
-    hashes: dict[str, str]
-    """what the study is named by: space, data, code, versions, device, threads"""
+    importances: dict[str, float] | None  # share of the score's variance by fANOVA; None where the trials do not tell
+    hashes: dict[str, str]  # what the study is named by: space, data, code, versions, device, threads
     sources: list[DataSource]
     workers: int
     threads: int
@@ -93,10 +84,8 @@ class SearchResult:
     """data/search/<experiment>/: trials.csv, curves.csv, best.yaml, study.json."""
 
     study: StudyInfo
-    trials: pd.DataFrame
-    """TRIAL_COLUMNS and one column per parameter, by number"""
-    curves: pd.DataFrame
-    """number, and the columns of Epoch but seconds"""
+    trials: pd.DataFrame  # TRIAL_COLUMNS and one column per parameter, by number
+    curves: pd.DataFrame  # number, and the columns of Epoch but seconds
     winner: Configuration
     baseline: Configuration
 

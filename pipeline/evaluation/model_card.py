@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.artifacts.evaluation import Evaluation, EvaluationInfo
+from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.samples import DatasetInfo
 from pipeline.core.files import read_json, write_text
 from pipeline.core.markdown import code, escape, link, table
@@ -59,7 +60,7 @@ def _details(info: EvaluationInfo, model: dict[str, Any]) -> list[str]:
         ("output", "probabilities of " + ", ".join(model["classes"])),
         ("files", ", ".join(f"winner/seed-{run.seed}.safetensors" for run in winner.runs)),
         ("study", info.study),
-        ("date, commit, versions, hardware", f"data/runs/evaluate/{info.experiment}.json"),
+        ("date, commit, versions, hardware", str(Layout().evaluation_runs(info.experiment))),
         ("licence of the weights, contact", "not recorded"),
     ]
     return [

@@ -1,4 +1,4 @@
-"""Taps of a kernel that meet no pixel: their gradients are 0 in every precision, regardless of what the processor returns."""
+"""Taps of a kernel that meet no pixel have gradients of 0 in every precision, on every processor."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
