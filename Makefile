@@ -2,11 +2,13 @@
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALLED := $(VENV)/.installed
+SCHEMA := experiments/schema.json
 BESIDE := -n 2 --dist loadfile --no-loadscope-reorder # two files side by side, in their order: the longest come early
 
 .PHONY: install demo repro test test-all check bench ui
+.DELETE_ON_ERROR:
 
-install: $(INSTALLED)
+install: $(INSTALLED) $(SCHEMA)
 
 $(INSTALLED): requirements.txt pyproject.toml
 	@echo "Installing into $(VENV): several GB, a few minutes, once"
@@ -14,6 +16,9 @@ $(INSTALLED): requirements.txt pyproject.toml
 	python -m pip install --disable-pip-version-check --quiet --requirement requirements.txt
 	python -m pip install --disable-pip-version-check --quiet --no-deps --editable .
 	touch $@
+
+$(SCHEMA): $(INSTALLED) $(shell find pipeline/experiment pipeline/models pipeline/training -name '*.py') # for editors
+	python -m pipeline schema > $@
 
 demo: install ## the whole pipeline on the digits that scikit-learn ships: no download, about a minute
 	dvc repro explore@digits report@digits
