@@ -1,4 +1,4 @@
-"""`pipeline shapes` prints the layers of baseline and winner."""
+"""`pipeline layers` prints the layers of baseline and winner."""
 
 from pathlib import Path
 
