@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-import contract_data
 from conftest import EXPERIMENT
 from pipeline.core.errors import ConfigError
 from pipeline.execution.settings import Workspace
@@ -69,17 +68,15 @@ MALFORMED: dict[str, tuple[str | bytes | None, str, str]] = {  # file, start of 
 
 
 @pytest.mark.parametrize("case", MALFORMED)
-def test_what_is_wrong_is_said_and_nothing_is_created(digits_folder: Path, tmp_path: Path, case: str) -> None:
+def test_a_fault_is_reported_and_nothing_is_created(digits_folder: Path, tmp_path: Path, case: str) -> None:
     content, at, complaint = MALFORMED[case]
-    layout = contract_data.project(tmp_path, digits_folder, EXPERIMENT)
-    file = layout.experiment_file("quick")
-    file.unlink()
+    file = tmp_path / "quick.yaml"
     if content is not None:
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    before = sorted(tmp_path.rglob("*"))
+    before = sorted(tmp_path.iterdir())
     with pytest.raises(ConfigError) as error:
-        search.search(layout, "quick", "digits", Workspace(tmp_path))
-    assert sorted(tmp_path.rglob("*")) == before
+        search.search(file, digits_folder / "development", tmp_path / "out", Workspace(tmp_path))
+    assert sorted(tmp_path.iterdir()) == before
     problems = "\n".join(error.value.problems) or str(error.value)
     assert complaint in problems
     if at:
