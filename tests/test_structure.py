@@ -47,7 +47,7 @@ OWNERS = {  # library -> rooms, or modules of a room
 
 
 def module_name(path: Path) -> str:
-    """`models.cnn` for pipeline/models/cnn.py."""
+    """Return `models.cnn` for pipeline/models/cnn.py."""
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
 
 
@@ -56,17 +56,17 @@ def room(module: str) -> str:
 
 
 def imported(path: Path) -> list[str]:
-    found = []
+    names = []
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found += [f"{node.module}.{alias.name}" for alias in node.names]
-    return found
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
 
 
 def face(of: str) -> tuple[str, list[str]]:
-    """Docstring and public modules of a room; its __init__.py may hold nothing else."""
+    """Return docstring and public modules of a room; its __init__.py may hold nothing else."""
     docstring, exports = ast.parse((PACKAGE / of / "__init__.py").read_bytes()).body
     assert isinstance(docstring, ast.Expr)
     assert isinstance(exports, ast.Assign)
@@ -75,14 +75,14 @@ def face(of: str) -> tuple[str, list[str]]:
 
 
 def arrows() -> dict[tuple[str, str], list[str]]:
-    """Imports between rooms: (importing, imported) -> the files that do it."""
-    found: dict[tuple[str, str], list[str]] = {}
+    """Return the imports between rooms: (importing, imported) -> the files that do it."""
+    files: dict[tuple[str, str], list[str]] = {}
     for path in MODULES:
         for target in imported(path):
             package, _, rest = target.partition(".")
             if package == "pipeline" and path.parent != PACKAGE and room(rest) != room(module_name(path)):
-                found.setdefault((room(module_name(path)), room(rest)), []).append(f"{path}: {target}")
-    return found
+                files.setdefault((room(module_name(path)), room(rest)), []).append(f"{path}: {target}")
+    return files
 
 
 def test_there_is_something_to_check() -> None:
@@ -92,9 +92,8 @@ def test_there_is_something_to_check() -> None:
 
 
 def test_rooms_import_only_rooms_before_them() -> None:
-    found = arrows()
-    assert found
-    wrong = [files for (of, to), files in found.items() if ROOMS.index(to) >= ROOMS.index(of)]
+    assert arrows()
+    wrong = [files for (of, to), files in arrows().items() if ROOMS.index(to) >= ROOMS.index(of)]
     assert not wrong
 
 
@@ -128,7 +127,7 @@ def test_only_public_modules_and_names_are_imported_from_a_room(of: str) -> None
     assert not wrong
 
 
-def test_no_class_name_means_two_things() -> None:
+def test_no_class_name_has_two_meanings() -> None:
     names: dict[str, list[str]] = {}
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_bytes())):
@@ -151,7 +150,7 @@ def test_a_library_has_one_owner(library: str) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_dvc_knows_the_rooms_of_a_stage(stage: str) -> None:
-    """So that a change of a room reruns the stages that use it, and no other."""
+    """A change of a room then reruns the stages that use it, and no others."""
     closure = {p.relative_to(ROOT) for p in import_closure(f"pipeline.stages.{stage}")}
     used = {str(Path(*p.parts[:2])) for p in closure if len(p.parts) > 2} - {"pipeline/stages"}
     stages = {str(p) for p in closure if p.parts[1] == "stages" and p.name != "__init__.py"}
@@ -162,7 +161,7 @@ def test_dvc_knows_the_rooms_of_a_stage(stage: str) -> None:
 
 
 def test_the_test_part_is_sealed() -> None:
-    """Only evaluate reads it; what other stages tell of it stands in dataset.json."""
+    """Only evaluate reads it; what other stages say about it comes from dataset.json."""
     readers = {
         s for s in STAGES for d in DVC[s].get("do", DVC[s])["deps"] if d.startswith("data/split") and "dev" not in d
     }
