@@ -24,12 +24,12 @@ OWNERS = {  # method of Layout -> the stage that writes there
 
 def outputs(stage: str) -> set[str]:
     """Of one stage below data/, for the item `x`."""
-    found = set()
+    outs = set()
     for out in STAGES[stage]["do"]["outs"]:
         path = next(iter(out)) if isinstance(out, dict) else out
         if path.startswith("data/"):
-            found.add(path.replace("${key}", "x").replace("${item}", "x"))
-    return found
+            outs.add(path.replace("${key}", "x").replace("${item}", "x"))
+    return outs
 
 
 def test_dvc_declares_the_paths_of_the_artifacts() -> None:
