@@ -49,7 +49,7 @@ def compare(grid_file: Path, search_file: Path, development: Path) -> Iterator[d
 
 def _trials(experiment: Experiment, development: Path, executor: Executor) -> list[EndedTrial]:
     """Return all of them in the order of training: with one worker slot by slot."""
-    with TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):  # the board
+    with TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):  # the progress
         root = Path(folder)
         tracker = Tracker(root, None, StudyRun(experiment.dataset, experiment.name))
         with open_study(root / "state", experiment, {}) as study, tracker:

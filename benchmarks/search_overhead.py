@@ -62,7 +62,7 @@ class InstantWorkers:
     """Workers whose trainings take no time: they say their epochs in turn."""
 
     def __init__(self, n_workers: int) -> None:
-        self.n_workers, self.n_told = n_workers, 0
+        self.n_workers, self.n_messages = n_workers, 0
 
     def run(self, jobs: Iterable[Job], on_epoch: OnEpoch) -> Iterator[tuple[int, Result]]:
         waiting = enumerate(jobs)
@@ -75,7 +75,7 @@ class InstantWorkers:
             i, job, epoch = busy.popleft()
             score = float(job.config["lr"])
             goes_on = on_epoch(i, Epoch(epoch, 1.0, 0.5, 0.5, 1.0, score * epoch, 0.5, None, None, 0.1, 0.0))
-            self.n_told += 1
+            self.n_messages += 1
             if goes_on and epoch < N_EPOCHS:
                 busy.append((i, job, epoch + 1))
             else:
@@ -108,7 +108,7 @@ def scaling(sizes: Iterable[tuple[int, int]] = SIZES) -> Iterator[dict[str, Any]
 def _ceiling(sampler: str, workers: int, trials: int) -> dict[str, Any]:
     text = EXPERIMENT.replace("trials: 40", f"trials: {trials}\nparallel: {workers}")
     executor = InstantWorkers(workers)
-    with TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):  # the board
+    with TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):  # the progress
         root = Path(folder)
         experiment = _experiment(root, text.replace("name: tpe", f"name: {sampler}"))
         _make_database(root)
@@ -118,7 +118,7 @@ def _ceiling(sampler: str, workers: int, trials: int) -> dict[str, Any]:
                 Coordinator(study, experiment, executor, tracker).run(root)
                 seconds = time.perf_counter() - start
             written_s = time.perf_counter() - start - seconds
-    per_s = executor.n_told / seconds
+    per_s = executor.n_messages / seconds
     rates = {"trials_per_s": trials / seconds, "messages_per_s": per_s, "written_s": written_s}
     return {"sampler": sampler, "workers": workers, "trials": trials, **rates,
             "feeds_1s": int(per_s), "feeds_10s": int(10 * per_s)}  # fmt: skip
@@ -172,7 +172,7 @@ def _cost(rounds: int) -> dict[str, Any]:
     seconds: dict[str, list[float]] = {"ours": [], "usual": []}
     for _ in range(rounds):
         for way, search in (("ours", _our_search), ("usual", _usual_search)):
-            with TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):  # the board
+            with TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):  # the progress
                 seconds[way].append(search(Path(folder)))
     ours, usual = (1000 * median(seconds[way]) for way in ("ours", "usual"))
     name = f"search, cost of a trial of {N_EPOCHS} epochs beside its training"

@@ -1,6 +1,6 @@
 """The search coordinator: samples trials, has them trained, stores the results, and shows them in MLflow.
 
-It alone writes the journal and MLflow, so any trial found running at the start was left by a crash. A trial fills a
+It alone writes the journal and MLflow, so any trial that is running at the start comes from a crash. A trial fills a
 slot; an interrupted slot is trained again with the same decisions, so that an interrupted search ends with the trials
 of an uninterrupted one.
 """

@@ -115,8 +115,8 @@ def _adopt(other: OpenStudy, study: OpenStudy) -> None:
     if have and not taken:
         again = f"adopt into a new study with --fresh --adopt {other.name}"
         raise InputError(f"{study.name} has trials of its own already; {again}")
-    found = other.optuna.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-    missing = [trial for trial in found if trial.number not in taken]
+    ended = other.optuna.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    missing = [trial for trial in ended if trial.number not in taken]
     for trial in missing:
         copy = create_trial(
             state=trial.state, value=trial.value, params=trial.params, distributions=trial.distributions,
