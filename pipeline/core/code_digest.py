@@ -10,14 +10,17 @@ It does change with names: also when a module is renamed that others use as `mod
 import ast
 import hashlib
 import pkgutil
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 PACKAGE = __name__.partition(".")[0]
 ROOT = Path(__file__).parent.parent.parent
-DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def code_digest(*modules: str) -> str:
+    """Return the sha256 of what the modules, and all that they import, do."""
+    return _sha256(*sorted({_meaning(path) for path in import_closure(*modules)}))
 
 
 def import_closure(*modules: str) -> list[Path]:
@@ -29,48 +32,21 @@ def import_closure(*modules: str) -> list[Path]:
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name in paths:
+        if not name or name in paths:
             continue
         path = _file(name)
         if path is None:
             raise ModuleNotFoundError(f"no module {name!r}")
         paths[name] = path
-        if "." in name:
-            waiting.append(name.rpartition(".")[0])
-        for node in ast.walk(ast.parse(path.read_bytes())):
-            waiting += [target for target in _imports(node) if target.partition(".")[0] == PACKAGE]
+        waiting += [name.rpartition(".")[0], *_read(path).modules]
     return sorted(paths.values())
 
 
-def _imports(node: ast.AST) -> Iterator[str]:
-    if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-        yield node.module
-        for alias in node.names:
-            yield _target(node.module, alias)
-    elif isinstance(node, ast.Import):
-        for alias in node.names:
-            yield alias.name
-    elif _is_registry_call(node):
-        yield from _modules(node.args[0])
-
-
-def _target(module: str, alias: ast.alias) -> str:
-    """Return the module that `from module import alias` reads: the alias if it is a module itself."""
-    inner = f"{module}.{alias.name}"
-    return inner if _file(inner) else module
-
-
-def _is_registry_call(node: ast.AST) -> TypeGuard[ast.Call]:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "import_modules"
-
-
-def _modules(package: ast.expr) -> list[str]:
-    """Return the modules that `import_modules("package")` imports: a registry uses them all."""
-    if not (isinstance(package, ast.Constant) and isinstance(package.value, str)):
-        raise TypeError("import_modules takes the name of the package as a literal")
-    init = _file(package.value)
-    assert init
-    return [f"{package.value}.{module.name}" for module in pkgutil.iter_modules([str(init.parent)])]
+def _meaning(path: Path) -> str:
+    """Return the digest of a file: its text, and for each name it imports from this package, the text it comes from."""
+    code = _read(path)
+    names = [_sha256(bound, name, _read(source).text) for bound, name, source in code.names]
+    return _sha256(code.text, *sorted(names))
 
 
 @cache
@@ -82,50 +58,60 @@ def _file(module: str) -> Path | None:
     return None
 
 
-def code_digest(*modules: str) -> str:
-    """Return the sha256 of what the modules, and all that they import, do."""
-    meanings = {_with_imports(path) for path in import_closure(*modules)}
-    return _sha256(*sorted(meanings))
-
-
-def _with_imports(path: Path) -> str:
-    """Return the content of a file with, for each name it imports from this package, the content it comes from."""
-    content, imports = _content(path)
-    names = set()
-    for module, alias in imports:
-        target = _target(module, alias)
-        origin = _file(target)
-        assert origin
-        name = "" if target != module else alias.name
-        names.add(_sha256(alias.asname or alias.name, name, _content(origin)[0]))
-    return _sha256(content, *sorted(names))
-
-
 @cache
-def _content(path: Path) -> tuple[str, list[tuple[str, ast.alias]]]:
-    """Return what a file does, apart from its imports from this package, and these imports."""
-    visitor = _Content()
-    tree = visitor.visit(ast.parse(path.read_bytes()))
-    return repr(_plain(tree)), visitor.imports
+def _read(path: Path) -> "_Code":
+    return _Code(path)
 
 
-class _Content(ast.NodeTransformer):
-    """Drops docstrings and `__all__`, and takes the imports from this package out of the tree."""
+class _Code(ast.NodeTransformer):
+    """The syntax tree of a file without docstrings, `__all__` and imports from this package."""
 
-    def __init__(self) -> None:
-        self.imports: list[tuple[str, ast.alias]] = []
+    def __init__(self, path: Path) -> None:
+        self.modules: list[str] = []  # of this package, that importing the file reads
+        self.names: list[tuple[str, str, Path]] = []  # bound name, imported name ("" for a module), file it comes from
+        self.text = repr(_plain(self.visit(ast.parse(path.read_bytes()))))
 
     def visit(self, node: ast.AST) -> Any:
-        if isinstance(node, DOCUMENTED):
+        """Visit a node; drop the docstrings of a body first."""
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [statement for statement in node.body if not _is_text(statement)]
-        if isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] == PACKAGE:
-            self.imports += [(str(node.module), alias) for alias in node.names]
-            return None
-        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["__all__"]:
-            return None
-        if _is_registry_call(node):
+        return super().visit(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
+        """Note what is imported from this package, and drop it."""
+        module = node.module or ""
+        if not _is_own(module):
+            return node
+        for alias in node.names:
+            inner = f"{module}.{alias.name}"
+            self.modules += [module, inner] if _file(inner) else [module]
+            source = _file(inner) or _file(module)
+            assert source, module
+            self.names.append((alias.asname or alias.name, "" if _file(inner) else alias.name, source))
+        return None
+
+    def visit_Import(self, node: ast.Import) -> ast.Import:
+        """Note what is imported from this package."""
+        self.modules += [alias.name for alias in node.names if _is_own(alias.name)]
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Note the modules that `import_modules("package")` imports, and drop the name of the package."""
+        if getattr(node.func, "id", getattr(node.func, "attr", "")) == "import_modules":
+            package = ast.literal_eval(node.args[0])
+            init = _file(package)
+            assert init, package
+            self.modules += [f"{package}.{module.name}" for module in pkgutil.iter_modules([str(init.parent)])]
             node.args = []
         return self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
+        """Drop `__all__`."""
+        return None if ast.unparse(node.targets[0]) == "__all__" else self.generic_visit(node)
+
+
+def _is_own(module: str) -> bool:
+    return module.partition(".")[0] == PACKAGE
 
 
 def _is_text(statement: ast.stmt) -> bool:

@@ -5,17 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import TypeVar
 
+from rich import progress
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
 LINE_EVERY_S = 30.0
 BYTES = "bytes"
@@ -45,9 +37,13 @@ def progress_bar(
     if not console.is_interactive:
         yield _lines(description, total, unit, n_done, console)
         return
-    amount = (DownloadColumn(), TransferSpeedColumn()) if unit == BYTES else (MofNCompleteColumn(), TextColumn(unit))
-    name = TextColumn("{task.description}", markup=False)
-    with Progress(name, BarColumn(), *amount, TimeRemainingColumn(elapsed_when_finished=True), console=console) as bars:
+    columns = [progress.TextColumn("{task.description}", markup=False), progress.BarColumn()]
+    if unit == BYTES:
+        columns += [progress.DownloadColumn(), progress.TransferSpeedColumn()]
+    else:
+        columns += [progress.MofNCompleteColumn(), progress.TextColumn(unit)]
+    columns += [progress.TimeRemainingColumn(elapsed_when_finished=True)]
+    with progress.Progress(*columns, console=console) as bars:
         task = bars.add_task(description, total=total, completed=n_done)
         yield lambda n: bars.advance(task, n)
 
