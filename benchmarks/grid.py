@@ -20,8 +20,8 @@ from pipeline.experiment.file import read_experiment
 from pipeline.search.coordinator import Coordinator
 from pipeline.search.study import open_study
 from pipeline.search.trials import EndedTrial, ended_trials, results
-from pipeline.tracking.mlflow import Tracker
 from pipeline.tracking.run_record import StudyRun
+from pipeline.tracking.tracker import Tracker
 
 TARGET = 0.25
 ROLES = ("baseline", "one_at_a_time", "search")

@@ -28,8 +28,8 @@ from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.file import read_experiment
 from pipeline.search.coordinator import Coordinator
 from pipeline.search.study import open_study
-from pipeline.tracking.mlflow import Tracker
 from pipeline.tracking.run_record import StudyRun
+from pipeline.tracking.tracker import Tracker
 
 Shape = tuple[int, int, int]  # (H, W, C)
 

@@ -15,7 +15,7 @@ from pipeline.artifacts.evaluation import EvaluationInfo, Retrained
 from pipeline.artifacts.runs import EvaluationRuns
 from pipeline.core.errors import first_line
 from pipeline.execution.settings import Workspace
-from pipeline.tracking.mlflow import AWAY
+from pipeline.tracking.mlflow import UNREACHABLE
 from pipeline.tracking.sqlite import address
 from pipeline.training.network import ModelDescription
 from pipeline.training.prediction import load_trained, mean_logits
@@ -47,7 +47,7 @@ def register_champion(
                 )  # fmt: skip
             version = info.registered_model_version
         client.set_registered_model_alias(name, "champion", str(version))
-    except AWAY as error:
+    except UNREACHABLE as error:
         _log.warning("the model of %s is not registered: %s", name, first_line(error))
 
 

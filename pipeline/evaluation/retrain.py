@@ -16,8 +16,8 @@ from pipeline.core.seeds import derive_seed
 from pipeline.execution.executor import open_executor
 from pipeline.execution.job import Failed, Finished, Job
 from pipeline.execution.settings import SearchSettings, Workspace
-from pipeline.tracking.mlflow import Tracker
-from pipeline.tracking.run_record import RunRecord, StudyRun
+from pipeline.tracking.run_record import Role, RunRecord, StudyRun
+from pipeline.tracking.tracker import Tracker
 
 
 def retraining_name(model: str, k: int) -> str:
@@ -76,7 +76,7 @@ def retrain(planned: list[Retraining], of_study: StudyRun, setup: Workspace) -> 
 def _record(done: Retraining) -> RunRecord:
     """Of a retraining that an earlier process finished."""
     found = read_json(done.folder / "run.json")
-    record = RunRecord(done.name, "evaluate", done.job.config, done.seed, found["started_ms"])
+    record = RunRecord(done.name, Role.EVALUATE, done.job.config, done.seed, found["started_ms"])
     record.epochs = [Epoch(**epoch) for epoch in found["epochs"]]
     record.finish("complete", _score(found["result"]))
     return record
@@ -93,7 +93,7 @@ def _train(tracker: Tracker, waiting: list[Retraining], settings: SearchSettings
 
     def jobs() -> Iterator[Job]:
         for r in waiting:
-            records.append(tracker.start(r.name, "evaluate", r.job.config, r.seed))
+            records.append(tracker.start(r.name, Role.EVALUATE, r.job.config, r.seed))
             yield r.job
 
     def on_epoch(i: int, epoch: Epoch) -> bool:
@@ -123,6 +123,6 @@ def _train(tracker: Tracker, waiting: list[Retraining], settings: SearchSettings
                 records[i].finish("complete", _score(found["result"]))
     finally:
         for record in records:
-            if not record.state:
+            if not record.outcome:
                 record.finish("interrupted", {})
     return failed

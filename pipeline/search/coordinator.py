@@ -24,8 +24,8 @@ from pipeline.search.selection import best_trial
 from pipeline.search.slots import Proposal, Slots
 from pipeline.search.study import OpenStudy
 from pipeline.search.trials import EndedTrial, read_trial, results, run_name, slot_seed
-from pipeline.tracking.mlflow import Tracker
-from pipeline.tracking.run_record import RunRecord
+from pipeline.tracking.run_record import Role, RunRecord
+from pipeline.tracking.tracker import Tracker
 
 
 @dataclass
@@ -123,7 +123,7 @@ class Coordinator:
         )  # fmt: skip
         trial = Trial(study, study.get_trials(deepcopy=False)[-1]._trial_id)
         seed = slot_seed(self.experiment.seed, proposal.slot)
-        record = self.tracker.start(run_name(trial.number), proposal.role, proposal.config, seed, started_ms)
+        record = self.tracker.start(run_name(trial.number), Role(proposal.role), proposal.config, seed, started_ms)
         running = _Running(trial, proposal, record)
         self.progress.epoch(trial.number, 0, running.n_epochs, None)
         return running

@@ -23,7 +23,7 @@ from pipeline.search.selection import best_trial
 from pipeline.search.study import OpenStudy, base_name
 from pipeline.search.study_figures import importances
 from pipeline.search.trials import EndedTrial, ended_trials, results
-from pipeline.tracking.mlflow import Tracker
+from pipeline.tracking.tracker import Tracker
 
 
 def search_result(

@@ -18,8 +18,8 @@ from pipeline.search.sampling import sample_parameters
 from pipeline.search.study import OpenStudy, open_study
 from pipeline.search.study_figures import draw_study
 from pipeline.search.trials import close_open_trials, ended_trials
-from pipeline.tracking.mlflow import Tracker
 from pipeline.tracking.run_record import StudyRun
+from pipeline.tracking.tracker import Tracker
 
 DECIDES_RESULTS = ("pipeline.execution.job", "pipeline.search.sampling", "pipeline.search.pruning")
 
@@ -55,7 +55,7 @@ def search(
         ):
             Coordinator(study, experiment, executor, tracker, reproducible=settings.reproducible).run(development)
             draw_study(study.optuna, experiment.objective, out / "figures")
-            tracker.log_figures(out / "figures")
+            tracker.study.figures = out / "figures"
         settings = settings.model_copy(update={"workers": executor.n_workers})
         hashes = {"space": provenance.digest(experiment.identity()), **hashes}
         result = search_result(study, experiment, hashes, sources, settings)

@@ -10,7 +10,7 @@ from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.epoch import Epoch
 from pipeline.core.seeds import derive_seed
 from pipeline.experiment.experiment import Experiment
-from pipeline.tracking.run_record import RunRecord
+from pipeline.tracking.run_record import Role, RunRecord
 
 STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 
@@ -47,7 +47,7 @@ class EndedTrial:
 
     def record(self, seed: int) -> RunRecord:
         """Return the run that MLflow should hold. seed: of the experiment."""
-        record = RunRecord(self.name, self.role, self.config, slot_seed(seed, self.slot), self.started_ms)
+        record = RunRecord(self.name, Role(self.role), self.config, slot_seed(seed, self.slot), self.started_ms)
         record.epochs = list(self.epochs)
         record.finish(self.state, self.metrics(), self.reason)
         return record

@@ -1,7 +1,9 @@
-"""What a run should hold in MLflow, whether it can be reached or not."""
+"""What MLflow should hold, whether it can be reached or not: a run per study, and a child run per training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from pipeline.artifacts.configuration import Configuration
@@ -9,35 +11,89 @@ from pipeline.artifacts.epoch import Epoch
 from pipeline.artifacts.samples import DataSource
 
 
-@dataclass
-class RunRecord:
-    """One child run as it should stand in MLflow. Name and start tell it from the others of its study."""
+class Role(StrEnum):
+    """Values of the tag `role` of a run in MLflow."""
 
-    name: str
-    role: str
-    params: Configuration
-    seed: int
-    started_ms: int
-    epochs: list[Epoch] = field(default_factory=list)
-    state: str | None = None  # None while it is in training
+    STUDY = "study"  # the parent of all other runs
+    BASELINE = "baseline"
+    ONE_AT_A_TIME = "one_at_a_time"  # the baseline with one value changed
+    SEARCH = "search"  # a sampled trial
+    EVALUATE = "evaluate"  # a retraining of winner or baseline
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of a run. state: complete, pruned, failed or interrupted."""
+
+    state: str
     metrics: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
-    # what MLflow has of it
+
+
+@dataclass
+class Written:
+    """What MLflow has of a run."""
+
     run_id: str = ""
-    n_written: int | None = None  # epochs; None: not even the parameters
+    n: int | None = None  # epochs of a training, metrics of a study; None: not even the parameters
     closed: bool = False
 
+
+@dataclass
+class RunRecord:
+    """A child run. Name and start distinguish it from the others of its study."""
+
+    name: str
+    role: Role
+    params: Configuration
+    seed: int
+    started_ms: int  # since 1970
+    epochs: list[Epoch] = field(default_factory=list)
+    outcome: Outcome | None = None  # None: in training
+    written: Written = field(default_factory=Written)
+
     def finish(self, state: str, metrics: Mapping[str, float], reason: str = "") -> None:
-        """Closes the run as `complete`, `pruned`, `failed` or `interrupted`."""
-        self.metrics, self.reason = metrics, reason
-        self.state = state  # last: the writing thread takes it for the sign that all is there
+        """Close the run as `complete`, `pruned`, `failed` or `interrupted`; no epoch may follow."""
+        self.outcome = Outcome(state, metrics, reason)
 
 
 @dataclass(frozen=True)
 class StudyRun:
-    """The parent run of a study."""
+    """The parent run of a study: what it is known by."""
 
     dataset: str  # names the experiment of MLflow
     name: str
     tags: Mapping[str, Any] = field(default_factory=dict)  # also of every child
-    sources: tuple[DataSource, ...] = ()  # its inputs, as Samples.source gives them
+    sources: tuple[DataSource, ...] = ()  # its inputs
+
+    @property
+    def run_tags(self) -> dict[str, str]:
+        """Return the tags of the study and of every child."""
+        return {key: str(value) for key, value in self.tags.items()} | {"study": self.name, "dataset": self.dataset}
+
+    @property
+    def stage(self) -> str:
+        """Return the stage of dvc.yaml that writes, e.g. `search@digits`; empty outside of a stage."""
+        return str(self.tags.get("dvc_stage", ""))
+
+
+@dataclass(frozen=True)
+class StudyMetric:
+    """A number of the study as a whole; logged twice, it is in MLflow once."""
+
+    key: str
+    value: float
+    step: int
+    at_ms: int  # when it became known, since 1970
+
+
+@dataclass
+class StudyRecord:
+    """The parent run of a study: what it holds besides its children."""
+
+    run: StudyRun
+    metrics: list[StudyMetric] = field(default_factory=list)
+    figures: Path | None = None  # folder; None: nothing to write
+    winner: str = ""  # name of the run of the best trial
+    outcome: Outcome | None = None
+    written: Written = field(default_factory=Written)

@@ -17,8 +17,8 @@ from pipeline.experiment.registry import pruners, samplers
 from pipeline.search.coordinator import Coordinator
 from pipeline.search.study import open_study
 from pipeline.search.trials import close_open_trials, ended_trials, results
-from pipeline.tracking.mlflow import Tracker
 from pipeline.tracking.run_record import StudyRun
+from pipeline.tracking.tracker import Tracker
 
 OPTIONS = {"tpe": ", startup_trials: 2", "gp": ", startup_trials: 2", "cma_es": ", startup_trials: 2"}
 OPTIONS |= {"median": ", startup_trials: 1", "patience": ", epochs: 1", "hyperband": ", first_rung: 0.3"}

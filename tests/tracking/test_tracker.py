@@ -19,9 +19,9 @@ from mlflow.entities import Run
 
 from pipeline.artifacts.epoch import Epoch
 from pipeline.core.errors import PipelineError
-from pipeline.tracking import mlflow as bridge
-from pipeline.tracking.mlflow import Tracker
-from pipeline.tracking.run_record import RunRecord, StudyRun
+from pipeline.tracking import tracker as background
+from pipeline.tracking.run_record import Role, RunRecord, StudyRun, Written
+from pipeline.tracking.tracker import Tracker
 
 
 def epoch(k: int, seconds: float = 0.5) -> Epoch:
@@ -40,7 +40,7 @@ def curve(uri: str, run: Run, key: str) -> list[tuple[int, float]]:
 
 
 def record(tracker: Tracker, name: str, n_epochs: int = 3) -> RunRecord:
-    found = tracker.start(name, "search", {"lr": 0.1}, seed=7)
+    found = tracker.start(name, Role.SEARCH, {"lr": 0.1}, seed=7)
     for k in range(1, n_epochs + 1):
         found.epochs.append(epoch(k))
     return found
@@ -80,13 +80,13 @@ def test_what_a_killed_process_left_is_completed_once(tmp_path: Path) -> None:
     earlier[0].epochs.append(epoch(3))
     earlier[0].finish("complete", {"score": 0.3})
     earlier[1].finish("interrupted", {})
-    never_written = RunRecord("trial-0002", "search", {"lr": 0.2}, 8, 1_700_000_000_000, [epoch(1)])
+    never_written = RunRecord("trial-0002", Role.SEARCH, {"lr": 0.2}, 8, 1_700_000_000_000, [epoch(1)])
     never_written.finish("complete", {"score": 0.1})
     for _ in range(2):
         with Tracker(tmp_path, None, StudyRun("digits", "quick@1"), earlier=[*earlier, never_written]) as tracker:
             tracker.end("complete")
         for r in (*earlier, never_written):
-            r.run_id, r.n_written, r.closed = "", None, False
+            r.written = Written()
         found = {run.info.run_name: run for run in children(uri)}
         assert len(children(uri)) == 3
         assert [found[f"trial-000{k}"].info.status for k in range(3)] == ["FINISHED", "KILLED", "FINISHED"]
@@ -164,8 +164,8 @@ def test_logging_takes_no_time_of_the_caller(tmp_path: Path) -> None:
 
 
 def test_a_kill_between_a_run_and_its_parameters_loses_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bridge, "RETRY_AFTER_S", 0.1)
-    monkeypatch.setattr(bridge, "WRITE_EVERY_S", 0.1)
+    monkeypatch.setattr(background, "RETRY_AFTER_S", 0.1)
+    monkeypatch.setattr(background, "SYNC_EVERY_S", 0.1)
     log_batch, n_failed = MlflowClient.log_batch, []
 
     def cut(self: MlflowClient, run_id: str, metrics: Any = (), params: Any = (), tags: Any = ()) -> None:
@@ -179,7 +179,7 @@ def test_a_kill_between_a_run_and_its_parameters_loses_neither(tmp_path: Path, m
         first = record(tracker, "trial-0000")
         first.finish("complete", {"score": 0.3})
         deadline = time.monotonic() + 30
-        while not first.closed:
+        while not first.written.closed:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         tracker.end("complete")
@@ -229,8 +229,8 @@ def server(root: Path, port: int) -> Iterator[None]:
 
 @pytest.mark.slow
 def test_a_server_that_is_away_gets_all_when_it_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bridge, "RETRY_AFTER_S", 0.5)
-    monkeypatch.setattr(bridge, "WRITE_EVERY_S", 0.1)
+    monkeypatch.setattr(background, "RETRY_AFTER_S", 0.5)
+    monkeypatch.setattr(background, "SYNC_EVERY_S", 0.1)
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
     with Tracker(tmp_path, uri, StudyRun("digits", "quick@1")) as tracker:  # away at the start
@@ -239,7 +239,7 @@ def test_a_server_that_is_away_gets_all_when_it_is_back(tmp_path: Path, monkeypa
         assert tracker.run_ids() == {}
         with server(tmp_path, port):
             deadline = time.monotonic() + 60
-            while not second.n_written:
+            while not second.written.n:
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
         second.epochs.append(epoch(2))  # dies midway
@@ -249,7 +249,7 @@ def test_a_server_that_is_away_gets_all_when_it_is_back(tmp_path: Path, monkeypa
         third.finish("complete", {"score": 0.1})
         with server(tmp_path, port):
             deadline = time.monotonic() + 60
-            while not (second.closed and third.closed):
+            while not (second.written.closed and third.written.closed):
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
             found = {run.info.run_name: run for run in children(uri)}
