@@ -23,8 +23,8 @@ from pipeline.execution.settings import Workspace
 from pipeline.search.result import published_trials, study_tags
 from pipeline.search.selection import best_trial
 from pipeline.search.study import study_lock
-from pipeline.tracking.mlflow import Tracker
-from pipeline.tracking.run_record import RunRecord, StudyRun
+from pipeline.tracking.run_record import Role, RunRecord, StudyRun
+from pipeline.tracking.tracker import Tracker
 
 
 def run(layout: Layout, experiment: str, setup: Workspace) -> None:
@@ -58,7 +58,7 @@ def _publish_search(found: SearchResult, runs: SearchRuns, folder: Path, setup: 
             tracker.log_study({"best_score": best.score or 0.0}, last.number, last.ended_ms)
         best = best_trial(complete)
         tracker.log_study({"score": best.score or 0.0}, 0, best.ended_ms)
-        tracker.log_figures(folder / "figures")
+        tracker.study.figures = folder / "figures"
         tracker.end("complete", winner=best.name)
     _require(tracker)
 
@@ -73,7 +73,7 @@ def _publish_evaluation(
     for model, retrained in info.models.items():
         for k, run in enumerate(retrained.runs):
             about = runs.of(model, run.seed)
-            record = RunRecord(retraining_name(model, k), "evaluate", retrained.config, run.seed, about.started_ms)
+            record = RunRecord(retraining_name(model, k), Role.EVALUATE, retrained.config, run.seed, about.started_ms)
             rows = [row for row in curves if (row["model"], row["seed"]) == (model, str(run.seed))]
             record.epochs = [_epoch(row, s) for row, s in zip(rows, about.epoch_seconds, strict=True)]
             record.finish("complete", {"score": run.val_score, "seconds": about.seconds})
@@ -86,7 +86,7 @@ def _publish_evaluation(
     with Tracker(setup.root, setup.search.tracking_uri, of_study, records.values()) as tracker:
         tracker.end("complete")
     _require(tracker)
-    here = [run.model_copy(update={"run_id": records[run.model, run.seed].run_id}) for run in runs.retrainings]
+    here = [run.model_copy(update={"run_id": records[run.model, run.seed].written.run_id}) for run in runs.retrainings]
     register_winner(info, runs.model_copy(update={"retrainings": here}), folder / "model" / "winner", setup)
 
 

@@ -3,4 +3,4 @@
 Imports `core` and `artifacts`.
 """
 
-__all__ = ["mlflow", "run_record", "sqlite"]
+__all__ = ["mlflow", "run_record", "sqlite", "tracker"]
