@@ -15,7 +15,7 @@ from pipeline.artifacts.explanations import LAYER_TYPES, Explanations, Explanati
 from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import PipelineError
 from pipeline.evaluation.metadata_baseline import predict_from_files
-from pipeline.models.model_summary import layers
+from pipeline.models.model_summary import summarise
 from pipeline.models.registry import Shapes
 from pipeline.training.network import ModelDescription
 from pipeline.training.normalisation import Normaliser
@@ -165,7 +165,7 @@ def grad_cam(model: nn.Module, layer: nn.Module, inputs: Tensor, classes: Array)
 def _layers(model: nn.Module, shapes: Shapes) -> tuple[pd.DataFrame, str | None]:
     """The table, or why there is none: a model that was trained need not be one that can be listed."""
     try:
-        rows, problem = list(layers(model.cpu(), shapes)), None
+        rows, problem = list(summarise(model.cpu(), shapes)), None
     except PipelineError as error:
         rows, problem = [], str(error)
     told = [

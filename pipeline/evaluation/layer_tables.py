@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.samples import Samples
 from pipeline.artifacts.search_result import SearchResult
-from pipeline.models.model_summary import layers, table
+from pipeline.models.model_summary import summarise, summary_lines
 from pipeline.training.network import build_network, image_shapes
 
 
@@ -23,4 +23,4 @@ def layer_tables(baseline: Configuration, development: Path, search: Path) -> It
         network = build_network(config, shapes)
         size = f"{shapes.channels} x {shapes.height} x {shapes.width}"
         yield f"{title}: {config['model']}, {size} to {shapes.n_classes} classes"
-        yield from table(list(layers(network, shapes)), network)
+        yield from summary_lines(list(summarise(network, shapes)), network)

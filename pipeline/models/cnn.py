@@ -1,7 +1,7 @@
-"""Plain convolutional networks; the 2-conv networks of the practicals are points of this family.
+"""Plain convolutional networks; the two-convolution networks of the practicals are points of this family.
 
-`depth` blocks of [`convs` convolutions, pooling, `convs_1x1` convolutions of single pixels], channels growing by
-`growth` from block to block, then flattening (or a global average) and up to two hidden fully connected layers.
+`depth` blocks of [`convs` convolutions, pooling, `convs_1x1` convolutions with 1x1 kernels], whose channels grow by a
+factor of `growth` from block to block; then flattening or a global average, and up to two hidden linear layers.
 """
 
 from typing import Annotated, Literal
@@ -21,18 +21,19 @@ class CnnOptions(Strict):
     width: Annotated[Integer, Field(ge=1, le=1024, description="channels of the first block")] = 16
     growth: Annotated[Number, Field(ge=1, le=4, description="channels of a block / channels of the block before")] = 2.0
     kernel: Annotated[Integer, Field(ge=1, le=11, description="side of the convolution kernels, pixels")] = 3
-    padding: Literal["same", "valid"] = Field("same", description="same: odd kernels keep the size; valid: none")
+    padding: Literal["same", "valid"] = Field("same", description="same: odd kernels keep the size; valid: no padding")
     pooling: Literal["max", "average", "stride"] = Field(
         "max", description="2x2 pooling, or stride 2 in the last convolution of the block"
     )
     batch_norm: bool = Field(False, description="normalise after each convolution (its bias is then dropped)")
     order: Literal["norm_relu_pool", "relu_norm_pool", "norm_pool_relu"] = Field(
-        "norm_relu_pool", description="what follows a convolution; pooling follows the last of a block"
+        "norm_relu_pool",
+        description="what follows a convolution; pooling only after the last of a block",
     )
-    convs_1x1: Annotated[Integer, Field(ge=0, le=3, description="1x1 convolutions behind the pooling of a block")] = 0
-    head: Literal["flatten", "average"] = Field("flatten", description="what the classifier sees of the last block")
-    hidden: Annotated[Integer, Field(ge=0, le=8192, description="units of a hidden layer; 0: none")] = 0
-    hidden2: Annotated[Integer, Field(ge=0, le=8192, description="units of a second hidden layer; 0: none")] = 0
+    convs_1x1: Annotated[Integer, Field(ge=0, le=3, description="1x1 convolutions after the pooling of a block")] = 0
+    head: Literal["flatten", "average"] = Field("flatten", description="how the last block turns into features")
+    hidden: Annotated[Integer, Field(ge=0, le=8192, description="units of a hidden layer; 0: no layer")] = 0
+    hidden2: Annotated[Integer, Field(ge=0, le=8192, description="units of a second hidden layer; 0: no layer")] = 0
     dropout: Annotated[Number, Field(ge=0, lt=1, description="share of features dropped before the output")] = 0.0
 
 
@@ -49,14 +50,14 @@ def build(options: CnnOptions, shapes: Shapes) -> nn.Module:
             last = i == options.convs - 1
             stride = 2 if options.pooling == "stride" and last else 1
             layers.append(nn.Conv2d(channels, out, options.kernel, stride, padding, bias=not options.batch_norm))
-            layers += _behind(options, out, last)
+            layers += _after_convolution(options, out, last)
             channels = out
             height, width = (conv_output_px(px, options.kernel, padding, stride) for px in (height, width))
         if options.pooling != "stride":
             height, width = height // 2, width // 2
         for _ in range(options.convs_1x1):
             layers.append(nn.Conv2d(out, out, 1, bias=not options.batch_norm))
-            layers += _behind(options, out, pooled=False)
+            layers += _after_convolution(options, out, pooled=False)
         require_pixels(min(height, width), "cnn", f"block {block + 1} of {options.depth}")
     n = channels
     if options.head == "average":
@@ -70,8 +71,8 @@ def build(options: CnnOptions, shapes: Shapes) -> nn.Module:
     return nn.Sequential(*layers, nn.Dropout(options.dropout), nn.Linear(n, shapes.n_classes))
 
 
-def _behind(options: CnnOptions, channels: int, pooled: bool) -> list[nn.Module]:
-    """What follows a convolution, in the order asked for."""
+def _after_convolution(options: CnnOptions, channels: int, pooled: bool) -> list[nn.Module]:
+    """Return what follows a convolution, in the order that the options name."""
     pooling = nn.MaxPool2d(2) if options.pooling == "max" else nn.AvgPool2d(2)
     steps: dict[str, list[nn.Module]] = {
         "norm": [nn.BatchNorm2d(channels)] if options.batch_norm else [],

@@ -1,6 +1,6 @@
-"""LeNet as the CIFAR-10 practical builds it: two 5x5 convolutions with 2x2 pooling, one hidden layer.
+"""LeNet as in the CIFAR-10 practical: two 5x5 convolutions, each with 2x2 pooling, and one hidden layer.
 
-Source: LeCun et al. 1998, doi:10.1109/5.726791; ReLU and max pooling in place of its tanh and subsampling.
+Source: LeCun et al. 1998, doi:10.1109/5.726791; ReLU and max pooling replace its tanh and subsampling.
 """
 
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Multi-layer perceptron: what a network without convolutions reaches."""
+"""Multi-layer perceptron: how far a network gets without convolutions."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ class MlpOptions(Strict):
     depth: Annotated[Integer, Field(ge=1, le=8, description="hidden layers")] = 2
     width: Annotated[Integer, Field(ge=1, le=8192, description="units per hidden layer")] = 256
     batch_norm: bool = Field(False, description="normalise each hidden layer over the batch")
-    dropout: Annotated[Number, Field(ge=0, lt=1, description="share of hidden units dropped")] = 0.0
+    dropout: Annotated[Number, Field(ge=0, lt=1, description="share of hidden units dropped in training")] = 0.0
 
 
 @register("mlp", MlpOptions)

@@ -1,7 +1,7 @@
-"""A network layer by layer: what each layer puts out, checked against the closed formula, and its parameters.
+"""A network layer by layer: output shapes, checked against the closed formula, and numbers of parameters.
 
-Shapes are those of a forward pass of one blank image. Convolutions and poolings that follow the formula of
-`conv_output_px` must agree with it; those with padding rules of their own (timm has some) stand without it.
+The shapes come from a forward pass of one blank image. Those of convolutions and poolings must agree with the formula
+of `conv_output_px`, except for layers with padding rules of their own, such as some of timm.
 """
 
 from collections.abc import Iterator
@@ -20,17 +20,19 @@ SLIDING = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 
 @dataclass(frozen=True)
 class Layer:
+    """One layer of a network, as it ran."""
+
     name: str
     kind: str
-    output: tuple[int, ...]  # without the batch; () for what is no tensor
-    n_parameters: int  # its own, counted where the layer stands first
+    output: tuple[int, ...]  # without the batch; () unless it is a tensor
+    n_parameters: int  # of the layer itself, counted the first time it runs
     side_px: tuple[int, int] | None = None  # height and width by the formula, where it applies
 
 
-def layers(model: nn.Module, shapes: Shapes) -> Iterator[Layer]:
-    """The layers without parts of their own, and all others that own parameters, in the order they are run.
+def summarise(model: nn.Module, shapes: Shapes) -> Iterator[Layer]:
+    """Yield the layers in the order in which they run: those without parts, and others with parameters of their own.
 
-    Raises PipelineError if an output is not what the formula says, or if a layer with parameters is not run.
+    Raises PipelineError if an output differs from the formula, or if a layer with parameters does not run.
     """
     names = {module: name for name, module in model.named_modules()}
     rows: list[Layer] = []
@@ -42,8 +44,8 @@ def layers(model: nn.Module, shapes: Shapes) -> Iterator[Layer]:
         shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
         side = _formula_px(module, inputs[0].shape[-2:]) if type(module) in SLIDING else None
         if side and side != shape[-2:]:
-            told = f"{shape[-2:]} px of {tuple(inputs[0].shape[-2:])}, the formula {side}"
-            raise PipelineError(f"{names[module]} puts out {told}; correct conv_output_px or the layer")
+            sides = f"{tuple(inputs[0].shape[-2:])} px to {shape[-2:]}, but the formula gives {side}"
+            raise PipelineError(f"layer {names[module]} maps {sides}; correct conv_output_px or the layer")
         rows.append(Layer(names[module], type(module).__name__, shape, sum(p.numel() for p in new), side))
 
     shown = [m for m in names if not any(m.children()) or any(True for _ in m.parameters(recurse=False))]
@@ -56,31 +58,30 @@ def layers(model: nn.Module, shapes: Shapes) -> Iterator[Layer]:
         model.train(was_training)
         for hook in hooks:
             hook.remove()
-    if left := [name for name, p in model.named_parameters() if p not in counted]:
-        raise PipelineError(f"the forward pass does not run the layers of {', '.join(left)}; they cannot be listed")
+    if unused := [name for name, p in model.named_parameters() if p not in counted]:
+        raise PipelineError(f"the forward pass does not use {', '.join(unused)}; these layers cannot be listed")
     yield from rows
 
 
 def _formula_px(layer: Any, input_px: tuple[int, int]) -> tuple[int, int] | None:
-    """Height and width behind a convolution or pooling; None where its padding is a word or it rounds up."""
+    """Return height and width after a convolution or pooling; None if its padding is a word, or if it rounds up."""
     if isinstance(layer.padding, str) or getattr(layer, "ceil_mode", False):
         return None
-    kernel, padding, stride, dilation = (
-        _pair(getattr(layer, name, 1)) for name in ("kernel_size", "padding", "stride", "dilation")
-    )
-    height, width = (
-        conv_output_px(input_px[i], dilation[i] * (kernel[i] - 1) + 1, padding[i], stride[i]) for i in (0, 1)
-    )
-    return height, width
+
+    def setting(name: str, axis: int) -> int:
+        value: int | tuple[int, int] = getattr(layer, name, 1)
+        return value if isinstance(value, int) else value[axis]
+
+    def output_px(axis: int) -> int:
+        reach = setting("dilation", axis) * (setting("kernel_size", axis) - 1) + 1
+        return conv_output_px(input_px[axis], reach, setting("padding", axis), setting("stride", axis))
+
+    return output_px(0), output_px(1)
 
 
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else value
-
-
-def table(rows: list[Layer], model: nn.Module) -> list[str]:
-    """Lines of text, the sum of parameters last."""
-    told = [
+def summary_lines(rows: list[Layer], model: nn.Module) -> list[str]:
+    """Return the layers as a table in plain text, with the total number of parameters in the last line."""
+    cells = [
         (
             row.name or "-",
             row.kind,
@@ -91,7 +92,7 @@ def table(rows: list[Layer], model: nn.Module) -> list[str]:
         for row in rows
     ]
     heading = ("name", "kind", "output", "formula px", f"{'parameters':>12}")
-    widths = [max(map(len, column)) for column in zip(heading, *told, strict=True)]
-    lines = ["  ".join(f"{cell:<{n}}" for cell, n in zip(line, widths, strict=True)) for line in (heading, *told)]
+    widths = [max(map(len, column)) for column in zip(heading, *cells, strict=True)]
+    lines = ["  ".join(f"{cell:<{n}}" for cell, n in zip(line, widths, strict=True)) for line in (heading, *cells)]
     total, trained = sum(row.n_parameters for row in rows), count_parameters(model)
     return [*lines, f"{total:,} parameters" + (f", {trained:,} of them trained" if trained != total else "")]

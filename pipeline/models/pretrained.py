@@ -1,4 +1,4 @@
-"""Weights that others published: a state dict read from a file, never unpickled, and fitted to a model."""
+"""Published weights: a state dict is read from a file, never unpickled, and copied into a model."""
 
 import pickle
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ State = dict[str, Tensor]
 
 
 def read_state(path: Path) -> State:
-    """The tensors of a .safetensors, .pt or .pth file by name.
+    """Return the tensors of a .safetensors, .pt or .pth file by name.
 
-    Raises InputError if the file is missing or damaged, or holds anything else.
+    Raises InputError if the file is missing or damaged, or holds anything but tensors.
     """
     if path.suffix not in (".safetensors", ".pt", ".pth"):
-        raise InputError(f"{path} must be a .safetensors, .pt or .pth file")
+        raise InputError(f"{path} must be a .safetensors, .pt or .pth file, got {path.suffix or 'no suffix'}")
     if not path.is_file():
         raise InputError(f"{path} does not exist; put the checkpoint there or correct the name")
     try:
@@ -37,25 +37,25 @@ def _unzip(path: Path) -> object:
 
 
 def sum_input_channels(kernels: Tensor) -> Tensor:
-    """(out, in, H, W) -> (out, 1, H, W): gives of a grey image what `kernels` give of it repeated over all channels."""
+    """Return (out, 1, H, W) from (out, in, H, W): kernels that treat a grey image as `in` equal channels."""
     return kernels.sum(1, keepdim=True)
 
 
 def fit_state(model: nn.Module, state: Mapping[str, Tensor], source: str, *, fresh: tuple[str, ...]) -> None:
-    """Copies `state` into the model. What it holds beyond the model is ignored.
+    """Copy `state` into the model, and ignore what the model does not have.
 
-    fresh: beginnings of the names that keep their initial values. Counters of batches may be missing.
-    Raises InputError naming every tensor that is missing or has another shape; nothing is copied then.
+    fresh: prefixes of the names that keep their initial values. Batch counters may be missing.
+    Raises InputError naming every tensor that is missing or has another shape, before anything is copied.
     """
     wanted = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(fresh)}
     problems = [
         f"{name} is missing"
         if name not in state
-        else f"{name} has shape {tuple(state[name].shape)} for {tuple(tensor.shape)}"
+        else f"{name} has shape {tuple(state[name].shape)} instead of {tuple(tensor.shape)}"
         for name, tensor in wanted.items()
         if (name in state or not name.endswith("num_batches_tracked"))
         and (name not in state or state[name].shape != tensor.shape)
     ]
     if problems:
-        raise InputError(f"{source} does not fit: {', '.join(problems)}")
+        raise InputError(f"{source} does not fit the model: {', '.join(problems)}")
     model.load_state_dict({name: state[name] for name in wanted if name in state}, strict=False)

@@ -1,7 +1,7 @@
-"""The models: one file per family, one decorated function each, rebuilt from their description.
+"""The model families by name, and models rebuilt from their descriptions.
 
-A model is named by its family (`cnn`) or by family and variant (`timm:resnet18`); its options are a
-pydantic schema whose fields are written `<family>.<option>` in an experiment.
+A model is named by its family (`cnn`) or by family and variant (`timm:resnet18`). Its options are a pydantic schema,
+whose fields an experiment file writes as `<family>.<option>`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -13,14 +13,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from pipeline.core.errors import InputError, did_you_mean
+from pipeline.core.errors import InputError, did_you_mean, first_line
 from pipeline.core.registry import import_modules
 from pipeline.core.yaml_document import Strict
 
 
 @dataclass(frozen=True)
 class Shapes:
-    """What a model maps: (B, channels, height, width) to (B, n_classes)."""
+    """The input and output of a model: (B, channels, height, width) to (B, n_classes)."""
 
     channels: int
     height: int
@@ -37,13 +37,15 @@ class Architecture(Strict):
     shapes: Shapes
 
 
-Builder = Callable[..., nn.Module]  # (options, shapes), and the variant where the family has variants
-Loader = Callable[..., None]  # (model, options, shapes), and the variant where the family has variants
+Builder = Callable[..., nn.Module]  # (options, shapes), and the variant if the family has variants
+Loader = Callable[..., None]  # (model, options, shapes), and the variant if the family has variants
 Variants = Callable[[], Iterable[str]]
 
 
 @dataclass(frozen=True)
 class ModelSpec:
+    """A family: its options, and the functions that build and load its models."""
+
     name: str
     options: type[Strict]
     build: Builder
@@ -51,7 +53,7 @@ class ModelSpec:
     load: Loader | None
 
     def variant(self, model: str) -> list[str]:
-        """What its functions take behind the shapes."""
+        """Return what `build` and `load` take after the shapes: the variant, if the family has variants."""
         return [model.partition(":")[2]] if self.variants else []
 
 
@@ -61,10 +63,10 @@ _specs: dict[str, ModelSpec] = {}
 def register(
     name: str, options: type[Strict], variants: Variants | None = None, load: Loader | None = None
 ) -> Callable[[Builder], Builder]:
-    """Registers `build(options, shapes)`, or `build(options, shapes, variant)` of a family with variants.
+    """Register `build(options, shapes)` as a family, or `build(options, shapes, variant)` if it has variants.
 
-    load: called with the built model, then the same, where a training starts; it reads the published weights that
-    the options name. Raises ValueError if the family is taken.
+    load: called as `load(model, options, shapes)`, with the variant if there are any, when a training starts; reads
+    the published weights that the options name. Raises ValueError if the name is taken.
     """
 
     def add(build: Builder) -> Builder:
@@ -77,17 +79,21 @@ def register(
 
 
 def registry() -> dict[str, ModelSpec]:
-    """All families by name."""
+    """Return all families by name."""
     import_modules("pipeline.models")
     return _specs
 
 
 def model_spec(model: str) -> ModelSpec:
-    """Spec of `family` or `family:variant`. Raises InputError naming the known families and the nearest."""
-    specs, (family, colon, variant) = registry(), model.partition(":")
+    """Return the family of `family` or `family:variant`.
+
+    Raises InputError with the known names and the nearest of them.
+    """
+    specs = registry()
+    family, colon, variant = model.partition(":")
     if family not in specs:
-        hint = did_you_mean(family, specs)
-        raise InputError(f"unknown model {model!r}; known are {', '.join(sorted(specs))} (timm:<name>){hint}")
+        known = [f"{name}:<variant>" if spec.variants else name for name, spec in specs.items()]
+        raise InputError(f"unknown model {model!r}; known are {', '.join(known)}{did_you_mean(family, specs)}")
     spec = specs[family]
     if spec.variants is None and colon:
         raise InputError(f"unknown model {model!r}; {family} has no variants, write {family!r}")
@@ -97,18 +103,18 @@ def model_spec(model: str) -> ModelSpec:
 
 
 def build_model(model: str, options: Mapping[str, Any], shapes: Shapes) -> nn.Module:
-    """A freshly initialised model: (B, C, H, W) float32 to (B, n_classes) logits. Reads no file.
+    """Return a newly initialised model, which maps (B, C, H, W) float32 to (B, n_classes) logits.
 
-    Draws from torch's current generator. Raises InputError if the model does not fit the image.
+    Draws from torch's current generator and reads no file. Raises InputError if the model does not fit the image.
     """
     spec = model_spec(model)
     return spec.build(spec.options.model_validate(options), shapes, *spec.variant(model))
 
 
 def start_model(model: str, options: Mapping[str, Any], shapes: Shapes) -> nn.Module:
-    """What a training starts from: as `build_model`, with the published weights that its options name.
+    """Return the model that a training starts from: as `build_model`, with the published weights that its options name.
 
-    Raises InputError if these are missing or do not fit, too.
+    Raises InputError if the model does not fit the image, or if the weights are missing or do not fit the model.
     """
     spec, network = model_spec(model), build_model(model, options, shapes)
     if spec.load:
@@ -125,13 +131,12 @@ def describe(model: str, options: Mapping[str, Any], shapes: Shapes) -> Architec
 def rebuild(architecture: Architecture, weights: Path) -> nn.Module:
     """Return the network with the weights of a safetensors file, in evaluation mode.
 
-    The weights that its training started from are not read, and may be gone.
+    Published weights from which its training started are not needed any more.
     Raises InputError if the file is damaged or belongs to another architecture.
     """
     model = build_model(architecture.model, architecture.options, architecture.shapes)
     try:
         model.load_state_dict(load_file(weights))
     except (SafetensorError, RuntimeError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{weights} holds no weights of this {architecture.model}: {reason}") from error
+        raise InputError(f"{weights} holds no weights of this {architecture.model}: {first_line(error)}") from error
     return model.eval()

@@ -1,7 +1,7 @@
 """Residual networks with squeeze-and-excitation, small enough for scans of 128 px.
 
-A 3x3 stem at full size, then `depth` stages of `blocks` residual blocks. Each stage halves the side and doubles the
-channels (the first keeps them); a global average and one linear layer classify.
+A 3x3 stem at full size, then `depth` stages of `blocks` residual blocks, a global average and one linear layer. Each
+stage halves the side, and each but the first doubles the channels.
 
 Source: He et al. 2016, arXiv:1512.03385 (blocks); Hu et al. 2018, arXiv:1709.01507 (squeeze-and-excitation).
 """
@@ -18,14 +18,16 @@ from pipeline.models.registry import Shapes, register
 
 class SeResnetOptions(Strict):
     depth: Annotated[Integer, Field(ge=1, le=6, description="stages, each halving the side")] = 4
-    width: Annotated[Integer, Field(ge=1, le=512, description="channels of the first stage; doubled by each next")] = 16
+    width: Annotated[
+        Integer, Field(ge=1, le=512, description="channels of the first stage; every next doubles them")
+    ] = 16
     blocks: Annotated[Integer, Field(ge=1, le=8, description="residual blocks per stage")] = 2
     reduction: Annotated[Integer, Field(ge=1, le=64, description="channels / hidden units of the excitation")] = 8
     dropout: Annotated[Number, Field(ge=0, lt=1, description="share of features dropped before the output")] = 0.0
 
 
 class SqueezeExcite(nn.Module):
-    """Scales each channel by a gate that the means of all channels decide."""
+    """A gate for each channel, computed from the means of all channels."""
 
     def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()
@@ -34,7 +36,7 @@ class SqueezeExcite(nn.Module):
         self.excite = nn.Linear(hidden, channels)
 
     def gate(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, 1, 1) in (0, 1)."""
+        """Return (B, C, 1, 1) in (0, 1) for (B, C, H, W)."""
         means = x.mean((2, 3))  # (B, C)
         gate: Tensor = self.excite(F.relu(self.squeeze(means))).sigmoid()
         return gate[:, :, None, None]
@@ -44,7 +46,7 @@ class SqueezeExcite(nn.Module):
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions, gated, added to what came in; a 1x1 projection of that where the shape changes."""
+    """Two 3x3 convolutions, gated and added to their input, which a 1x1 convolution projects if the shape changes."""
 
     def __init__(self, channels: int, out: int, stride: int, reduction: int) -> None:
         super().__init__()
@@ -61,7 +63,7 @@ class Block(nn.Module):
             self.skip = nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, H, W) -> (B, out, ⌈H / stride⌉, ⌈W / stride⌉)."""
+        """Map (B, channels, H, W) to (B, out, ⌈H / stride⌉, ⌈W / stride⌉)."""
         return F.relu(self.residual(x) + self.skip(x))
 
 

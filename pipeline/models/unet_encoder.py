@@ -1,13 +1,13 @@
 """The contracting half of a U-Net as a classifier: four encoders, the bottleneck, its global average, one linear layer.
 
-The weights may start from a U-Net trained to outline tumours. `checkpoint` names a state dict whose keys are, for each
-of encoder1 ... encoder4 (short enc1 ... enc4) and bottleneck (short bottleneck), with K = 1, 2:
+The weights may start from a U-Net that was trained to outline tumours. `checkpoint` names a state dict with these keys
+for each of encoder1 ... encoder4 (short enc1 ... enc4) and bottleneck (short bottleneck), with K = 1, 2:
 
     <part>.<short>convK.weight                                           3x3 kernels, no bias
     <part>.<short>normK.{weight, bias, running_mean, running_var}        batch norm
 
-which is the layout of the public brain-segmentation U-Net (github.com/mateuszbuda/brain-segmentation-pytorch, MIT;
-width 32, 3 input channels, 256 px). Its keys of the decoder are ignored.
+This is the layout of the public brain-segmentation U-Net (github.com/mateuszbuda/brain-segmentation-pytorch, MIT;
+width 32, 3 input channels, 256 px). Keys of the decoder are ignored.
 
 Source: Ronneberger et al. 2015, arXiv:1505.04597; Buda et al. 2019, doi:10.1016/j.compbiomed.2019.05.002.
 """
@@ -29,19 +29,19 @@ FIRST = "encoder1.enc1conv1.weight"
 
 
 class UnetEncoderOptions(Strict):
-    width: Annotated[Integer, Field(ge=1, le=256, description="channels of encoder 1; doubled by each next")] = 32
-    checkpoint: str = Field("", description="file of a U-Net's state dict to start from; empty: from scratch")
+    width: Annotated[
+        Integer, Field(ge=1, le=256, description="channels of encoder 1; every next part doubles them")
+    ] = 32
+    checkpoint: str = Field("", description="state-dict file of a U-Net to start from; empty: random weights")
     freeze: Literal["none", "encoder"] = Field(
-        "none", description="encoder: its weights and statistics stay as they are; bottleneck and classifier learn"
+        "none", description="encoder: its weights and statistics stay fixed; only bottleneck and classifier learn"
     )
-    bottleneck_lr_scale: Annotated[Number, Field(gt=0, le=100, description="learning rate of the bottleneck / lr")] = (
-        1.0
-    )
+    bottleneck_lr_scale: Annotated[Number, Field(gt=0, le=100, description="factor on lr for the bottleneck")] = 1.0
     dropout: Annotated[Number, Field(ge=0, lt=1, description="share of features dropped before the output")] = 0.0
 
 
 class Frozen(nn.Sequential):
-    """Learns nothing, and normalises by the statistics that it came with, in training too."""
+    """Layers that do not learn, and that use their own batch-norm statistics in training, too."""
 
     def __init__(self, layers: OrderedDict[str, nn.Module]) -> None:
         super().__init__(layers)
@@ -52,7 +52,7 @@ class Frozen(nn.Sequential):
 
 
 def load(model: nn.Module, options: UnetEncoderOptions, shapes: Shapes) -> None:
-    """Raises InputError naming what the checkpoint lacks."""
+    """Load the checkpoint that the options name. Raises InputError naming what it lacks."""
     if not options.checkpoint:
         return
     state = read_state(Path(options.checkpoint))
@@ -81,7 +81,7 @@ def build(options: UnetEncoderOptions, shapes: Shapes) -> nn.Module:
 
 
 def _block(name: str, channels: int, out: int) -> OrderedDict[str, nn.Module]:
-    """Two of [3x3 convolution, batch norm, ReLU], under the names of the checkpoint."""
+    """Return two of [3x3 convolution, batch norm, ReLU], named as in the checkpoint."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for k in (1, 2):
         layers[f"{name}conv{k}"] = nn.Conv2d(channels, out, 3, padding=1, bias=False)

@@ -1,7 +1,6 @@
-"""From rows of uint8 images to a batch of floats, augmented at random; vectorised, on the device of the images.
+"""Batches of floats from rows of uint8 images, randomly augmented; vectorised, on the device of the images.
 
-What happens to an image in a pass is a function of seed, epoch and image alone: neither the order nor the size of the
-batches changes it.
+The augmentation of an image depends on seed, epoch and image alone, not on the order or the size of the batches.
 """
 
 import math
@@ -17,15 +16,14 @@ from pipeline.training.normalisation import Normaliser
 
 
 class RandomNumbers:
-    """The random numbers of one pass, uniform in [0, 1): a named column for each decision, a row for each image."""
+    """The random numbers of one epoch, uniform in [0, 1): a named column for each decision, a row for each image."""
 
     def __init__(self, columns: Mapping[str, Tensor]) -> None:
-        """columns: (N,) float32 each."""
-        self.columns = columns
+        self.columns = columns  # (N,) float32 each
 
     @classmethod
     def of_epoch(cls, config: Training, n: int, seed: int, epoch: int, device: torch.device) -> "RandomNumbers":
-        """Those of `n` images that `config` asks for."""
+        """Draw the columns that the configuration needs, for `n` images."""
         used = {
             "flip_x": config.flip != "none",
             "flip_y": config.flip == "both",
@@ -36,21 +34,23 @@ class RandomNumbers:
         }
         if not any(used.values()):
             return cls({})
-        drawn = _uniform(len(used), n, derive_seed(seed, "augment", epoch))  # of all, so that none depends on another
+        # unused columns are drawn, too, so that switching one augmentation on does not change the others
+        drawn = _uniform(len(used), n, derive_seed(seed, "augment", epoch))
         columns = {name: column for name, column in zip(used, drawn, strict=True) if used[name]}
-        if config.flip == "alternating":  # a side by lot for the first epoch, and then the other each time
+        if config.flip == "alternating":  # a random side in the first epoch, then both sides in turn
             first = _uniform(1, n, derive_seed(seed, "first side"))[0]
             columns["flip_x"] = first if epoch % 2 else 1 - first
         return cls({name: column.to(device) for name, column in columns.items()})
 
     def of(self, rows: Tensor) -> "RandomNumbers":
+        """Return the numbers of some images. rows: (B,) int64."""
         return RandomNumbers({name: column[rows] for name, column in self.columns.items()})
 
     def __getitem__(self, name: str) -> Tensor:
         return self.columns[name]
 
     def around_zero(self, name: str) -> Tensor:
-        """Uniform in [-1, 1)."""
+        """Return a column scaled to [-1, 1)."""
         return self.columns[name] * 2 - 1
 
 
@@ -61,9 +61,9 @@ def _uniform(n_columns: int, n: int, seed: int) -> Tensor:
 def training_batch(
     images: Tensor, rows: Tensor, config: Training, normalise: Normaliser, draws: RandomNumbers
 ) -> Tensor:
-    """(B, C, H, W) float32, train-normalised and augmented.
+    """Return (B, C, H, W) float32, train-normalised and augmented.
 
-    images: (N, H, W, C) uint8; rows: (B,) int64; draws: of all N images.
+    images: (N, H, W, C) uint8; rows: (B,) int64; draws: numbers of all N images.
     """
     draws = draws.of(rows)
     batch = normalise(gather_batch(images, rows, config, draws))
@@ -81,9 +81,9 @@ def warps(config: Training) -> bool:
 
 
 def gather_batch(images: Tensor, rows: Tensor, config: Training, draws: RandomNumbers) -> Tensor:
-    """The chosen images, flipped and shifted, in one gather; pixels shifted in from outside mirror the border.
+    """Select images, flipped and shifted, in one gather; pixels from outside the image mirror its border.
 
-    images: (N, H, W, C) uint8; rows: (B,) int64; draws: of these rows. Returns (B, H, W, C) uint8.
+    images: (N, H, W, C) uint8; rows: (B,) int64; draws: numbers of these rows. Returns (B, H, W, C) uint8.
     """
     if config.flip == "none" and not config.shift:
         return images.index_select(0, rows)
@@ -102,17 +102,17 @@ def gather_batch(images: Tensor, rows: Tensor, config: Training, draws: RandomNu
 
 
 def _offsets(draws: Tensor, largest_px: int) -> Tensor:
-    """(B, 1) whole pixels, uniform in ± largest_px."""
+    """Return (B, 1) whole pixels, uniform in ± largest_px."""
     return (draws * (2 * largest_px + 1)).long()[:, None] - largest_px
 
 
 def _mirror(at: Tensor, size: int) -> Tensor:
-    """Folds coordinates outside [0, size) back in, without repeating the border pixel."""
+    """Fold coordinates outside [0, size) back in, without repeating the border pixel."""
     return (size - 1) - (size - 1 - at.abs()).abs()
 
 
 def warp_batch(batch: Tensor, largest_deg: float, zoom: float, draws: RandomNumbers) -> Tensor:
-    """Each image turned about its centre and magnified, bilinear; outside lies the border.
+    """Rotate each image about its centre and magnify it, bilinearly; the border extends outwards.
 
     The angle is uniform in ±largest_deg, the logarithm of the magnification uniform in ±ln(1 + zoom).
     batch: (B, C, H, W) float32. Returns the same shape.
@@ -121,23 +121,23 @@ def warp_batch(batch: Tensor, largest_deg: float, zoom: float, draws: RandomNumb
     shrink = (-draws.around_zero("zoom") * math.log1p(zoom)).exp()
     aspect = batch.shape[2] / batch.shape[3]
     cos, sin, zero = angle.cos() * shrink, angle.sin() * shrink, torch.zeros_like(angle)
-    # grid_sample's coordinates run from -1 to 1 along each side, so turning a non-square image needs its aspect
-    turn = torch.stack([torch.stack([cos, -sin * aspect, zero], 1), torch.stack([sin / aspect, cos, zero], 1)], 1)
-    grid = F.affine_grid(turn, list(batch.shape), align_corners=False)  # (B, H, W, 2)
+    # grid_sample's coordinates run from -1 to 1 along each side, so rotating a non-square image needs its aspect
+    rotation = torch.stack([torch.stack([cos, -sin * aspect, zero], 1), torch.stack([sin / aspect, cos, zero], 1)], 1)
+    grid = F.affine_grid(rotation, list(batch.shape), align_corners=False)  # (B, H, W, 2)
     return F.grid_sample(batch, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def jitter_intensity(batch: Tensor, largest: float, draws: RandomNumbers) -> Tensor:
-    """Each image scaled by a factor uniform in 1 ± largest and shifted by up to ± largest.
+    """Multiply each image by a factor uniform in 1 ± largest, and add a number uniform in ± largest.
 
-    batch: (B, C, H, W) float32, train-normalised, so that 1 is one standard deviation. Returns the same shape.
+    batch: (B, C, H, W) float32, train-normalised: 1 is one standard deviation. Returns the same shape.
     """
     scale, shift = (draws.around_zero(name).view(-1, 1, 1, 1) * largest for name in ("contrast", "brightness"))
     return batch * (1 + scale) + shift
 
 
 def cut_out(batch: Tensor, share: float, draws: RandomNumbers) -> Tensor:
-    """A square of `share` of the shorter side, its centre anywhere in the image, set to the training mean.
+    """Set a square to the training mean: its side is `share` of the shorter side, its centre anywhere in the image.
 
     batch: (B, C, H, W) float32, train-normalised. Returns the same shape. Source: DeVries, Taylor 2017,
     arXiv:1708.04552.
@@ -149,7 +149,7 @@ def cut_out(batch: Tensor, share: float, draws: RandomNumbers) -> Tensor:
 
 
 def _within(draws: Tensor, size: int, side: int) -> Tensor:
-    """(B, size) bool: `side` neighbours about a centre drawn from `size`, what falls outside left out."""
+    """Return (B, size) bool: `side` neighbours around a centre drawn from `size`, clipped at the ends."""
     first = (draws * size).long()[:, None] - side // 2
     at = torch.arange(size, device=draws.device)
     return (at >= first) & (at < first + side)

@@ -1,4 +1,4 @@
-"""The configuration of one training: its schema, and the field behind every key of an experiment file.
+"""The configuration of one training: its schema, and the field of every key of an experiment file.
 
 A key is a field of `Training`, or `<family>.<option>` for an option of a model.
 """
@@ -39,7 +39,7 @@ class OneOf:
 class Training(Strict):
     """Everything that decides how one network is trained; an experiment replaces some values by ranges.
 
-    Options of a model are keys beside these, `<family>.<option>`; see `pipeline/models`.
+    The options of a model are further keys, `<family>.<option>`; see `pipeline/models`.
     """
 
     model: str = Field(description="registered model, or timm:<name>")
@@ -94,9 +94,9 @@ class Training(Strict):
 
 
 def find_field(key: str) -> tuple[type[Strict], str]:
-    """Return the schema and the name of the field behind a key.
+    """Return the schema and the name of the field that a key sets.
 
-    Raises UnknownKeyError if there is none.
+    Raises UnknownKeyError if no field has this key.
     """
     family, dot, option = key.partition(".")
     specs = registry()

@@ -1,4 +1,4 @@
-"""TODO training.device."""
+"""Where networks are trained: the device, the visible GPUs, the memory layout."""
 
 import os
 
@@ -7,12 +7,12 @@ from torch import nn
 
 
 def device() -> str:
-    """The accelerator where there is one."""
+    """Return the accelerator if there is one, else the CPU."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def visible_gpus() -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; no CUDA context is made."""
+    """Return the GPUs that this process may use, named as in CUDA_VISIBLE_DEVICES, without creating a CUDA context."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is None:
         return [str(i) for i in range(torch.cuda.device_count())]
@@ -20,4 +20,5 @@ def visible_gpus() -> list[str]:
 
 
 def channels_last(model: nn.Module) -> nn.Module:
+    """Convert the weights to the memory layout in which convolutions are fastest."""
     return model.to(memory_format=torch.channels_last)

@@ -10,10 +10,10 @@ from torch import Tensor
 def channel_statistics(images: np.ndarray) -> dict[str, list[float]]:
     """Return `mean` and `std` of each channel, on the scale of 0 to 255.
 
-    images: (N, H, W, C) uint8.
+    images: (N, H, W, C) uint8, of the training part only.
     """
     counts = np.zeros((images.shape[-1], 256), np.int64)
-    for start in range(0, len(images), 1000):  # bincount needs eight bytes for each byte
+    for start in range(0, len(images), 1000):  # bincount takes eight bytes of memory per byte
         for c, channel in enumerate(counts):
             channel += np.bincount(images[start : start + 1000, ..., c].ravel(), minlength=256)
     levels = np.arange(256)
@@ -26,8 +26,8 @@ class Normaliser:
     """Turns bytes into numbers that have mean 0 and standard deviation 1 per channel on the training images."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], *, n_pixels: int, device: torch.device) -> None:
-        """mean, std: per channel, on the scale of 0 to 255; n_pixels: of an image."""
-        # written out for every pixel: an inner loop over three channels would be ten times slower
+        """Repeat the statistics, on the scale of 0 to 255, for all pixels. n_pixels: pixels of an image."""
+        # one value per pixel: an inner loop over three channels would be ten times slower
         self.mean = torch.tensor(mean, device=device).repeat(n_pixels)
         self.std = torch.tensor(std, device=device).repeat(n_pixels)
 

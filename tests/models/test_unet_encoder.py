@@ -83,10 +83,10 @@ def test_every_tensor_that_does_not_fit_is_named(checkpoint: Path, tmp_path: Pat
     with pytest.raises(InputError) as error:
         start_model("unet_encoder", options(tmp_path / "other.pt"), COLOUR)
     assert str(error.value) == (
-        f"unet_encoder: {tmp_path / 'other.pt'} does not fit: encoder2.enc2conv1.weight is missing, "
-        "bottleneck.bottlenecknorm2.bias has shape (7,) for (32,)"
+        f"unet_encoder: {tmp_path / 'other.pt'} does not fit the model: encoder2.enc2conv1.weight is missing, "
+        "bottleneck.bottlenecknorm2.bias has shape (7,) instead of (32,)"
     )
-    with pytest.raises(InputError, match=r"encoder1\.enc1conv1\.weight has shape \(2, 3, 3, 3\) for \(2, 2, 3, 3\)"):
+    with pytest.raises(InputError, match=r"enc1conv1\.weight has shape \(2, 3, 3, 3\) instead of \(2, 2, 3, 3\)"):
         start_model("unet_encoder", options(checkpoint), Shapes(2, 16, 16, 2))
 
 

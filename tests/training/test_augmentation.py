@@ -55,9 +55,9 @@ def test_shifts_move_by_whole_pixels_and_mirror_the_border() -> None:
     plain = torch.nn.functional.pad(IMAGES[ROWS].permute(0, 3, 1, 2).float(), (2, 2, 2, 2), mode="reflect")
     offsets = set()
     for image, padded in zip(batch.permute(0, 3, 1, 2).float(), plain, strict=True):
-        found = [(y, x) for y in range(5) for x in range(5) if torch.equal(padded[:, y : y + 6, x : x + 5], image)]
-        assert found
-        offsets.add(found[0])
+        matches = [(y, x) for y in range(5) for x in range(5) if torch.equal(padded[:, y : y + 6, x : x + 5], image)]
+        assert matches
+        offsets.add(matches[0])
     assert len(offsets) > 3
 
 

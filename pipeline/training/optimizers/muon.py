@@ -53,10 +53,9 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Return about U V^T, where matrix = U S V^T: large singular values end near 1, small ones nearer to it
-    than before.
+    """Return approximately U V^T for matrix = U S V^T.
 
-    matrix: (M, N). Returns the same shape.
+    Large singular values end near 1, small ones closer to 1 than before. matrix: (M, N). Returns the same shape.
     """
     a, b, c = NEWTON_SCHULZ
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
