@@ -79,9 +79,9 @@ def register(
 
 
 def registry() -> dict[str, ModelSpec]:
-    """Return all families by name."""
+    """Return all families by name, in alphabetical order."""
     import_modules("pipeline.models")
-    return _specs
+    return dict(sorted(_specs.items()))
 
 
 def model_spec(model: str) -> ModelSpec:

@@ -37,6 +37,6 @@ def register(name: str, min_dims: int = 2) -> Callable[[MakeOptimizer], MakeOpti
 
 
 def registry() -> dict[str, OptimizerSpec]:
-    """Return all optimizers by name."""
+    """Return all optimizers by name, in alphabetical order."""
     import_modules("pipeline.training.optimizers")
-    return _specs
+    return dict(sorted(_specs.items()))

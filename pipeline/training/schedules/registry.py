@@ -28,6 +28,6 @@ def register(name: str) -> Callable[[MakeSchedule], MakeSchedule]:
 
 
 def registry() -> dict[str, MakeSchedule]:
-    """Return all learning-rate schedules by name."""
+    """Return all learning-rate schedules by name, in alphabetical order."""
     import_modules("pipeline.training.schedules")
-    return _schedules
+    return dict(sorted(_schedules.items()))
