@@ -76,7 +76,7 @@ def made_by(samples: Samples, settings: SearchSettings) -> dict[str, str]:
 
 
 def first_origin(study: OpenStudy, root: Path) -> Origin:
-    """Return where the first trial of a study was trained: it does not change when another commit resumes the search."""
+    """Return where the first trial of a study was trained, also when another commit resumes the search."""
     if "origin" not in study.optuna.user_attrs:
         study.optuna.set_user_attr("origin", provenance.origin(root))
     return Origin.model_validate(study.optuna.user_attrs["origin"])
