@@ -15,6 +15,7 @@ import torch
 from mlflow import MlflowClient
 
 from conftest import EXPERIMENT
+from pipeline.artifacts.runs import EvaluationRuns, SearchRuns
 from pipeline.artifacts.samples import Samples
 
 ROOT = Path(__file__).parents[2]
@@ -130,8 +131,9 @@ def test_git_sees_results_but_no_data_and_no_pages(project: Path) -> None:
 def test_every_trial_has_its_run(project: Path) -> None:
     trials = pd.read_csv(project / "data/search/quick/trials.csv", dtype=str)
     client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    ids = {run.number: run.run_id for run in SearchRuns.read(project / "data/runs/search/quick.json").trials}
     for trial in trials.to_dict("records"):
-        run = client.get_run(trial["run_id"])
+        run = client.get_run(ids[int(trial["number"])])
         assert run.data.metrics["score"] == float(trial["score"])
         assert run.data.params["lr"] == trial["lr"]
         assert run.data.tags["dvc_stage"] == "search@quick"
@@ -151,7 +153,8 @@ def test_the_winner_is_the_champion_of_the_registry_and_predicts_what_is_reporte
     table = pd.read_csv(project / "data/evaluate/quick/predictions.csv")
     metrics = json.loads((project / "data/evaluate/quick/metrics.json").read_text())
     best = max(metrics["models"]["winner"]["runs"], key=lambda run: run["val_score"])
-    assert version.run_id == best["run_id"]
+    runs = EvaluationRuns.read(project / "data/runs/evaluate/quick.json")
+    assert version.run_id == runs.of("winner", best["seed"]).run_id
     rows = table.query("model == 'winner' and part == 'test' and seed == @best['seed']")
     samples = Samples.read(project / "data/split/digits/test")
     images = np.ascontiguousarray(np.asarray(samples.images).transpose(0, 3, 1, 2), np.float32)
