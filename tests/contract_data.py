@@ -12,7 +12,8 @@ from pipeline.artifacts.explanations import LAYER_TYPES, Explanations, Explanati
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.runs import EvaluationRuns, GitState, Origin, RetrainingRun, SearchRuns, TrialRun
 from pipeline.artifacts.samples import DatasetInfo, PartSize, Samples, Size
-from pipeline.artifacts.search_result import SearchResult, SpaceEntry, StudyInfo, TrialScore
+from pipeline.artifacts.search_result import SearchResult, StudyInfo, TrialScore
+from pipeline.artifacts.search_space import SpaceEntry
 from pipeline.report.settings import ReportSettings, ScreeningSettings
 
 HOSTILE = ["<script>alert(1)</script>", "=1+1", "naïve $x$ & a|b *c* `d`"]

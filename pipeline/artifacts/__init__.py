@@ -11,4 +11,5 @@ __all__ = [
     "runs",
     "samples",
     "search_result",
+    "search_space",
 ]

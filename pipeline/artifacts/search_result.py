@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import Field
 
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.json_file import JsonFile, JsonPart
 from pipeline.artifacts.samples import DataSource
+from pipeline.artifacts.search_space import SpaceEntry
 from pipeline.core.errors import DataError
 from pipeline.core.tables import write_csv
 from pipeline.core.yaml_document import Scalar, read_yaml, write_yaml
@@ -26,19 +26,6 @@ TRIAL_COLUMNS = {
     "violation": "of the constraints, 0 where all are kept",
     "reason": "of a failure",
 }  # then one column per parameter
-
-
-class SpaceEntry(JsonPart):
-    """One searched parameter: `choices`, or a range from low to high."""
-
-    key: str
-    choices: tuple[Scalar, ...] = ()
-    low: float = 0.0
-    high: float = 0.0
-    log: bool = False
-    step: float | None = None
-    integer: bool = False
-    when: dict[str, tuple[Scalar, ...]] = Field({})
 
 
 class TrialScore(JsonPart):

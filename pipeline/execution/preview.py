@@ -1,7 +1,5 @@
 """What a configuration takes, before it is trained."""
 
-from dataclasses import dataclass
-
 import torch
 
 from pipeline.artifacts.configuration import Configuration
@@ -13,19 +11,11 @@ from pipeline.training.process import prepare_process
 from pipeline.training.trainer import Trainer
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Size and speed of a training; epoch_s: seconds per epoch, estimated from a few steps."""
-
-    n_parameters: int
-    epoch_s: float
-
-
-def measure_cost(config: Configuration, samples: Samples, threads: int) -> Cost:
-    """Return the cost of training with this number of CPU threads."""
+def measure_cost(config: Configuration, samples: Samples, threads: int) -> tuple[int, float]:
+    """Return trainable parameters and seconds per epoch with this number of CPU threads, estimated from a few steps."""
     prepare_process(threads)
     trainer = Trainer(config, samples, seed=0, device=device())
-    return Cost(trainer.n_parameters, trainer.estimate_epoch_s())
+    return trainer.n_parameters, trainer.estimate_epoch_s()
 
 
 def problem_of_network(config: Configuration, samples: Samples) -> str | None:

@@ -5,12 +5,12 @@ the variations of one parameter at a time, then what the sampler draws.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SerializeAsAny
 
 from pipeline.artifacts.configuration import Configuration, own_options
-from pipeline.core.yaml_document import Number, Scalar, Strict
+from pipeline.core.yaml_document import Integer, Number, Scalar, Strict
 from pipeline.experiment.registry import Pruner, Sampler
 from pipeline.experiment.space import SearchParameter, n_combinations
 
@@ -28,20 +28,26 @@ class Bound(Strict):
         return max(low, high)
 
 
-@dataclass(frozen=True)
-class Experiment:
+class Plan(Strict):
+    """What an experiment asks and how much it may train."""
+
+    question: str = Field(min_length=1, description="what the experiment is to answer, one sentence")
+    dataset: str
+    objective: Literal["accuracy", "macro_f1"] = Field("macro_f1", description="on val; larger is better")
+    trials: Annotated[Integer, Field(ge=1, description="number of trials, the baseline included")]
+    seed: Annotated[Integer, Field(ge=0)] = 1
+    parallel: Annotated[
+        Integer, Field(ge=1, description="trials that are sampled before the sampler learns from any of them")
+    ] = 2
+
+
+class Experiment(Plan):
     """A checked experiment file."""
 
     name: str
-    question: str
-    dataset: str
-    objective: str
-    trials: int  # the baseline and the variations included
-    seed: int
-    parallel: int  # slots of a batch, all sampled before the sampler learns from any of them
-    sampler: Sampler
-    pruner: Pruner
-    constraints: Mapping[str, Bound]  # column of the curves -> bound on its value at the best epoch
+    sampler: SerializeAsAny[Sampler]
+    pruner: SerializeAsAny[Pruner]
+    constraints: dict[str, Bound]  # column of the curves -> bound on its value at the best epoch
     fixed: Configuration
     baseline: Configuration  # the whole configuration, `fixed` included
     variations: tuple[tuple[str, Scalar], ...]  # key and value that differ from the baseline
@@ -49,19 +55,7 @@ class Experiment:
 
     def identity(self) -> dict[str, Any]:
         """Return what makes two studies the same search: everything but the question and the number of trials."""
-        return {
-            "dataset": self.dataset,
-            "objective": self.objective,
-            "seed": self.seed,
-            "parallel": self.parallel,
-            "sampler": self.sampler.model_dump(),
-            "pruner": self.pruner.model_dump(),
-            "constraints": {key: bound.model_dump() for key, bound in self.constraints.items()},
-            "fixed": self.fixed,
-            "baseline": self.baseline,
-            "variations": self.variations,
-            "space": [{**vars(parameter), "when": dict(parameter.when)} for parameter in self.space],
-        }
+        return self.model_dump(exclude={"name", "question", "trials"})
 
     @property
     def n_slots(self) -> int:

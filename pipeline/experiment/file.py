@@ -3,14 +3,14 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import Field
 
 from pipeline.artifacts.configuration import Configuration, own_options
 from pipeline.artifacts.samples import DatasetInfo
-from pipeline.core.yaml_document import Document, Integer, Scalar, Strict, read_yaml, validate
-from pipeline.experiment.experiment import Bound, Experiment
+from pipeline.core.yaml_document import Document, Scalar, Strict, read_yaml, validate
+from pipeline.experiment.experiment import Bound, Experiment, Plan
 from pipeline.experiment.registry import pruners, samplers
 from pipeline.experiment.search_parameters import in_order, read_space, read_value
 from pipeline.experiment.space import SearchParameter, n_combinations
@@ -20,17 +20,9 @@ BOUNDED = ("val_loss", "val_accuracy", "val_macro_f1", "val_sensitivity", "val_s
 Kind = TypeVar("Kind", bound=Strict)
 
 
-class ExperimentFile(Strict):
+class ExperimentFile(Plan):
     """The experiment file as written."""
 
-    question: str = Field(min_length=1, description="what the experiment is to answer, one sentence")
-    dataset: str
-    objective: Literal["accuracy", "macro_f1"] = Field("macro_f1", description="on val; larger is better")
-    trials: Annotated[Integer, Field(ge=1, description="number of trials, the baseline included")]
-    seed: Annotated[Integer, Field(ge=0)] = 1
-    parallel: Annotated[
-        Integer, Field(ge=1, description="trials that are sampled before the sampler learns from any of them")
-    ] = 2
     sampler: dict[str, Any] = Field({"name": "tpe"}, description="name and options")
     pruner: dict[str, Any] = Field({"name": "median"}, description="name and options")
     constraints: dict[str, Any] = Field({}, description="bounds on values of the best epoch, such as val_sensitivity")
@@ -71,9 +63,8 @@ def read_experiment(path: Path, development: Path | None = None) -> Experiment:
     assert sampler
     assert pruner
     return Experiment(
-        name=path.stem, question=file.question, dataset=file.dataset, objective=file.objective, trials=file.trials,
-        seed=file.seed, parallel=file.parallel, sampler=sampler, pruner=pruner, constraints=constraints, fixed=fixed,
-        baseline=baseline, variations=variations, space=space,
+        name=path.stem, sampler=sampler, pruner=pruner, constraints=constraints, fixed=fixed, baseline=baseline,
+        variations=variations, space=space, **file.model_dump(include=set(Plan.model_fields)),
     )  # fmt: skip
 
 

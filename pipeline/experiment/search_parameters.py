@@ -116,7 +116,7 @@ def _choices(document: Document, key: str, written: list[Any], when: When) -> Se
     choices = tuple(choice for choice in read if choice is not None)
     if len(set(choices)) < len(choices) == len(written):
         document.problem(at, f"choices must differ, got {written}")
-    return SearchParameter(key, choices=choices, when=when)
+    return SearchParameter(key=key, choices=choices, when=when)
 
 
 def _number(document: Document, key: str, entry: Range, when: When, *, integer: bool) -> SearchParameter | None:
@@ -137,18 +137,15 @@ def _number(document: Document, key: str, entry: Range, when: When, *, integer: 
         document.problem(at, f"step > 0 must hold, got step={step:g}")
     if step is not None and integer and step != round(step):
         document.problem(at, f"step must be a whole number here, got step={step:g}")
-    return SearchParameter(key, low=low, high=high, log=entry.log, step=step, integer=integer, when=when)
+    return SearchParameter(key=key, low=low, high=high, log=entry.log, step=step, integer=integer, when=when)
 
 
 def in_order(document: Document, space: Mapping[str, SearchParameter]) -> tuple[SearchParameter, ...]:
     """Return the parameters, each after those that its `when` names. A circle is noted as a problem."""
     ordered: list[SearchParameter] = []
     waiting = dict(space)
-    while waiting:
-        ready = [key for key, parameter in waiting.items() if not waiting.keys() & parameter.when.keys()]
+    while ready := [key for key, parameter in waiting.items() if not waiting.keys() & parameter.when.keys()]:
         ordered += [waiting.pop(key) for key in ready]
-        if not ready:
-            for key in waiting:
-                document.problem(("space", key, "when"), f"conditions run in a circle: {', '.join(waiting)}")
-            break
+    for key in waiting:
+        document.problem(("space", key, "when"), f"conditions run in a circle: {', '.join(waiting)}")
     return tuple(ordered)

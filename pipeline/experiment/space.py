@@ -4,25 +4,15 @@ An option of a model (`cnn.width`) is sampled only where that model is; any othe
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 from pipeline.artifacts.configuration import Configuration
+from pipeline.artifacts.search_space import SpaceEntry
 from pipeline.core.yaml_document import Scalar
 
 
-@dataclass(frozen=True)
-class SearchParameter:
-    """A parameter with `choices`, or with a range from `low` to `high`, both included."""
-
-    key: str
-    choices: tuple[Scalar, ...] = ()
-    low: float = 0.0
-    high: float = 0.0
-    log: bool = False
-    step: float | None = None
-    integer: bool = False
-    when: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)  # key -> values under which it is sampled
+class SearchParameter(SpaceEntry):
+    """A searched parameter with the values it may take."""
 
     def active(self, sampled: Configuration) -> bool:
         """Return whether all conditions hold."""

@@ -73,15 +73,13 @@ def _light(trial: FrozenTrial, n_epochs: int | None) -> FrozenTrial:
     """Return a finished trial as samplers and pruners see it."""
     attrs = {**trial.user_attrs.get("sampler", {}), **trial.user_attrs.get("pruner", {})}
     attrs |= {key: value for key, value in trial.system_attrs.items() if key.startswith("constraints")}
+    own = trial.user_attrs["config"]["n_epochs"]
+    n_epochs = n_epochs or own
+    share = own / n_epochs
     values = {}
-    if n_epochs:
-        share = trial.user_attrs["config"]["n_epochs"] / n_epochs
-        for epoch in range(1, n_epochs + 1):
-            if (value := trial.intermediate_values.get(max(1, round(epoch * share)))) is not None:
-                values[step_of(epoch, n_epochs)] = value
-    else:
-        own = trial.user_attrs["config"]["n_epochs"]
-        values = {step_of(epoch, own): value for epoch, value in trial.intermediate_values.items()}
+    for epoch in range(1, n_epochs + 1):
+        if (value := trial.intermediate_values.get(max(1, round(epoch * share)))) is not None:
+            values[step_of(epoch, n_epochs)] = value
     return _shared(
         trial.state, value=trial.value, params=trial.params, distributions=trial.distributions,
         intermediate_values=values, system_attrs=attrs,

@@ -1,7 +1,6 @@
 """What a space holds, before anything is trained: its size, its corners, and a few sampled trials with their cost."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -31,10 +30,10 @@ def check_space(file: Path, development: Path, threads: int) -> Iterator[str]:
     yield f"{experiment.name}: {size(experiment)}; {experiment.n_slots} trials; {first}{n} corners can be built"
     yield f"{'':>10} {'parameters':>12} {'~s/epoch':>9}  configuration (seconds: a few steps, measured now)"
     for name, config in sampled(experiment):
-        cost = measure_cost(config, samples, threads)
+        n_parameters, epoch_s = measure_cost(config, samples, threads)
         varied = {key: value for key, value in config.items() if key not in experiment.fixed}
         text = ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in varied.items())
-        yield f"{name:>10} {cost.n_parameters:>12,} {cost.epoch_s:>9.2f}  {text}"
+        yield f"{name:>10} {n_parameters:>12,} {epoch_s:>9.2f}  {text}"
 
 
 def size(experiment: Experiment) -> str:
@@ -48,7 +47,7 @@ def size(experiment: Experiment) -> str:
 def sampled(experiment: Experiment) -> Iterator[tuple[str, Configuration]]:
     """Yield name and configuration of the baseline and of a few random samples."""
     yield "baseline", experiment.baseline
-    at_random = replace(experiment, sampler=Random(), variations=())
+    at_random = experiment.model_copy(update={"sampler": Random(), "variations": ()})
     for slot in range(1, N_SAMPLED + 1):
         yield f"sample {slot}", own_options({**experiment.fixed, **sample_parameters(at_random, slot, ()).params})
 
@@ -92,4 +91,4 @@ def _ends(parameter: SearchParameter) -> SearchParameter:
         return parameter
     ends = parameter.low, parameter.high
     choices = tuple(int(end) for end in ends) if parameter.integer else ends
-    return SearchParameter(parameter.key, choices=choices, when=parameter.when)
+    return SearchParameter(key=parameter.key, choices=choices, when=parameter.when)

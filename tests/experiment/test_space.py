@@ -186,7 +186,7 @@ def test_a_grid_larger_than_the_budget_is_named(tmp_path: Path) -> None:
     assert read(tmp_path, text=text.replace("trials: 5", "trials: 20")).n_slots == 1 + 2 * 2 * (1 + 2)
 
 
-BILLION = SearchParameter("x", low=1, high=1e9, integer=True)
+BILLION = SearchParameter(key="x", low=1, high=1e9, integer=True)
 
 
 def test_a_range_of_a_billion_is_not_listed() -> None:
@@ -194,7 +194,7 @@ def test_a_range_of_a_billion_is_not_listed() -> None:
     assert BILLION.n_values == 10**9
     assert [BILLION.at(u) for u in (0, 0.5, 1 - 2**-53)] == [1, 500_000_001, 10**9]
     assert [drawn["x"] for drawn in islice(grid({}, (BILLION,)), 3)] == [1, 2, 3]
-    assert n_combinations({}, (BILLION, SearchParameter("y", choices=("a", "b")))) == 2 * 10**9
+    assert n_combinations({}, (BILLION, SearchParameter(key="y", choices=("a", "b")))) == 2 * 10**9
     assert time.process_time() - start < 0.1
 
 
@@ -215,11 +215,15 @@ def test_a_grid_over_a_range_of_a_billion_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("leaf", "held", "others"),
     [
-        (SearchParameter("x", choices=("a", 2, False)), ("a", 2, False), ("b", 1, True, "2")),
-        (SearchParameter("x", low=1, high=9, step=3, integer=True), (1, 4, 7), (0, 2, 9, 10, 4.5, "4", float("nan"))),
-        (SearchParameter("x", low=0.0, high=0.3, step=0.1), (0.0, 0.1, 0.2), (-0.1, 0.15, 0.4, float("inf"))),
-        (SearchParameter("x", low=1.0, high=2e9 - 1, step=1e9, integer=True), (1, 10**9 + 1), (2 * 10**9 + 1,)),
-        (SearchParameter("x", low=0.1, high=1.0), (), (0.1, 0.5)),
+        (SearchParameter(key="x", choices=("a", 2, False)), ("a", 2, False), ("b", 1, True, "2")),
+        (
+            SearchParameter(key="x", low=1, high=9, step=3, integer=True),
+            (1, 4, 7),
+            (0, 2, 9, 10, 4.5, "4", float("nan")),
+        ),
+        (SearchParameter(key="x", low=0.0, high=0.3, step=0.1), (0.0, 0.1, 0.2), (-0.1, 0.15, 0.4, float("inf"))),
+        (SearchParameter(key="x", low=1.0, high=2e9 - 1, step=1e9, integer=True), (1, 10**9 + 1), (2 * 10**9 + 1,)),
+        (SearchParameter(key="x", low=0.1, high=1.0), (), (0.1, 0.5)),
     ],
 )
 def test_a_leaf_knows_its_values(leaf: SearchParameter, held: tuple[Scalar, ...], others: tuple[Scalar, ...]) -> None:
@@ -230,10 +234,10 @@ def test_a_leaf_knows_its_values(leaf: SearchParameter, held: tuple[Scalar, ...]
 def test_combinations_are_counted_under_conditions() -> None:
     def space(high: float) -> tuple[SearchParameter, ...]:
         return (
-            SearchParameter("a", low=1, high=high, integer=True),
-            SearchParameter("b", choices=(1, 2, 3), when={"a": (5, 7, 0)}),  # a is never 0
-            SearchParameter("c", choices=(True, False), when={"b": (2, 3), "f": ("on",)}),
-            SearchParameter("d", choices=(True, False), when={"f": ("off",)}),
+            SearchParameter(key="a", low=1, high=high, integer=True),
+            SearchParameter(key="b", choices=(1, 2, 3), when={"a": (5, 7, 0)}),  # a is never 0
+            SearchParameter(key="c", choices=(True, False), when={"b": (2, 3), "f": ("on",)}),
+            SearchParameter(key="d", choices=(True, False), when={"f": ("off",)}),
         )
 
     # without b: all but 5 and 7; with it: b = 1, and twice c for b = 2 and 3

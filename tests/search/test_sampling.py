@@ -1,6 +1,5 @@
 """Samplers and pruners: every one by name, a function of seed, slot and earlier trials."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +66,7 @@ def test_equal_seeds_give_equal_draws_in_the_space(tmp_path: Path, name: str) ->
     settings = experiment(tmp_path, f"{{name: {name}}}")
     first = played(settings)
     assert first == played(settings)
-    assert first != played(replace(settings, seed=4))
+    assert first != played(settings.model_copy(update={"seed": 4}))
     assert len({tuple(params.items()) for params in first}) == len(first)
     for params in first:
         assert 1e-4 <= float(params["lr"]) <= 1e-1
@@ -82,7 +81,7 @@ def test_a_learning_sampler_comes_nearer_than_chance(tmp_path: Path, name: str) 
     for sampler in (name, "random"):
         distances = []
         for seed in range(3):
-            settings = replace(experiment(tmp_path, f"{{name: {sampler}}}"), seed=seed)
+            settings = experiment(tmp_path, f"{{name: {sampler}}}").model_copy(update={"seed": seed})
             late = played(settings, 36)[-12:]
             distances += [abs(np.log10(float(params["lr"])) + 2) for params in late]
         far[sampler] = np.mean(distances)
@@ -146,12 +145,12 @@ def test_an_even_sequence_reaches_over_a_range_of_a_billion(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("leaf", "us", "values"),
     [
-        (SearchParameter("x", choices=("a", "b", "c")), (0, 0.34, 0.99), ("a", "b", "c")),
-        (SearchParameter("x", low=0.0, high=1.0, step=0.5), (0, 0.5, 0.99), (0.0, 0.5, 1.0)),
-        (SearchParameter("x", low=1, high=4, integer=True), (0, 0.3, 0.99), (1, 2, 4)),
-        (SearchParameter("x", low=1e-4, high=1e-2, log=True), (0, 0.5), (1e-4, 1e-3)),
-        (SearchParameter("x", low=1, high=100, log=True, integer=True), (0, 0.99999), (1, 100)),
-        (SearchParameter("x", low=-1.0, high=1.0), (0, 0.5), (-1.0, 0.0)),
+        (SearchParameter(key="x", choices=("a", "b", "c")), (0, 0.34, 0.99), ("a", "b", "c")),
+        (SearchParameter(key="x", low=0.0, high=1.0, step=0.5), (0, 0.5, 0.99), (0.0, 0.5, 1.0)),
+        (SearchParameter(key="x", low=1, high=4, integer=True), (0, 0.3, 0.99), (1, 2, 4)),
+        (SearchParameter(key="x", low=1e-4, high=1e-2, log=True), (0, 0.5), (1e-4, 1e-3)),
+        (SearchParameter(key="x", low=1, high=100, log=True, integer=True), (0, 0.99999), (1, 100)),
+        (SearchParameter(key="x", low=-1.0, high=1.0), (0, 0.5), (-1.0, 0.0)),
     ],
 )
 def test_shares_of_a_range_become_values(leaf: SearchParameter, us: tuple, values: tuple) -> None:
