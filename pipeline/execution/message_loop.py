@@ -46,7 +46,7 @@ class MessageLoop(ABC, Generic[Handle]):
 
     @abstractmethod
     def resume(self, handle: Handle) -> None:
-        """Let a training go on after an epoch."""
+        """Continue a training after an epoch."""
 
     @abstractmethod
     def stop(self, handle: Handle) -> None:

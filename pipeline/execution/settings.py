@@ -1,4 +1,4 @@
-"""Where and how trainings run on this machine: section `search` of params.yaml."""
+"""Where and how trainings run: section `search` of params.yaml."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,41 +12,45 @@ from pipeline.core.yaml_document import Integer, Number, Strict
 def _workers(value: object) -> object:
     if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
         return value
-    raise ValueError("must be a whole number from 1 up, or auto")
+    raise ValueError("must be a whole number of at least 1, or auto")
 
 
 class SearchSettings(Strict):
+    """Section `search` of params.yaml."""
+
     executor: Literal["local", "ray"] = Field("local", description="where trials are trained")
-    ray_address: str | None = Field(None, description="of a running Ray cluster; null: one on this machine")
+    ray_address: str | None = Field(None, description="of a running Ray cluster; null: start one on this machine")
     workers: Annotated[int | Literal["auto"], BeforeValidator(_workers)] = Field(
         1,
-        description="trials trained at the same time; auto: the fastest of several, measured; on Ray: all that fit",
+        description="trials trained in parallel; auto: the fastest number, measured; on Ray: as many as fit",
     )
     threads: Annotated[Integer, Field(ge=1, description="CPU threads per trial")] = 1
     gpus: Annotated[Number, Field(ge=0, description="share of a GPU per trial on a Ray cluster")] = 0
     reproducible: bool = Field(
-        True, description="decide in batches: equal seeds give equal trials; false: no worker waits"
+        True, description="sample in batches, so that equal seeds give equal trials; false: no worker waits"
     )
     limit_s: Annotated[Number, Field(gt=0)] | None = Field(
-        None, description="seconds after which a trial fails; null: none"
+        None, description="seconds after which a trial fails; null: no limit"
     )
     limit_gb: Annotated[Number, Field(gt=0)] | None = Field(
-        None, description="memory beyond which a trial fails; null: none"
+        None, description="GiB of memory beyond which a trial fails; null: no limit"
     )
-    tracking_uri: str | None = Field(None, description="MLflow server; null: sqlite file mlflow.db in the repository")
+    tracking_uri: str | None = Field(None, description="MLflow server; null: the file mlflow.db in the repository")
 
 
 @dataclass(frozen=True)
 class Workspace:
-    root: Path  # where mlflow.db, mlartifacts/ and .state/ stand
+    """What survives a crash, and the settings to continue with."""
+
+    root: Path  # of mlflow.db, mlartifacts/ and .state/
     search: SearchSettings = field(default_factory=SearchSettings)
 
     @property
     def searches(self) -> Path:
-        """State of the studies."""
+        """Return the folder of the studies."""
         return self.root / ".state" / "search"
 
     @property
     def evaluations(self) -> Path:
-        """State of the retrainings."""
+        """Return the folder of the retrainings."""
         return self.root / ".state" / "evaluate"

@@ -145,7 +145,7 @@ class MlflowStudy:
             client.log_batch(written.run_id, tags=[RunTag(key, value) for key, value in run.run_tags.items()])
 
     def _look_up(self, client: MlflowClient, records: list[RunRecord]) -> None:
-        """Find the runs of the records; an open run of this stage without a record was left by a crash."""
+        """Find the runs of the records; an open run of this stage without a record is from a crash."""
         known = {(record.name, record.started_ms): record for record in records}
         for run in self._children(client):
             record = known.get((run.info.run_name, run.info.start_time))

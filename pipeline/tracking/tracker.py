@@ -1,5 +1,6 @@
-"""The records of a running stage, written to MLflow in the background: neither a slow database nor an unreachable
-server holds up a training.
+"""The records of a running stage, written to MLflow in the background.
+
+Neither a slow database nor an unreachable server holds up a training.
 """
 
 import logging
@@ -28,7 +29,7 @@ class Tracker:
     def __init__(self, root: Path, uri: str | None, study: StudyRun, earlier: Iterable[RunRecord] = ()) -> None:
         """root: where mlflow.db lies unless `uri` names a server. earlier: records of earlier processes."""
         self.study = StudyRecord(study)
-        self.is_written = False  # everything, once the context was left
+        self.is_written = False  # everything; known after the context
         self._mlflow = MlflowStudy(root, uri, self.study)
         self._records = list(earlier)
         self._end = Outcome("interrupted")
@@ -87,7 +88,7 @@ class Tracker:
         self.study.metrics += [StudyMetric(key, value, step, at_ms) for key, value in metrics.items()]
 
     def end(self, state: str, reason: str = "", winner: str = "") -> None:
-        """Set how the study is closed when the context is left, otherwise as interrupted. winner: name of a run."""
+        """Set how the study is closed when the context ends, otherwise as interrupted. winner: name of a run."""
         self._end, self.study.winner = Outcome(state, reason=reason), winner
 
     def _work(self) -> None:

@@ -1,4 +1,4 @@
-"""Workers: side by side, and every way of dying is reported, never shared."""
+"""Local workers: jobs in parallel, and every way of dying is reported without harm to the other jobs."""
 
 import dataclasses
 import os
@@ -31,7 +31,7 @@ def job(folder: Path, weights: Path | None = None, **changes: object) -> Job:
     return Job({**MLP, **changes}, folder / "development", 1, "macro_f1", weights)  # type: ignore[dict-item]
 
 
-def test_more_jobs_than_workers_each_stop_when_told(digits_folder: Path, tmp_path: Path) -> None:
+def test_each_of_more_jobs_than_workers_stops_on_request(digits_folder: Path, tmp_path: Path) -> None:
     heard: list[tuple[int, int]] = []
 
     def on_epoch(i: int, epoch: Epoch) -> bool:
@@ -49,7 +49,7 @@ def test_more_jobs_than_workers_each_stop_when_told(digits_folder: Path, tmp_pat
     assert 0 < first.score <= 1
 
 
-def test_failures_leave_the_others_and_the_worker_alive(digits_folder: Path) -> None:
+def test_failures_spare_the_other_jobs_and_the_worker(digits_folder: Path) -> None:
     broken = job(digits_folder, model="cnn", **{"cnn.depth": 6})
     with LocalExecutor(SearchSettings(workers=2)) as executor:
         failed, finished = run(executor, [broken, job(digits_folder)], lambda i, epoch: True)
@@ -99,7 +99,7 @@ def test_closing_leaves_no_process(digits_folder: Path, busy: bool) -> None:
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
-def test_a_killed_training_goes_on_from_its_last_epoch(digits_folder: Path, tmp_path: Path) -> None:
+def test_a_killed_training_resumes_from_its_last_epoch(digits_folder: Path, tmp_path: Path) -> None:
     checkpoint = tmp_path / "slot.checkpoint"
     plain = job(digits_folder, tmp_path / "plain.safetensors", n_epochs=5, optimizer="adamw", schedule="one_cycle")
     resumed = dataclasses.replace(plain, weights=tmp_path / "resumed.safetensors", checkpoint=checkpoint)
@@ -116,7 +116,7 @@ def test_a_killed_training_goes_on_from_its_last_epoch(digits_folder: Path, tmp_
         assert checkpoint.exists()
         second = run(executor, [resumed], lambda i, epoch: bool(heard[1].append(epoch)) or True)[0]
         whole = run(executor, [plain], lambda i, epoch: bool(heard[2].append(epoch)) or True)[0]
-    assert heard[1][:3] == heard[0]  # told again as they were, seconds included
+    assert heard[1][:3] == heard[0]  # repeated as they were, seconds included
     assert [dataclasses.replace(epoch, seconds=0) for epoch in heard[1]] == [
         dataclasses.replace(epoch, seconds=0) for epoch in heard[2]
     ]
@@ -148,7 +148,7 @@ def test_a_checkpoint_that_does_not_fit_is_not_used(digits_folder: Path, tmp_pat
     assert len(heard) == 3
 
 
-def test_a_training_beyond_a_limit_is_ended_and_named(digits_folder: Path) -> None:
+def test_a_training_beyond_a_limit_fails(digits_folder: Path) -> None:
     endless = job(digits_folder, n_epochs=10_000)
     with LocalExecutor(SearchSettings(workers=1, limit_s=3)) as executor:
         slow = run(executor, [endless], lambda i, epoch: True)[0]

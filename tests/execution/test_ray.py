@@ -1,4 +1,4 @@
-"""A real Ray cluster of two nodes on this machine: a node that is lost costs its trial's current epoch, no more."""
+"""A real Ray cluster of two nodes on this machine: losing a node costs its trial the current epoch, no more."""
 
 import threading
 import time
@@ -35,7 +35,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def lose(cluster: Cluster, node: Any, root: Path) -> None:
-    """Kills the node once both are in mid-training: each has room for one, and each training has a checkpoint."""
+    """Kill the node once each of the two nodes trains and has written a checkpoint."""
     deadline = time.monotonic() + 120
     while len(list(root.glob(".state/search/*/*.checkpoint"))) < 2:
         assert time.monotonic() < deadline
@@ -72,7 +72,7 @@ def test_a_lost_node_costs_no_trial(digits_folder: Path, tmp_path: Path, cluster
     )
 
 
-def test_what_a_training_may_not_do_is_named(digits_folder: Path, cluster: Cluster) -> None:
+def test_failures_and_limits_are_reported(digits_folder: Path, cluster: Cluster) -> None:
     endless = Job({**MLP, "n_epochs": 10_000}, digits_folder / "development", 1, "macro_f1")
     deep = Job({**MLP, "model": "cnn", "cnn.depth": 6}, digits_folder / "development", 1, "macro_f1")
     heard: list[Epoch] = []
@@ -96,7 +96,7 @@ def test_what_a_training_may_not_do_is_named(digits_folder: Path, cluster: Clust
     assert "more than the 0.01 of search.limit_gb" in large.reason
 
 
-def test_without_an_address_another_cluster_is_left_alone(
+def test_without_an_address_a_running_cluster_is_not_joined(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch, digits_folder: Path
 ) -> None:
     monkeypatch.setenv("RAY_ADDRESS", cluster.address)
@@ -106,12 +106,12 @@ def test_without_an_address_another_cluster_is_left_alone(
         assert isinstance(dict(executor.run([job], lambda i, epoch: True))[0], Finished)
 
 
-def test_auto_takes_all_there_is_room_for(cluster: Cluster) -> None:
+def test_auto_trains_as_many_as_fit(cluster: Cluster) -> None:
     cluster.add_node(num_cpus=4)
     with RayExecutor(SearchSettings(workers="auto", threads=2, ray_address=cluster.address)) as executor:
         assert executor.n_workers == 2
 
 
-def test_an_address_without_a_cluster_is_named() -> None:
+def test_an_address_without_a_cluster_is_an_input_error() -> None:
     with pytest.raises(InputError, match=r"no Ray cluster can be used at 127\.0\.0\.1:9.*correct search.ray_address"):
         RayExecutor(SearchSettings(ray_address="127.0.0.1:9"))

@@ -1,4 +1,4 @@
-"""MLflow as a view of the records: written behind the caller's back, once, whenever it can be reached."""
+"""MLflow as a view of the records: written in the background, once, as soon as it can be reached."""
 
 import os
 import signal
@@ -40,10 +40,10 @@ def curve(uri: str, run: Run, key: str) -> list[tuple[int, float]]:
 
 
 def record(tracker: Tracker, name: str, n_epochs: int = 3) -> RunRecord:
-    found = tracker.start(name, Role.SEARCH, {"lr": 0.1}, seed=7)
+    filled = tracker.start(name, Role.SEARCH, {"lr": 0.1}, seed=7)
     for k in range(1, n_epochs + 1):
-        found.epochs.append(epoch(k))
-    return found
+        filled.epochs.append(epoch(k))
+    return filled
 
 
 def test_records_become_runs(tmp_path: Path) -> None:
@@ -54,23 +54,23 @@ def test_records_become_runs(tmp_path: Path) -> None:
         tracker.log_study({"best_score": 0.3}, 1, 1_000)
         tracker.end("complete")
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    found = {run.info.run_name: run for run in children(uri)}
-    assert {name: run.info.run_id for name, run in found.items()} == tracker.run_ids()
-    assert [found[f"trial-000{k}"].info.status for k in range(3)] == ["FINISHED", "KILLED", "FAILED"]
-    first = found["trial-0000"]
+    runs = {run.info.run_name: run for run in children(uri)}
+    assert {name: run.info.run_id for name, run in runs.items()} == tracker.run_ids()
+    assert [runs[f"trial-000{k}"].info.status for k in range(3)] == ["FINISHED", "KILLED", "FAILED"]
+    first = runs["trial-0000"]
     assert first.data.params == {"lr": "0.1"}
     assert curve(uri, first, "val_macro_f1") == [(1, 0.1), (2, 0.2), (3, pytest.approx(0.3))]
     assert "val_sensitivity" not in first.data.metrics
     tags = first.data.tags
     assert (tags["study"], tags["role"], tags["experiment"], tags["seed"]) == ("quick@1", "search", "quick", "7")
     assert tags["mlflow.parentRunId"] == tracker.run_id
-    assert found["trial-0002"].data.tags["reason"] == "out of memory"
+    assert runs["trial-0002"].data.tags["reason"] == "out of memory"
     study = MlflowClient(uri).get_run(tracker.run_id)
     assert study.info.status == "FINISHED"
     assert study.data.metrics["best_score"] == 0.3
 
 
-def test_what_a_killed_process_left_is_completed_once(tmp_path: Path) -> None:
+def test_runs_of_a_killed_process_are_completed_once(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     with Tracker(tmp_path, None, StudyRun("digits", "quick@1")) as tracker:
         half = record(tracker, "trial-0000", 2)
@@ -87,14 +87,14 @@ def test_what_a_killed_process_left_is_completed_once(tmp_path: Path) -> None:
             tracker.end("complete")
         for r in (*earlier, never_written):
             r.written = Written()
-        found = {run.info.run_name: run for run in children(uri)}
+        runs = {run.info.run_name: run for run in children(uri)}
         assert len(children(uri)) == 3
-        assert [found[f"trial-000{k}"].info.status for k in range(3)] == ["FINISHED", "KILLED", "FINISHED"]
-        assert [step for step, _ in curve(uri, found["trial-0000"], "val_loss")] == [1, 2, 3]
-        assert found["trial-0002"].info.start_time == 1_700_000_000_000
+        assert [runs[f"trial-000{k}"].info.status for k in range(3)] == ["FINISHED", "KILLED", "FINISHED"]
+        assert [step for step, _ in curve(uri, runs["trial-0000"], "val_loss")] == [1, 2, 3]
+        assert runs["trial-0002"].info.start_time == 1_700_000_000_000
 
 
-def test_a_run_that_nobody_knows_is_closed(tmp_path: Path) -> None:
+def test_an_open_run_without_a_record_is_closed(tmp_path: Path) -> None:
     with Tracker(tmp_path, None, StudyRun("digits", "quick@1")) as tracker:
         record(tracker, "trial-0000")
     with Tracker(tmp_path, None, StudyRun("digits", "quick@1")):
@@ -102,7 +102,7 @@ def test_a_run_that_nobody_knows_is_closed(tmp_path: Path) -> None:
     assert [run.info.status for run in children(f"sqlite:///{tmp_path / 'mlflow.db'}")] == ["KILLED"]
 
 
-def test_a_database_that_cannot_be_used_is_named_at_once(tmp_path: Path) -> None:
+def test_an_unusable_database_is_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("no database")
     with (
         pytest.raises(PipelineError, match=r"mlflow\.db cannot be used"),
@@ -116,7 +116,7 @@ def open_tracker(root: Path) -> None:
         pass
 
 
-def is_half_made(file: Path) -> bool:
+def is_half_created(file: Path) -> bool:
     """Whether MLflow is about to replace a table."""
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
@@ -126,10 +126,10 @@ def is_half_made(file: Path) -> bool:
 
 
 @pytest.mark.slow
-def test_a_kill_while_the_tables_are_made_leaves_no_broken_database(tmp_path: Path) -> None:
+def test_a_kill_while_tables_are_created_leaves_no_broken_database(tmp_path: Path) -> None:
     process = get_context("spawn").Process(target=open_tracker, args=(tmp_path,))
     process.start()
-    while not any(is_half_made(file) for file in tmp_path.rglob("mlflow*.db")):
+    while not any(is_half_created(file) for file in tmp_path.rglob("mlflow*.db")):
         assert process.is_alive()
     process.kill()
     process.join()
@@ -137,7 +137,7 @@ def test_a_kill_while_the_tables_are_made_leaves_no_broken_database(tmp_path: Pa
     assert not list(tmp_path.glob(".state/*.db*"))
 
 
-def test_a_database_deleted_without_its_log_is_made_anew(tmp_path: Path) -> None:
+def test_a_database_deleted_without_its_log_is_created_again(tmp_path: Path) -> None:
     open_tracker(tmp_path)
     file, log = tmp_path / "mlflow.db", tmp_path / "mlflow.db-wal"
     with closing(sqlite3.connect(file)) as database:
@@ -184,12 +184,12 @@ def test_a_kill_between_a_run_and_its_parameters_loses_neither(tmp_path: Path, m
             time.sleep(0.05)
         tracker.end("complete")
     assert n_failed
-    found = children(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    assert [run.data.params for run in found] == [{"lr": "0.1"}]
-    assert found[0].info.status == "FINISHED"
+    runs = children(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert [run.data.params for run in runs] == [{"lr": "0.1"}]
+    assert runs[0].info.status == "FINISHED"
 
 
-def test_one_stage_leaves_the_open_runs_of_another_alone(tmp_path: Path) -> None:
+def test_a_stage_does_not_close_the_open_runs_of_another(tmp_path: Path) -> None:
     with Tracker(tmp_path, None, StudyRun("digits", "quick@1", {"dvc_stage": "search@quick"})) as tracker:
         record(tracker, "trial-0000")
     with Tracker(tmp_path, None, StudyRun("digits", "quick@1", {"dvc_stage": "evaluate@quick"})):
@@ -228,12 +228,12 @@ def server(root: Path, port: int) -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_a_server_that_is_away_gets_all_when_it_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_server_gets_all_when_it_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "RETRY_AFTER_S", 0.5)
     monkeypatch.setattr(background, "SYNC_EVERY_S", 0.1)
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
-    with Tracker(tmp_path, uri, StudyRun("digits", "quick@1")) as tracker:  # away at the start
+    with Tracker(tmp_path, uri, StudyRun("digits", "quick@1")) as tracker:  # unreachable at the start
         record(tracker, "trial-0000").finish("complete", {"score": 0.3})
         second = record(tracker, "trial-0001", 1)
         assert tracker.run_ids() == {}
@@ -252,7 +252,7 @@ def test_a_server_that_is_away_gets_all_when_it_is_back(tmp_path: Path, monkeypa
             while not (second.written.closed and third.written.closed):
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
-            found = {run.info.run_name: run for run in children(uri)}
+            runs = {run.info.run_name: run for run in children(uri)}
             assert len(children(uri)) == 3
-            assert {run.info.status for run in found.values()} == {"FINISHED"}
-            assert [step for step, _ in curve(uri, found["trial-0001"], "val_loss")] == [1, 2]
+            assert {run.info.status for run in runs.values()} == {"FINISHED"}
+            assert [step for step, _ in curve(uri, runs["trial-0001"], "val_loss")] == [1, 2]
