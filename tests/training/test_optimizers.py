@@ -1,10 +1,12 @@
 """Contracts that every registered optimizer keeps."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
 
+import contributing
 from pipeline.artifacts.samples import Samples
 from pipeline.training.config import Training
 from pipeline.training.optimizers.registry import register, registry
@@ -58,3 +60,8 @@ def test_a_restored_optimizer_continues_bit_for_bit(optimizer: str, development:
 def test_a_name_cannot_be_registered_twice() -> None:
     with pytest.raises(ValueError, match="'sgd' is registered twice"):
         register("sgd")(registry()["sgd"].make)
+
+
+def test_the_examples_of_contributing_keep_the_contracts(tmp_path: Path) -> None:
+    tests = ["tests/training/test_optimizers.py", "tests/training/test_schedules.py", "tests/training/test_config.py"]
+    contributing.check("An optimizer or a schedule", tmp_path, tests)
