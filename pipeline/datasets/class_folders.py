@@ -33,7 +33,7 @@ def class_folders(
             label, official_part = (None, "") if place is None else (classes.index(place[0]), place[1])
             yield RawImage(source, official_part, label, hashlib.sha256(data).hexdigest(), data)
 
-    return PublishedFiles((archive,), read, n_images, content_digests, {"images": digest})
+    return PublishedFiles((archive,), read, n_images, {"images": digest}, content_digests)
 
 
 def content_digests(records: Iterable[RawImage]) -> dict[str, str]:

@@ -122,7 +122,7 @@ class Fetcher:
             digests = (
                 {file.name: sha256_file(folder / file.name)}
                 if file.sha256
-                else published.content_digests(published.read(folder))
+                else published.digests_of(published.read(folder))
             )
         except DataError as error:
             return str(error)

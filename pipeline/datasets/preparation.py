@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -36,51 +36,37 @@ class PrepareSettings(Strict):
     ]
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """All images of a data set in canonical order, which no mirror changes: by sha256, then by source."""
-
-    records: list[RawImage]
-    """without their data"""
-    decoded: list[DecodedImage]
-
-    @property
-    def images(self) -> NDArray[np.uint8]:
-        """Stack the prepared images, (N, H, W, C)."""
-        return np.stack([picture.pixels for picture in self.decoded])
-
-    @property
-    def compared(self) -> NDArray[np.uint8]:
-        """Stack the pictures by which copies are found, (N, h, w, C)."""
-        return np.stack([picture.compared for picture in self.decoded])
-
-
 def check_image_px(spec: DatasetSpec, image_px: int) -> None:
     """Raise ConfigError if published pixels would be resized."""
     if spec.native_shape and (side := spec.native_shape[0]) != image_px:
         raise ConfigError(f"datasets.{spec.name}.prepare.image_px: must be {side}, the published size, got {image_px}")
 
 
-def read_pictures(spec: DatasetSpec, raw: Path, image_px: int) -> Pictures:
-    """Read and decode all images. Raises DataError that lists every unusable file."""
+def read_pictures(spec: DatasetSpec, raw: Path, image_px: int) -> tuple[list[RawImage], list[DecodedImage]]:
+    """Return all images, without their data, and their pictures, in the canonical order that no mirror changes.
+
+    Raises DataError that lists every unusable file.
+    """
     published = spec.published
-    pairs: list[tuple[RawImage, DecodedImage]] = []
+    records: list[RawImage] = []
+    pictures: list[DecodedImage] = []
     problems: list[str] = []
-    total = sum(published.n_images.values())
     decoded = decode_records(published.read(raw), image_px)
-    for record, picture in track(decoded, spec.name, total=total, unit="images"):
+    for record, picture in track(decoded, spec.name, total=sum(published.n_images.values()), unit="images"):
+        records.append(replace(record, data=b""))
         if isinstance(picture, DataError):
             problems.append(f"{record.source}: {picture}")
         elif record.label is None:
             problems.append(f"{record.source}: is not inside a class folder")
         else:
-            pairs.append((replace(record, data=b""), picture))
+            pictures.append(picture)
     if problems:
+        problems += published.wrong_digests(published.digests_of(records))
         raise DataError(f"{spec.name}: {raw} holds files that cannot be used", problems)
-    if not pairs:
+    if not pictures:
         raise DataError(f"{spec.name}: {raw} holds no images")
-    pairs.sort(key=lambda pair: (pair[0].sha256, pair[0].source))
-    return Pictures([record for record, _ in pairs], [picture for _, picture in pairs])
+    order = sorted(range(len(records)), key=lambda i: (records[i].sha256, records[i].source))
+    return [records[i] for i in order], [pictures[i] for i in order]
 
 
 def decode_records(records: Iterable[RawImage], image_px: int) -> Iterator[tuple[RawImage, DecodedImage | DataError]]:
@@ -107,10 +93,10 @@ def _decode(data: bytes | NDArray[np.uint8], image_px: int) -> DecodedImage | Da
         return error
 
 
-def sample_table(spec: DatasetSpec, pictures: Pictures, groups: NDArray[np.int64]) -> pd.DataFrame:
+def sample_table(
+    spec: DatasetSpec, records: list[RawImage], pictures: list[DecodedImage], *, groups: NDArray[np.int64]
+) -> pd.DataFrame:
     """Return samples.csv. groups: (N,) group numbers."""
-    records = pictures.records
-    decoded = pictures.decoded
     table = pd.DataFrame(
         {
             "sample": [r.sha256[:12] for r in records],
@@ -119,10 +105,10 @@ def sample_table(spec: DatasetSpec, pictures: Pictures, groups: NDArray[np.int64
             "group": group_names(groups, [r.sha256 for r in records]),
             "official_part": [r.official_part for r in records],
             "source": [r.source for r in records],
-            "format": [p.format for p in decoded],
-            "mode": [p.mode for p in decoded],
-            "width": [p.width for p in decoded],
-            "height": [p.height for p in decoded],
+            "format": [p.format for p in pictures],
+            "mode": [p.mode for p in pictures],
+            "width": [p.width for p in pictures],
+            "height": [p.height for p in pictures],
             "sha256": [r.sha256 for r in records],
         }
     )
@@ -132,16 +118,10 @@ def sample_table(spec: DatasetSpec, pictures: Pictures, groups: NDArray[np.int64
 
 
 def dataset_info(
-    spec: DatasetSpec,
-    settings: PrepareSettings,
-    *,
-    image_shape: tuple[int, ...],
-    digests: dict[str, str],
-    counts: dict[str, int],
+    spec: DatasetSpec, settings: PrepareSettings, *, digests: dict[str, str], counts: dict[str, int]
 ) -> DatasetInfo:
-    """Return dataset.json. image_shape: (H, W, C)."""
+    """Return dataset.json."""
     positive = spec.positive
-    height, width, n_channels = image_shape
     return DatasetInfo(
         name=spec.name,
         classes=list(spec.classes),
@@ -149,7 +129,7 @@ def dataset_info(
         positive_meaning=positive.meaning if positive else None,
         medical=bool(positive and positive.medical),
         keeps_official_test=spec.keeps_official_test,
-        image_shape=(height, width, n_channels),
+        image_shape=spec.native_shape or (settings.image_px, settings.image_px, 1),
         counts=counts,
         digests=digests,
         terms=spec.reference.terms,

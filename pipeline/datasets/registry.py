@@ -3,6 +3,7 @@
 A data set is one file of this room that calls `register`; it is discovered automatically.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -41,9 +42,12 @@ class RawFile:
     sha256: str | None = None
 
 
-def no_content_digests(records: Iterable[RawImage]) -> dict[str, str]:
-    """Return no digests: the sha256 of the files says it all."""
-    return {}
+def record_digests(records: Iterable[RawImage]) -> dict[str, str]:
+    """Return, per official part, the sha256 over the sorted 32-byte sha256 of its records."""
+    parts: dict[str, list[bytes]] = {}
+    for record in records:
+        parts.setdefault(record.official_part or "records", []).append(bytes.fromhex(record.sha256))
+    return {part: hashlib.sha256(b"".join(sorted(digests))).hexdigest() for part, digests in parts.items()}
 
 
 @dataclass(frozen=True)
@@ -55,14 +59,18 @@ class PublishedFiles:
     """streams the records from a folder with the files; raises DataError if they cannot be read"""
     n_images: Mapping[str, int]
     """official part -> number of published images"""
-    content_digests: Callable[[Iterable[RawImage]], dict[str, str]] = no_content_digests
-    """digests that depend neither on the packing nor on the order of the records; RawImage.data is not needed"""
     digests: Mapping[str, str] = field(default_factory=dict)
-    """expected result of content_digests"""
+    """expected result of content_digests; empty if the files are published byte for byte"""
+    content_digests: Callable[[Iterable[RawImage]], dict[str, str]] = record_digests
+    """digests that depend neither on the packing nor on the order of the records; RawImage.data is not needed"""
 
     def expected_digests(self) -> dict[str, str]:
         """Return name -> sha256 of the files published byte for byte and of the content."""
         return {f.name: f.sha256 for f in self.files if f.sha256} | dict(self.digests)
+
+    def digests_of(self, records: Iterable[RawImage]) -> dict[str, str]:
+        """Return the content digests of the records; none if the files are published byte for byte."""
+        return self.content_digests(records) if self.digests else {}
 
     def wrong_digests(self, digests: Mapping[str, str]) -> list[str]:
         """Return one line per digest that differs from the published one."""
@@ -147,15 +155,11 @@ def check_files(spec: DatasetSpec, folder: Path) -> dict[str, str]:
 
 def check_content(spec: DatasetSpec, records: list[RawImage]) -> dict[str, str]:
     """Return the content digests. Raises DataError if the records are not the published images."""
-    digests = spec.published.content_digests(records)
+    digests = spec.published.digests_of(records)
     problems = spec.published.wrong_digests(digests)
-    n_expected = Counter(spec.published.n_images)
-    n_read = Counter(record.official_part for record in records)
-    problems += [
-        f"official part {part!r}: must hold {n_expected[part]} images, got {n_read[part]}"
-        for part in sorted(n_expected | n_read)
-        if n_expected[part] != n_read[part]
-    ]
+    n_images = Counter(record.official_part for record in records)
+    if n_images != spec.published.n_images:
+        problems.append(f"images per official part: must be {dict(spec.published.n_images)}, got {dict(n_images)}")
     if problems:
         raise DataError(f"{spec.name}: the raw files do not hold the published images; rerun download", problems)
     return digests

@@ -22,26 +22,26 @@ class SplitSettings(Strict):
     test: Annotated[Number, Field(ge=0, lt=1, description="share of images; 0 where the official test part is kept")]
 
 
-def split_pooled(table: pd.DataFrame, settings: SplitSettings) -> dict[str, int]:
-    """Set the column `part`, "" for dropped rows. Return reason -> number of dropped images."""
+def split_groups(table: pd.DataFrame, settings: SplitSettings, *, keeps_official_test: bool) -> dict[str, int]:
+    """Set the column `part`, "" for dropped rows. Return reason -> number of dropped images.
+
+    keeps_official_test: the official test part stays whole, and `val` is taken from the official train part.
+    """
     conflict = label_conflicts(table)
-    table["part"] = ""
+    dropped = {"label_conflict": int(conflict.sum())}
     shares = {"test": settings.test, "val": settings.val}
-    table.loc[~conflict, "part"] = assign_groups(table[~conflict], shares, settings.seed)
-    return {"label_conflict": int(conflict.sum())}
-
-
-def split_official_train(table: pd.DataFrame, settings: SplitSettings) -> dict[str, int]:
-    """Do as split_pooled, but keep the official test part whole and take `val` from the official train part."""
-    conflict = label_conflicts(table)
-    official_test = (table["official_part"] == "test") & ~conflict
-    official_train = (table["official_part"] == "train") & ~conflict
-    leaks = official_train & table["group"].isin(table.loc[official_test, "group"])
-    development = official_train & ~leaks
+    rows = ~conflict
     table["part"] = ""
-    table.loc[official_test, "part"] = "test"
-    table.loc[development, "part"] = assign_groups(table[development], {"val": settings.val}, settings.seed)
-    return {"label_conflict": int(conflict.sum()), "official_train_also_in_test": int(leaks.sum())}
+    if keeps_official_test:
+        test = rows & (table["official_part"] == "test")
+        train = rows & (table["official_part"] == "train")
+        leaks = train & table["group"].isin(table.loc[test, "group"])
+        dropped["official_train_also_in_test"] = int(leaks.sum())
+        table.loc[test, "part"] = "test"
+        rows = train & ~leaks
+        shares = {"val": settings.val}
+    table.loc[rows, "part"] = assign_groups(table[rows], shares, settings.seed)
+    return dropped
 
 
 def assign_groups(table: pd.DataFrame, shares: dict[str, float], seed: int) -> "pd.Series[str]":

@@ -1,5 +1,7 @@
 """prepare: packed files → one array and one table in canonical order, with copies of a picture in one group."""
 
+import numpy as np
+
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.samples import Samples
 from pipeline.datasets import preparation
@@ -13,11 +15,13 @@ def run(layout: Layout, dataset: str, settings: preparation.PrepareSettings) -> 
     raw = layout.raw(dataset)
     preparation.check_image_px(spec, settings.image_px)
     digests = check_files(spec, raw)
-    pictures = preparation.read_pictures(spec, raw, settings.image_px)
-    digests |= check_content(spec, pictures.records)
-    images, compared = pictures.images, pictures.compared
+    records, pictures = preparation.read_pictures(spec, raw, settings.image_px)
+    digests |= check_content(spec, records)
+    images = np.stack([picture.pixels for picture in pictures])  # (N, H, W, C)
+    # copies are sought in published pixels, or in pictures of a fixed size
+    compared = images if spec.native_shape else np.stack([picture.compared for picture in pictures])
     groups = group_rows(compared, settings.near_duplicate_bits, settings.hash_size)
-    table = preparation.sample_table(spec, pictures, groups)
+    table = preparation.sample_table(spec, records, pictures, groups=groups)
     counts = preparation.count_samples(table, compared)
-    info = preparation.dataset_info(spec, settings, image_shape=images.shape[1:], digests=digests, counts=counts)
+    info = preparation.dataset_info(spec, settings, digests=digests, counts=counts)
     Samples(images, table, info).write(layout.prepared(dataset))

@@ -2,7 +2,7 @@
 
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.samples import DEVELOPMENT, Samples
-from pipeline.datasets.splitting import SplitSettings, check_parts, part_sizes, split_official_train, split_pooled
+from pipeline.datasets.splitting import SplitSettings, check_parts, part_sizes, split_groups
 
 
 def run(layout: Layout, dataset: str, settings: SplitSettings) -> None:
@@ -10,8 +10,7 @@ def run(layout: Layout, dataset: str, settings: SplitSettings) -> None:
     samples = Samples.read(layout.prepared(dataset))
     classes = samples.info.classes
     table = samples.table.copy()
-    split = split_official_train if samples.info.keeps_official_test else split_pooled
-    dropped = split(table, settings)
+    dropped = split_groups(table, settings, keeps_official_test=samples.info.keeps_official_test)
     check_parts(table, classes)
     info = samples.info.model_copy(update={"parts": part_sizes(table, classes), "dropped": dropped})
     for folder, parts in ((layout.development(dataset), DEVELOPMENT), (layout.test(dataset), ("test",))):

@@ -9,7 +9,7 @@ import sklearn.datasets
 
 from pipeline.core.errors import DataError
 from pipeline.datasets import digits
-from pipeline.datasets.registry import specs
+from pipeline.datasets.registry import record_digests, specs
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_digits_are_those_of_scikit_learn(packaged):
     got = np.stack([r.data for r in records]).reshape(-1, 64)
     assert np.array_equal(got, images.astype(int) * 255 // 16)
     assert (got.min(), got.max()) == (0, 255)
-    assert digits.content_digests(reversed(records)) == specs()["digits"].published.digests
+    assert record_digests(reversed(records)) == specs()["digits"].published.digests
 
 
 @pytest.mark.parametrize(

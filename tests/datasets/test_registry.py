@@ -54,4 +54,4 @@ def test_missing_images_are_counted():
     published = replace(digits.published, digests=digits.published.content_digests(records))
     with pytest.raises(DataError) as error:
         check_content(replace(digits, published=published), records)
-    assert error.value.problems == ["official part '': must hold 1797 images, got 1"]
+    assert error.value.problems == ["images per official part: must be {'': 1797}, got {'': 1}"]
