@@ -42,7 +42,7 @@ def stripes(k: int, kind: str) -> bytes:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the package with the two blocks of CONTRIBUTING."""
+    """Copy the package and add the two blocks of CONTRIBUTING."""
     code = re.search(r"`(pipeline/datasets/\w+\.py)`:\n```python\n(.*?)```", SECTION, re.DOTALL)
     values = re.search(r"```yaml\ndatasets:\n(.*?)```", SECTION, re.DOTALL)
     assert code

@@ -105,7 +105,7 @@ def test_one_pixel():
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A few bytes that claim a large picture."""
+    """Encode a few bytes that claim a large picture."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -67,7 +67,7 @@ def test_a_stall_ends_at_the_timeout(server, fetch):
 
 @pytest.fixture
 def certificate(tmp_path, monkeypatch) -> ssl.SSLContext:
-    """A certificate of a server on 127.0.0.1 that this process trusts."""
+    """Make the certificate of a server on 127.0.0.1 that this process trusts."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     now = datetime.datetime.now(datetime.UTC)

@@ -23,7 +23,7 @@ FOLDERS = {"brain_imgs/no_tumor": ("healthy", ""), "brain_imgs/brain_tumor": ("t
 
 
 def picture(k: int, kind: str = "PNG", mode: str = "L") -> bytes:
-    """A small picture of its own for each k."""
+    """Draw a small picture of its own for each k."""
     rng = np.random.default_rng(k)
     image = Image.fromarray(rng.integers(0, 256, (10, 10), np.uint8)).resize((60, 50), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
@@ -233,7 +233,7 @@ def test_the_picture_is_the_one_of_its_row(publish):
 
 
 def scan(k: int, quality: int) -> bytes:
-    """A large JPEG for each k; 2 n and 2 n + 1 differ in texture alone, which a picture of a few pixels loses."""
+    """Draw a large JPEG for each k; 2 n and 2 n + 1 differ in texture alone, which a picture of a few pixels loses."""
     coarse = np.random.default_rng(k // 2).integers(60, 196, (4, 4), np.uint8)
     texture = np.random.default_rng(1000 + k).integers(-60, 60, (24, 24)) + 128
     layers = [
