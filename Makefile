@@ -5,7 +5,7 @@ INSTALLED := $(VENV)/.installed
 SCHEMA := experiments/schema.json
 BESIDE := -n 2 --dist loadfile --no-loadscope-reorder # two files side by side, in their order: the longest come early
 
-.PHONY: install demo repro test test-all check bench ui
+.PHONY: install demo repro test test-all check architecture bench ui
 .DELETE_ON_ERROR:
 
 install: $(INSTALLED) $(SCHEMA)
@@ -38,6 +38,9 @@ check: install
 	ruff check .
 	ruff format --check .
 	mypy
+
+architecture: install ## docs/architecture.md and its diagram, from the code
+	python -m docs.draw_architecture
 
 bench: install ## training speed, cost of a search, workers that one coordinator feeds; half an hour
 	python -m benchmarks

@@ -4,32 +4,14 @@ import ast
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
+from docs.architecture import PACKAGE, ROOMS, ROOT, arrows, face, imported, module_name, modules, room_of, stages
 from pipeline.core.code_digest import import_closure
 
-ROOT = Path(__file__).parent.parent
-PACKAGE = ROOT / "pipeline"
-ROOMS = [  # in their order: each may import those before it
-    "core",
-    "statistics",
-    "artifacts",
-    "datasets",
-    "models",
-    "training",
-    "experiment",
-    "execution",
-    "tracking",
-    "search",
-    "evaluation",
-    "report",
-    "stages",
-    "commands",
-]
 MAX_ROOMS, MAX_ARROWS = 14, 38
-MODULES = sorted(PACKAGE.rglob("*.py"))
+MODULES = modules()
 STAGES = sorted(p.stem for p in (PACKAGE / "stages").glob("*.py") if p.stem != "__init__")
-DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
+DVC = stages()
 OWNERS = {  # library -> rooms, or modules of a room
     "captum": {"evaluation.explanations"},
     "httpx": {"datasets.resumable_download"},
@@ -44,45 +26,6 @@ OWNERS = {  # library -> rooms, or modules of a room
     "seaborn": {"report"},
     "timm": {"models.timm_model"},
 }
-
-
-def module_name(path: Path) -> str:
-    """Return `models.cnn` for pipeline/models/cnn.py."""
-    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
-
-
-def room(module: str) -> str:
-    return module.partition(".")[0]
-
-
-def imported(path: Path) -> list[str]:
-    names = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [f"{node.module}.{alias.name}" for alias in node.names]
-    return names
-
-
-def face(of: str) -> tuple[str, list[str]]:
-    """Return docstring and public modules of a room; its __init__.py may hold nothing else."""
-    docstring, exports = ast.parse((PACKAGE / of / "__init__.py").read_bytes()).body
-    assert isinstance(docstring, ast.Expr)
-    assert isinstance(exports, ast.Assign)
-    assert [ast.unparse(target) for target in exports.targets] == ["__all__"]
-    return ast.literal_eval(docstring.value), ast.literal_eval(exports.value)
-
-
-def arrows() -> dict[tuple[str, str], list[str]]:
-    """Return the imports between rooms: (importing, imported) -> the files that do it."""
-    files: dict[tuple[str, str], list[str]] = {}
-    for path in MODULES:
-        for target in imported(path):
-            package, _, rest = target.partition(".")
-            if package == "pipeline" and path.parent != PACKAGE and room(rest) != room(module_name(path)):
-                files.setdefault((room(module_name(path)), room(rest)), []).append(f"{path}: {target}")
-    return files
 
 
 def test_there_is_something_to_check() -> None:
@@ -153,26 +96,23 @@ def test_dvc_knows_the_rooms_of_a_stage(stage: str) -> None:
     """A change of a room then reruns the stages that use it, and no others."""
     closure = {p.relative_to(ROOT) for p in import_closure(f"pipeline.stages.{stage}")}
     used = {str(Path(*p.parts[:2])) for p in closure if len(p.parts) > 2} - {"pipeline/stages"}
-    stages = {str(p) for p in closure if p.parts[1] == "stages" and p.name != "__init__.py"}
-    definition = DVC[stage].get("do", DVC[stage])
-    deps = {d for d in definition["deps"] if d.startswith("pipeline/")}
+    stage_files = {str(p) for p in closure if p.parts[1] == "stages" and p.name != "__init__.py"}
+    deps = {d for d in DVC[stage]["deps"] if d.startswith("pipeline/")}
     projections = {"pipeline/tracking"} if stage in ("search", "evaluate") else set()
-    assert deps == (used | stages) - projections
+    assert deps == (used | stage_files) - projections
 
 
 def test_the_test_part_is_sealed() -> None:
     """Only evaluate reads it; what other stages say about it comes from dataset.json."""
-    readers = {
-        s for s in STAGES for d in DVC[s].get("do", DVC[s])["deps"] if d.startswith("data/split") and "dev" not in d
-    }
+    readers = {s for s in STAGES for d in DVC[s]["deps"] if d.startswith("data/split") and "dev" not in d}
     assert readers == {"evaluate"}
 
 
 def test_the_training_code_does_not_know_the_report() -> None:
     names = {module_name(p) for p in import_closure("pipeline.training.trainer")}
-    assert {name for name in names if name} <= {n for n in names if room(n) in ROOMS[: ROOMS.index("experiment")]} | {
-        "__init__"
-    }
+    assert {name for name in names if name} <= {
+        n for n in names if room_of(n) in ROOMS[: ROOMS.index("experiment")]
+    } | {"__init__"}
     families = {module_name(p) for p in (PACKAGE / "models").glob("*.py")}
     assert families <= names
 
