@@ -22,8 +22,7 @@ def experiment_schema() -> dict[str, Any]:
     values = {key: {"$ref": f"#/$defs/{key}"} for key in definitions}
     lists = {key: {"type": "array", "items": value} for key, value in values.items()}
     parameters = {key: {"anyOf": [choices, {"$ref": "#/$defs/range"}]} for key, choices in lists.items()}
-    schema = ExperimentFile.model_json_schema()
-    schema["properties"] |= {
+    sections = {
         "sampler": {"oneOf": [kind.model_json_schema() | {"required": ["name"]} for kind in samplers().values()]},
         "pruner": {"oneOf": [kind.model_json_schema() | {"required": ["name"]} for kind in pruners().values()]},
         "constraints": _only(dict.fromkeys(BOUNDED, Bound.model_json_schema())),
@@ -32,12 +31,11 @@ def experiment_schema() -> dict[str, Any]:
         "one_at_a_time": _only(lists),
         "space": _only(parameters),
     }
+    schema = ExperimentFile.model_json_schema()
+    for name, section in sections.items():
+        schema["properties"][name] = {"description": schema["properties"][name]["description"], **section}
     schema["$defs"] = {**definitions, "range": Range.model_json_schema()}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **_standard(schema),
-        "title": "An experiment",
-    }
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_standard(schema), "title": "An experiment"}
 
 
 def _only(properties: dict[str, Any]) -> dict[str, Any]:

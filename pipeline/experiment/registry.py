@@ -6,19 +6,24 @@ automatically; the default of the field `name` is the name in an experiment file
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
+from pydantic import Field
 
 from pipeline.artifacts.configuration import Configuration
 from pipeline.core.registry import import_modules
-from pipeline.core.yaml_document import Strict
+from pipeline.core.yaml_document import Integer, Number, Strict
 from pipeline.experiment.space import SearchParameter
 
 # Optuna's steps are whole numbers: here shares of a trial's epochs, so that schedules of different length are
 # compared at equal progress.
 WHOLE = 10_000
+
+StartupTrials = Annotated[Integer, Field(ge=0, description="random trials before the sampler starts to learn")]
+FirstRung = Annotated[Number, Field(ge=0.001, lt=1, description="share of its epochs at the first decision")]
+ReductionFactor = Annotated[Integer, Field(ge=2, description="1 in this many trials passes each rung")]
 
 
 @dataclass(frozen=True)
