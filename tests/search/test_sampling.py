@@ -1,33 +1,17 @@
-"""Samplers and pruners: every one by name, a function of seed, slot and earlier trials."""
+"""Samplers: every one by name, a function of seed, slot and earlier trials."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
-from conftest import EXPERIMENT
 from pipeline.artifacts.configuration import Configuration
 from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.file import read_experiment
-from pipeline.experiment.registry import pruners, samplers
-from pipeline.experiment.space import SearchParameter
-from pipeline.search.optuna_study import SampledParameters
-from pipeline.search.pruning import TrialPruner
+from pipeline.experiment.registry import samplers
 from pipeline.search.sampling import sample_parameters
-
-
-def experiment(
-    tmp_path: Path, sampler: str = "{name: tpe}", pruner: str = "{name: none}", **changes: str
-) -> Experiment:
-    text = EXPERIMENT.replace("{name: tpe, startup_trials: 2}", sampler)
-    text = text.replace("{name: median, startup_trials: 1, warmup: 0.3}", pruner)
-    for old, new in changes.items():
-        text = text.replace(old, new)
-    path = tmp_path / "quick.yaml"
-    path.write_text(text)
-    return read_experiment(path)
-
+from search_examples import experiment, finished
 
 GRID = """
 question: Which learning rate and batch size?
@@ -42,31 +26,21 @@ space:
 """
 
 
-def told(found: SampledParameters, slot: int, score: float, n_epochs: int = 10) -> FrozenTrial:
-    """A finished trial as the coordinator stores it."""
-    attrs = {"slot": slot, "role": "search", "config": {"n_epochs": n_epochs}, "sampler": dict(found.memory)}
-    curve = {epoch: score * epoch / n_epochs for epoch in range(1, n_epochs + 1)}
-    return create_trial(
-        value=score, params=dict(found.params), distributions=dict(found.distributions), user_attrs=attrs,
-        intermediate_values=curve,
-    )  # fmt: skip
-
-
-def played(settings: Experiment, n: int = 14) -> list[Configuration]:
-    """Draws of a search whose score is best at a learning rate of 0.01."""
+def parameters_of_search(settings: Experiment, n: int = 14) -> list[Configuration]:
+    """Return what is sampled in a search whose score is best at a learning rate of 0.01."""
     earlier: list[FrozenTrial] = []
     for slot in range(1, n):
-        found = sample_parameters(settings, slot, earlier)
-        earlier.append(told(found, slot, 1.0 - abs(np.log10(float(found.params["lr"])) + 2)))
+        sampled = sample_parameters(settings, slot, earlier)
+        earlier.append(finished(sampled, slot, 1.0 - abs(np.log10(float(sampled.params["lr"])) + 2)))
     return [trial.params for trial in earlier]
 
 
 @pytest.mark.parametrize("name", [name for name, kind in samplers().items() if not kind.exhaustive])
-def test_equal_seeds_give_equal_draws_in_the_space(tmp_path: Path, name: str) -> None:
+def test_equal_seeds_give_equal_samples_in_the_space(tmp_path: Path, name: str) -> None:
     settings = experiment(tmp_path, f"{{name: {name}}}")
-    first = played(settings)
-    assert first == played(settings)
-    assert first != played(settings.model_copy(update={"seed": 4}))
+    first = parameters_of_search(settings)
+    assert first == parameters_of_search(settings)
+    assert first != parameters_of_search(settings.model_copy(update={"seed": 4}))
     assert len({tuple(params.items()) for params in first}) == len(first)
     for params in first:
         assert 1e-4 <= float(params["lr"]) <= 1e-1
@@ -82,18 +56,18 @@ def test_a_learning_sampler_comes_nearer_than_chance(tmp_path: Path, name: str) 
         distances = []
         for seed in range(3):
             settings = experiment(tmp_path, f"{{name: {sampler}}}").model_copy(update={"seed": seed})
-            late = played(settings, 36)[-12:]
+            late = parameters_of_search(settings, 36)[-12:]
             distances += [abs(np.log10(float(params["lr"])) + 2) for params in late]
         far[sampler] = np.mean(distances)
     assert far[name] < 0.8 * far["random"]
 
 
-def test_a_draw_keeps_away_from_those_still_in_training(tmp_path: Path) -> None:
+def test_a_sample_avoids_those_still_in_training(tmp_path: Path) -> None:
     settings = experiment(tmp_path, "{name: tpe, startup_trials: 1}")
-    earlier = [told(sample_parameters(settings, slot, ()), slot, 0.5 + slot / 100) for slot in range(1, 6)]
+    earlier = [finished(sample_parameters(settings, slot, ()), slot, 0.5 + slot / 100) for slot in range(1, 6)]
     alone = sample_parameters(settings, 7, earlier)
-    beside = sample_parameters(settings, 7, earlier, [sample_parameters(settings, 6, earlier)])
-    assert alone.params != beside.params
+    with_running = sample_parameters(settings, 7, earlier, [sample_parameters(settings, 6, earlier)])
+    assert alone.params != with_running.params
 
 
 def test_the_grid_is_that_of_the_practical(tmp_path: Path) -> None:
@@ -122,7 +96,7 @@ def test_a_grid_reaches_the_end_of_a_range_whose_steps_round_beyond_it(tmp_path:
         **{"lr: {low: 1e-4, high: 1e-1, log: true}": "lr: {low: 0.1, high: 0.3, step: 0.1}",
            "low: 8, high: 64": "low: 8, high: 24, step: 8", "trials: 5": "trials: 50"},
     )  # fmt: skip
-    trials = [told(sample_parameters(settings, slot, ()), slot, 0.5) for slot in range(1, settings.n_slots)]
+    trials = [finished(sample_parameters(settings, slot, ()), slot, 0.5) for slot in range(1, settings.n_slots)]
     assert max(trial.params["lr"] for trial in trials) == 0.3
     assert 0.1 + 2 * 0.1 > 0.3
 
@@ -142,90 +116,10 @@ def test_an_even_sequence_reaches_over_a_range_of_a_billion(tmp_path: Path) -> N
     assert sorted(value * 16 // 10**9 for value in drawn) == list(range(16))  # one in each sixteenth
 
 
-@pytest.mark.parametrize(
-    ("leaf", "us", "values"),
-    [
-        (SearchParameter(key="x", choices=("a", "b", "c")), (0, 0.34, 0.99), ("a", "b", "c")),
-        (SearchParameter(key="x", low=0.0, high=1.0, step=0.5), (0, 0.5, 0.99), (0.0, 0.5, 1.0)),
-        (SearchParameter(key="x", low=1, high=4, integer=True), (0, 0.3, 0.99), (1, 2, 4)),
-        (SearchParameter(key="x", low=1e-4, high=1e-2, log=True), (0, 0.5), (1e-4, 1e-3)),
-        (SearchParameter(key="x", low=1, high=100, log=True, integer=True), (0, 0.99999), (1, 100)),
-        (SearchParameter(key="x", low=-1.0, high=1.0), (0, 0.5), (-1.0, 0.0)),
-    ],
-)
-def test_shares_of_a_range_become_values(leaf: SearchParameter, us: tuple, values: tuple) -> None:
-    found = [leaf.at(u) for u in us]
-    assert [type(value) for value in found] == [type(value) for value in values]
-    assert all(a == (b if isinstance(b, str) else pytest.approx(b)) for a, b in zip(found, values, strict=True))
-
-
-PRUNER_OPTIONS = {
-    "median": "{name: median, startup_trials: 2, warmup: 0.3}",
-    "successive_halving": "{name: successive_halving, first_rung: 0.2, reduction_factor: 2}",
-    "hyperband": "{name: hyperband, first_rung: 0.2, reduction_factor: 2}",
-    "patience": "{name: patience, epochs: 2}",
-}
-
-
-def history(settings: Experiment, scores: list[float], n_epochs: int) -> list[FrozenTrial]:
-    """Trials that a judge has followed to their end."""
-    earlier: list[FrozenTrial] = []
-    for slot, score in enumerate(scores, start=1):
-        trial = told(sample_parameters(settings, slot, ()), slot, score, n_epochs)
-        judge = TrialPruner(settings, slot, n_epochs, earlier)
-        for epoch, value in trial.intermediate_values.items():
-            if judge.stops(epoch, value):
-                trial.state, trial.values = TrialState.PRUNED, None
-                break
-        trial.user_attrs["pruner"] = judge.memory
-        earlier.append(trial)
-    return earlier
-
-
-def stopped_at(settings: Experiment, earlier: list[FrozenTrial], curve: list[float]) -> int | None:
-    judge = TrialPruner(settings, len(earlier) + 1, len(curve), earlier)
-    return next((epoch for epoch, value in enumerate(curve, start=1) if judge.stops(epoch, value)), None)
-
-
-@pytest.mark.parametrize("name", pruners())
-@pytest.mark.parametrize("n_epochs", [5, 40])
-def test_a_hopeless_trial_is_stopped_and_the_best_is_not(tmp_path: Path, name: str, n_epochs: int) -> None:
-    settings = experiment(tmp_path, "{name: random}", PRUNER_OPTIONS.get(name, f"{{name: {name}}}"))
-    earlier = history(settings, [0.7, 0.8, 0.75, 0.85, 0.6, 0.9], 10)
-    rising = [0.99 * epoch / n_epochs for epoch in range(1, n_epochs + 1)]
-    assert stopped_at(settings, earlier, rising) is None
-    hopeless = [0.02 - epoch * 1e-4 for epoch in range(n_epochs)]
-    found = stopped_at(settings, earlier, hopeless)
-    if name == "none":
-        assert found is None
-    elif name == "hyperband":  # some brackets give every trial all epochs
-        assert found is None or found < n_epochs
-    else:
-        assert found is not None
-        assert found < n_epochs
-
-
-def test_the_median_waits_for_the_warm_up_and_for_enough_trials(tmp_path: Path) -> None:
-    settings = experiment(tmp_path, "{name: random}", "{name: median, startup_trials: 3, warmup: 0.5}")
-    hopeless = [0.01] * 20
-    assert stopped_at(settings, history(settings, [0.7, 0.8], 10), hopeless) is None
-    assert stopped_at(settings, history(settings, [0.7, 0.8, 0.9], 10), hopeless) == 11
-
-
-def test_hyperband_spreads_trials_over_brackets(tmp_path: Path) -> None:
-    settings = experiment(tmp_path, "{name: random}", PRUNER_OPTIONS["hyperband"])
-    hopeless = [0.02 - epoch * 1e-4 for epoch in range(20)]
-    ends = set()
-    for n in range(2, 30):
-        earlier = history(settings, list(np.linspace(0.5, 0.9, n)), 10)
-        ends.add(stopped_at(settings, earlier, hopeless))
-    assert len(ends) > 1
-
-
 def test_failed_trials_are_no_examples(tmp_path: Path) -> None:
     settings = experiment(tmp_path, "{name: tpe, startup_trials: 1}")
-    earlier = [told(sample_parameters(settings, slot, ()), slot, 0.5) for slot in range(1, 5)]
-    failed = told(sample_parameters(settings, 5, ()), 5, 0.9)
+    earlier = [finished(sample_parameters(settings, slot, ()), slot, 0.5) for slot in range(1, 5)]
+    failed = finished(sample_parameters(settings, 5, ()), 5, 0.9)
     failed.state, failed.values = TrialState.FAIL, None
     assert sample_parameters(settings, 6, [*earlier, failed]).params == sample_parameters(settings, 6, earlier).params
 
@@ -236,9 +130,9 @@ def test_a_sampler_avoids_what_violates_a_constraint(tmp_path: Path) -> None:
     def late(constrained: bool) -> float:
         earlier: list[FrozenTrial] = []
         for slot in range(1, 40):
-            found = sample_parameters(settings, slot, earlier)
-            rate = np.log10(float(found.params["lr"]))
-            trial = told(found, slot, 1 + rate / 4)  # the larger the better
+            sampled = sample_parameters(settings, slot, earlier)
+            rate = np.log10(float(sampled.params["lr"]))
+            trial = finished(sampled, slot, 1 + rate / 4)  # the larger the better
             if constrained:
                 trial.system_attrs["constraints:rate"] = float(rate + 3)  # but not above 0.001
             earlier.append(trial)
