@@ -13,7 +13,7 @@ MODULES = modules()
 STAGES = sorted(p.stem for p in (PACKAGE / "stages").glob("*.py") if p.stem != "__init__")
 DVC = stages()
 OWNERS = {  # library -> rooms, or modules of a room
-    "captum": {"evaluation.explanations"},
+    "captum": {"evaluation.grad_cam"},
     "httpx": {"datasets.resumable_download"},
     "jinja2": {"report.pages"},
     "matplotlib": {"report", "search.study_figures"},

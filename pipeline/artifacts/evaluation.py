@@ -65,6 +65,11 @@ class EvaluationInfo(JsonFile):
     min_sensitivity: float  # that the thresholds keep on val
     sources: list[DataSource]
 
+    @property
+    def champion(self) -> Retrained:
+        """Return the winner's retraining with the highest score on val; the test part has no say."""
+        return max(self.models["winner"].runs, key=lambda run: run.val_score)
+
 
 @dataclass(frozen=True)
 class Runs:

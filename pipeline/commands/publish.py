@@ -18,7 +18,7 @@ from pipeline.core import provenance
 from pipeline.core.errors import InputError, PipelineError
 from pipeline.core.files import locked
 from pipeline.evaluation.registry import register_winner
-from pipeline.evaluation.retrain import retraining_name
+from pipeline.evaluation.retrain import evaluation_lock, retraining_name, study_run
 from pipeline.execution.settings import Workspace
 from pipeline.search.result import published_trials, study_tags
 from pipeline.search.selection import best_trial
@@ -37,7 +37,7 @@ def run(layout: Layout, experiment: str, setup: Workspace) -> None:
     with locked(study_lock(setup.searches, searched.study), f"study {searched.study}"):
         _publish_search(found, searched, folder, setup)
     if (layout.evaluate(experiment) / "metrics.json").exists():
-        with locked(setup.evaluations / f"{name}.lock", f"the evaluation of {name}"):
+        with locked(evaluation_lock(setup, name), f"the evaluation of {name}"):
             runs = EvaluationRuns.read(layout.evaluation_runs(experiment))
             _publish_evaluation(found, Evaluation.read(layout.evaluate(experiment)), runs, layout, setup)
 
@@ -66,7 +66,7 @@ def _publish_search(found: SearchResult, runs: SearchRuns, folder: Path, setup: 
 def _publish_evaluation(
     found: SearchResult, evaluation: Evaluation, runs: EvaluationRuns, layout: Layout, setup: Workspace
 ) -> None:
-    info, study = evaluation.info, found.study
+    info = evaluation.info
     folder = layout.evaluate(info.experiment)
     curves = _rows(folder / "curves.csv")
     records = {}
@@ -78,11 +78,7 @@ def _publish_evaluation(
             record.epochs = [_epoch(row, s) for row, s in zip(rows, about.epoch_seconds, strict=True)]
             record.finish("complete", {"score": run.val_score, "seconds": about.seconds})
             records[model, run.seed] = record
-    tags = {
-        **provenance.tags(f"evaluate@{study.experiment}", runs.origin.model_dump()),
-        "experiment": study.experiment,
-    }
-    of_study = StudyRun(study.dataset, study.study, tags, tuple(info.sources))
+    of_study = study_run(found.study, info.sources, runs.origin)
     with Tracker(setup.root, setup.search.tracking_uri, of_study, records.values()) as tracker:
         tracker.end("complete")
     _require(tracker)

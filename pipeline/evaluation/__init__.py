@@ -3,4 +3,13 @@
 Imports `core`, `statistics`, `artifacts`, `models`, `training`, `execution` and `tracking`.
 """
 
-__all__ = ["evaluate", "layer_tables", "registry", "retrain", "settings"]
+__all__ = [
+    "explanations",
+    "layer_tables",
+    "model_card",
+    "predictions",
+    "registry",
+    "result",
+    "retrain",
+    "settings",
+]

@@ -1,6 +1,7 @@
-"""The model card: what the weights are, what they were trained and scored on, what they are not for.
+"""The model card: what the models are, what they were trained and scored on, and what they are not for.
 
-Outline: Mitchell et al. 2019, Model Cards for Model Reporting (arXiv:1810.03993). Filled from what `evaluate` wrote.
+Outline: Mitchell et al. 2019, Model Cards for Model Reporting (arXiv:1810.03993). Equal results give equal cards:
+dates, commit and hardware are in data/runs/evaluate/.
 """
 
 from pathlib import Path
@@ -14,25 +15,25 @@ from numpy.typing import NDArray
 from pipeline.artifacts.evaluation import Evaluation, EvaluationInfo
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.samples import DatasetInfo
-from pipeline.core.files import read_json, write_text
+from pipeline.core.files import write_text
 from pipeline.core.markdown import code, escape, link, table
 from pipeline.statistics.scores import LABELS, SCORES, class_scores, confusion_matrix, scores
+from pipeline.training.network import ModelDescription
 
-Confusions = dict[tuple[Any, Any], NDArray[np.int64]]  # (model, seed) -> (K, K), rows are the truth
+Confusions = dict[tuple[Any, Any], NDArray[np.int64]]  # model and seed -> (K, K), rows are the truth
 
 
-def write_model_card(evaluated: Path) -> None:
-    """Write model/MODEL_CARD.md into the folder of an evaluation, which has its models below model/."""
-    evaluation, model = Evaluation.read(evaluated), read_json(evaluated / "model/winner/model.json")
+def write_model_card(evaluation: Evaluation, winner: ModelDescription, path: Path) -> None:
+    """Write the card of the winner as Markdown."""
     info, dataset = evaluation.info, evaluation.dataset
     confusions = _confusions(evaluation.predictions.query("part == 'test'"), len(evaluation.classes))
     sections = {
-        "Model details": _details(info, model),
+        "Model details": _details(info, winner),
         "Intended use": _use(info),
         "Factors": _factors(dataset),
         "Metrics": _metrics(info),
         "Evaluation data": _data(dataset, ["test"]),
-        "Training data": _data(dataset, ["train", "val"]) + _preparation(dataset, model),
+        "Training data": _data(dataset, ["train", "val"]) + _preparation(dataset, winner),
         "Quantitative analyses": _analyses(info, confusions),
         "Ethical considerations": _ethics(dataset),
         "Caveats and recommendations": _caveats(dataset),
@@ -40,7 +41,7 @@ def write_model_card(evaluated: Path) -> None:
     text = [f"# Model card: {escape(info.experiment)}"]
     for title, lines in sections.items():
         text += [f"## {title}", *lines]
-    write_text(evaluated / "model/MODEL_CARD.md", "\n\n".join(text) + "\n")
+    write_text(path, "\n\n".join(text) + "\n")
 
 
 def _confusions(test: pd.DataFrame, n_classes: int) -> Confusions:
@@ -50,33 +51,33 @@ def _confusions(test: pd.DataFrame, n_classes: int) -> Confusions:
     }
 
 
-def _details(info: EvaluationInfo, model: dict[str, Any]) -> list[str]:
-    winner, shapes = info.models["winner"], model["shapes"]
+def _details(info: EvaluationInfo, winner: ModelDescription) -> list[str]:
+    retrained, shapes = info.models["winner"], winner.shapes
     rows = [
-        ("architecture", model["model"]),
-        ("its options", ", ".join(f"{key}: {value}" for key, value in model["options"].items()) or "none"),
-        ("weights", f"{winner.parameters:,}"),
-        ("input", f"{shapes['channels']} x {shapes['height']} x {shapes['width']}, pixels of 0 to 255, normalised"),
-        ("output", "probabilities of " + ", ".join(model["classes"])),
-        ("files", ", ".join(f"winner/seed-{run.seed}.safetensors" for run in winner.runs)),
+        ("architecture", winner.model),
+        ("options", ", ".join(f"{key}: {value}" for key, value in winner.options.items()) or "none"),
+        ("trainable parameters", f"{retrained.parameters:,}"),
+        ("input", f"{shapes.channels} x {shapes.height} x {shapes.width}, pixels from 0 to 255, normalised"),
+        ("output", "probabilities of " + ", ".join(winner.classes)),
+        ("files", ", ".join(f"winner/seed-{run.seed}.safetensors" for run in retrained.runs)),
         ("study", info.study),
         ("date, commit, versions, hardware", str(Layout().evaluation_runs(info.experiment))),
         ("licence of the weights, contact", "not recorded"),
     ]
     return [
-        f"The winner of a hyper-parameter search, retrained under {len(winner.runs)} fresh seeds. `baseline/` holds "
-        "the recipe it is compared with.",
+        f"The winner of a hyperparameter search, retrained with {len(retrained.runs)} fresh seeds. `baseline/` holds "
+        "the configuration it is compared with.",
         table(["item", "value"], rows),
         "Training configuration:",
-        table(["parameter", "value"], winner.config.items()),
+        table(["parameter", "value"], retrained.config.items()),
     ]
 
 
 def _use(info: EvaluationInfo) -> list[str]:
     lines = [
-        f"The question it was made for: {escape(info.question)}",
-        f"Intended: research and teaching on the data set {escape(info.dataset.name)}. Out of scope: images "
-        "from elsewhere and any decision about a person.",
+        f"Question of the experiment: {escape(info.question)}",
+        f"Intended for research and teaching on the data set {escape(info.dataset.name)}. Out of scope: images from "
+        "other sources, and any decision about a person.",
     ]
     if info.dataset.medical:
         lines.append("**Research only, not a medical device:** not for diagnosis, triage or screening.")
@@ -84,21 +85,20 @@ def _use(info: EvaluationInfo) -> list[str]:
 
 
 def _factors(dataset: DatasetInfo) -> list[str]:
-    lines = [
-        "Results are broken down by class. The prepared data name no person, device or site, so no result by them."
-    ]
+    lines = ["Results are broken down by class. The data record no person, device or site to break them down by."]
     if dataset.medical:
-        lines.append("Age, sex, scanner and protocol are likely to matter and are unknown.")
+        lines.append("Age, sex, scanner and protocol probably matter; the data do not record them.")
     return lines
 
 
 def _metrics(info: EvaluationInfo) -> list[str]:
-    lines = [f"{', '.join(LABELS.values())}; the search maximised {LABELS[info.objective]} on val."]
+    lines = [f"{', '.join(LABELS.values())}. The search maximised {LABELS[info.objective]} on val."]
     if info.dataset.positive:
         lines.append(
             f"Positive: {escape(info.dataset.positive_meaning or ', '.join(info.dataset.positive))}. "
-            "Called where the summed probability of the positive classes reaches the threshold of the seed, chosen on "
-            f"val: sensitivity of at least {info.min_sensitivity}, then the largest specificity."
+            "An image counts as positive if the summed probability of the positive classes reaches the threshold of "
+            "the seed. Each threshold was chosen on val: the largest specificity with a sensitivity of at least "
+            f"{info.min_sensitivity}."
         )
     return lines
 
@@ -112,8 +112,8 @@ def _data(dataset: DatasetInfo, parts: list[str]) -> list[str]:
     return [table(["part", "class", "images", "groups"], rows)]
 
 
-def _preparation(dataset: DatasetInfo, model: dict[str, Any]) -> list[str]:
-    numbers = (", ".join(f"{v:.4g}" for v in model[key]) for key in ("mean", "std"))
+def _preparation(dataset: DatasetInfo, winner: ModelDescription) -> list[str]:
+    numbers = [", ".join(f"{value:.4g}" for value in values) for values in (winner.mean, winner.std)]
     size = dataset.image_px
     rows = [
         ("data set", dataset.name),
@@ -126,13 +126,13 @@ def _preparation(dataset: DatasetInfo, model: dict[str, Any]) -> list[str]:
     return [
         f"Source: {link(dataset.source_url)}",
         table(["item", "value"], rows),
-        "A group holds an image with its duplicates; no group stands in two parts. The test part was read once, after "
+        "A group is an image with its duplicates; no group is split between parts. The test part was read once, after "
         "the search.",
     ]
 
 
 def _analyses(info: EvaluationInfo, confusions: Confusions) -> list[str]:
-    runs = {(model, run.seed): run for model, found in info.models.items() for run in found.runs}
+    runs = {(model, run.seed): run for model, retrained in info.models.items() for run in retrained.runs}
     values = {key: [float(scores(confusions[key])[name]) for name in SCORES] for key in runs}
     rows = [
         (
@@ -148,36 +148,36 @@ def _analyses(info: EvaluationInfo, confusions: Confusions) -> list[str]:
         rows.append((model, "mean", "", *(f"{mean(column):.4f}" for column in columns)))
         if len(columns[0]) > 1:
             rows.append((model, "SD", "", *(f"{stdev(column):.4f}" for column in columns)))
-    found = [class_scores(matrix)["recall"] for (model, _), matrix in confusions.items() if model == "winner"]
-    recalls = [f"{value:.4f}" for value in np.mean(found, axis=0)]
+    of_winner = [class_scores(matrix)["recall"] for (model, _), matrix in confusions.items() if model == "winner"]
+    recalls = [f"{value:.4f}" for value in np.mean(of_winner, axis=0)]
     experiment = info.experiment
     return [
         "Test part, one row per seed:",
         table(["model", "seed", "threshold", *LABELS.values()], rows),
         "Recall of the winner by class, mean over seeds:",
         table(["class", "recall"], zip(info.dataset.classes, recalls, strict=True)),
-        "Intervals, calibration and the comparison with the baseline stand in the report: "
-        f"{code(f'dvc repro report@{experiment}')} writes it to {code(f'reports/{experiment}')}.",
+        "Intervals, calibration and the comparison with the baseline are in the report, which "
+        f"{code(f'dvc repro report@{experiment}')} writes to {code(f'reports/{experiment}')}.",
     ]
 
 
 def _ethics(dataset: DatasetInfo) -> list[str]:
     if not dataset.medical:
-        return ["The data set is not medical. Consent and origin of the images: see its source."]
+        return ["The data set is not medical. For consent and origin of the images see its source."]
     return [
-        "Scans of people, taken from a public collection under its terms. Consent and approval by an ethics committee "
-        "are not recorded in the data. No image is stored with the weights."
+        "The images are scans of people from a public collection, used under its terms. The data do not record consent "
+        "or approval by an ethics committee. No image is stored with the weights."
     ]
 
 
 def _caveats(dataset: DatasetInfo) -> list[str]:
     lines = [
-        "- One data set, no external validation: expect these scores on more data of the same kind only.",
-        "- Thresholds and the kept epochs were chosen on val; scores on val are optimistic.",
+        "- One data set, no external validation: expect these scores only on further data of the same kind.",
+        "- Thresholds and epochs were chosen on val, so scores on val are optimistic.",
     ]
     if dataset.medical:
         lines += [
-            "- Duplicates were found by comparing pictures; nobody is named, so one person may stand in two parts.",
-            "- Selected cases are no screening population: predictive values do not carry over to one.",
+            "- Duplicates were detected by comparing images. Patients are not named, so one may occur in two parts.",
+            "- The cases are selected, not a screening population: predictive values do not carry over to one.",
         ]
     return ["\n".join(lines)]

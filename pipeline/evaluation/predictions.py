@@ -1,26 +1,63 @@
-"""Predictions of a retrained model as a table, and the threshold that val sets."""
+"""Predictions of the retrained models on every image, and the thresholds that follow from those on val."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.artifacts.evaluation import probability_columns
+from pipeline.artifacts.evaluation import PREDICTION_COLUMNS, probability_columns
 from pipeline.artifacts.samples import DatasetInfo, Samples
+from pipeline.core.progress import track
+from pipeline.evaluation.retrain import FinishedRetraining
 from pipeline.statistics.threshold import choose_threshold
+from pipeline.training.prediction import load_trained, predict
+from pipeline.training.process import keep_freed_memory
 
 
-def predictions_table(probabilities: np.ndarray, samples: Samples) -> pd.DataFrame:
-    """One row per image. probabilities: (N, K)."""
+def predict_all(retrained: Sequence[FinishedRetraining], parts: Sequence[Samples]) -> pd.DataFrame:
+    """Return one row per retraining and image, with PREDICTION_COLUMNS and one probability per class."""
+    keep_freed_memory()
+    tables = []
+    for finished in track(retrained, "predict", unit="models"):
+        description, plan = finished.result.description, finished.plan
+        network = load_trained(description, plan.weights)
+        for samples in parts:
+            table = prediction_table(predict(network, description, samples.images), samples)
+            tables.append(table.assign(model=plan.model, seed=plan.seed))
+    return pd.concat(tables)[[*PREDICTION_COLUMNS, *probability_columns(parts[0].info.classes)]]
+
+
+def prediction_table(probabilities: np.ndarray, samples: Samples) -> pd.DataFrame:
+    """Return one row per image. probabilities: (N, K)."""
     table = samples.table[["sample", "group", "part", "label"]].copy()
     table["predicted"] = probabilities.argmax(1)
-    probabilities = probabilities.astype(np.float64).round(6)  # as written, so that a threshold means the same later
+    rounded = probabilities.astype(np.float64).round(6)  # as written, so that a threshold means the same later
     columns = probability_columns(samples.info.classes)
-    return pd.concat([table, pd.DataFrame(probabilities, columns=columns, index=table.index)], axis=1)
+    return pd.concat([table, pd.DataFrame(rounded, columns=columns, index=table.index)], axis=1)
 
 
-def threshold_on_val(table: pd.DataFrame, info: DatasetInfo, min_sensitivity: float) -> float | None:
-    """Chosen on `val`: a positive is called where the summed probability of the positive classes reaches it."""
-    if not info.positive:
-        return None
-    val = table[table["part"] == "val"]
-    score = info.positive_score(val[probability_columns(info.classes)].to_numpy())
-    return choose_threshold(info.is_positive[val["label"]], score, val["group"], min_sensitivity)
+@dataclass(frozen=True)
+class Thresholds:
+    """An image counts as positive where the summed probability of the positive classes reaches the threshold."""
+
+    min_sensitivity: float
+    """that each threshold keeps on val"""
+    of_run: dict[tuple[str, int], float | None]
+    """by model and seed; None without positive classes"""
+
+
+def choose_thresholds(predictions: pd.DataFrame, info: DatasetInfo, min_sensitivity: float) -> Thresholds:
+    """Return the threshold of each model and seed, chosen on val."""
+    on_val = predictions[predictions["part"] == "val"]
+    of_run: dict[Any, float | None] = {
+        run: _threshold(rows, info, min_sensitivity) if info.positive else None
+        for run, rows in on_val.groupby(["model", "seed"])
+    }
+    return Thresholds(min_sensitivity, of_run)
+
+
+def _threshold(on_val: pd.DataFrame, info: DatasetInfo, min_sensitivity: float) -> float:
+    score = info.positive_score(on_val[probability_columns(info.classes)].to_numpy())
+    return choose_threshold(info.is_positive[on_val["label"]], score, on_val["group"], min_sensitivity)

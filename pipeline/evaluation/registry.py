@@ -1,7 +1,6 @@
 """The retrained winner as a model that can be served: in MLflow's registry, under the alias `champion`."""
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 import mlflow.pytorch
@@ -11,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.models import infer_signature
 from torch import nn
 
-from pipeline.artifacts.evaluation import EvaluationInfo, Retrained
+from pipeline.artifacts.evaluation import EvaluationInfo
 from pipeline.artifacts.runs import EvaluationRuns
 from pipeline.core.errors import first_line
 from pipeline.execution.settings import Workspace
@@ -68,17 +67,12 @@ class Served(nn.Module):
         return mean_logits(self.model, (images - self.mean) / self.std, self.augmentation).softmax(1)
 
 
-def best_run(runs: Sequence[Retrained]) -> Retrained:
-    """Return the retraining with the highest score on val, in which the test part has no say."""
-    return max(runs, key=lambda run: run.val_score)
-
-
 def register_winner(info: EvaluationInfo, evaluated: EvaluationRuns, folder: Path, setup: Workspace) -> None:
     """Make the best run of the winner the champion of its experiment.
 
     folder: model.json and one file of weights per seed. Nothing is registered where MLflow could not be reached.
     """
-    seed = best_run(info.models["winner"].runs).seed
+    seed = info.champion.seed
     run_id = evaluated.of("winner", seed).run_id
     if not run_id:
         return

@@ -1,128 +1,213 @@
-"""TODO evaluation.retrain."""
+"""Retraining of winner and baseline under fresh seeds; finished ones are kept in .state/evaluate/."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.epoch import Epoch
-from pipeline.artifacts.search_result import StudyInfo
+from pipeline.artifacts.evaluation import MODELS
+from pipeline.artifacts.json_file import JsonFile
+from pipeline.artifacts.runs import Origin
+from pipeline.artifacts.samples import DataSource
+from pipeline.artifacts.search_result import SearchResult, StudyInfo
 from pipeline.core import provenance
-from pipeline.core.errors import PipelineError
-from pipeline.core.files import locked, read_json, write_json
-from pipeline.core.progress import progress_bar
+from pipeline.core.errors import DataError, PipelineError
+from pipeline.core.files import locked
 from pipeline.core.seeds import derive_seed
-from pipeline.execution.executor import open_executor
+from pipeline.execution.executor import Executor, open_executor
 from pipeline.execution.job import Failed, Finished, Job
+from pipeline.execution.progress import Tally, TrainingProgress
+from pipeline.execution.retry import EVALUATION
 from pipeline.execution.settings import SearchSettings, Workspace
 from pipeline.tracking.run_record import Role, RunRecord, StudyRun
 from pipeline.tracking.tracker import Tracker
+from pipeline.training.network import ModelDescription
 
 
-def retraining_name(model: str, k: int) -> str:
-    """Of the k-th retraining of `winner` or `baseline` in MLflow."""
-    return f"{model}-seed-{k}"
+class RetrainingResult(JsonFile):
+    """run.json: what a finished retraining yields besides its weights."""
+
+    best_epoch: int
+    """from 1; its weights are kept"""
+    val_score: float
+    """of the objective, at the best epoch"""
+    description: ModelDescription
+    n_parameters: int
+    started_ms: int
+    """since 1970"""
+    epochs: list[Epoch]
+    slices: list[tuple[int, float]]
+    """last step and mean training loss of each part of an epoch"""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What MLflow shows of the run as a whole."""
+        return {"score": self.val_score, "seconds": sum(epoch.seconds for epoch in self.epochs)}
 
 
 @dataclass(frozen=True)
 class Retraining:
-    """folder: run.json and weights.safetensors, kept in .state/ so that an interrupted evaluation goes on."""
+    """A planned training. folder: keeps its weights and run.json, so that an interrupted evaluation resumes."""
 
     model: str
     seed: int
     name: str
-    job: Job
     folder: Path
+    job: Job
 
     @property
-    def done(self) -> bool:
-        return all((self.folder / name).exists() for name in ("run.json", "weights.safetensors"))
+    def weights(self) -> Path:
+        assert self.job.weights
+        return self.job.weights
+
+    @property
+    def n_epochs(self) -> int:
+        return int(self.job.config["n_epochs"])
+
+    def result(self) -> RetrainingResult | None:
+        """Return what an earlier process has kept; None if there is nothing that this version can read."""
+        try:
+            return RetrainingResult.read(self.folder / "run.json") if self.weights.exists() else None
+        except DataError:
+            return None
 
 
-def plan(
-    study: StudyInfo, configs: dict[str, Configuration], development: Path, evaluations: Path, n_seeds: int
-) -> list[Retraining]:
-    """Every model under every seed."""
-    retrainings = []
-    for model, config in configs.items():
+@dataclass(frozen=True)
+class FinishedRetraining:
+    """A retraining with its result. run_id: of MLflow, empty where it could not be reached."""
+
+    plan: Retraining
+    result: RetrainingResult
+    run_id: str
+
+
+def retraining_name(model: str, k: int) -> str:
+    """Return the name in MLflow of the k-th retraining of `winner` or `baseline`."""
+    return f"{model}-seed-{k}"
+
+
+def evaluation_lock(workspace: Workspace, study: str) -> Path:
+    """Return the file whose lock an evaluation of the study holds."""
+    return workspace.evaluations / f"{study}.lock"
+
+
+def study_run(study: StudyInfo, sources: Sequence[DataSource], origin: Origin) -> StudyRun:
+    """Return the run of MLflow that is the parent of the retrainings."""
+    tags = provenance.tags(f"evaluate@{study.experiment}", origin.model_dump())
+    return StudyRun(study.dataset, study.study, {**tags, "experiment": study.experiment}, tuple(sources))
+
+
+def as_searched(workspace: Workspace, study: StudyInfo) -> Workspace:
+    """Return the workspace with `workers: auto` replaced by what the search measured."""
+    if workspace.search.workers != "auto":
+        return workspace
+    measured = {"workers": study.workers, "threads": study.threads}
+    return replace(workspace, search=workspace.search.model_copy(update=measured))
+
+
+def plan(result: SearchResult, development: Path, evaluations: Path, n_seeds: int) -> list[Retraining]:
+    """Return a retraining of each model under each seed; equal ones share a folder below `evaluations`."""
+    study, retrainings = result.study, []
+    for model, config in zip(MODELS, (result.winner, result.baseline), strict=True):
         for k in range(n_seeds):
-            seed = derive_seed(study.seed, "evaluate", k)  # fresh: the search's seeds have another purpose
-            key = provenance.digest([model, config, seed, study.objective, study.hashes])[:16]
-            folder = evaluations / key
-            job = Job(config, development, seed, study.objective, folder / "weights.safetensors", folder / "checkpoint")
-            retrainings.append(Retraining(model, seed, retraining_name(model, k), job, folder))
+            seed = derive_seed(study.seed, "evaluate", k)  # not among the seeds of the search
+            folder = evaluations / provenance.digest([model, config, seed, study.objective, study.hashes])[:16]
+            weights, checkpoint = folder / "weights.safetensors", folder / "checkpoint"
+            job = Job(config, development, seed, study.objective, weights=weights, checkpoint=checkpoint)
+            retrainings.append(Retraining(model, seed, retraining_name(model, k), folder, job))
     return retrainings
 
 
-def retrain(planned: list[Retraining], of_study: StudyRun, setup: Workspace) -> dict[str, str]:
-    """Trains what is not done yet. Returns the MLflow run of each by its name."""
-    done, waiting = ([r for r in planned if r.done is done] for done in (True, False))
-    lock = setup.evaluations / f"{of_study.name}.lock"
-    with (
-        locked(lock, f"the evaluation of {of_study.name}"),
-        Tracker(setup.root, setup.search.tracking_uri, of_study, map(_record, done)) as tracker,
-    ):
-        tracker.end("complete")  # the study is, whatever becomes of its evaluation
-        failed = _train(tracker, waiting, setup.search)
-        if died := [r for r in waiting if r.name in failed and failed[r.name].died]:  # once more, from the last epoch
-            failed = {name: why for name, why in failed.items() if not why.died} | _train(tracker, died, setup.search)
+def retrain(planned: Sequence[Retraining], study: StudyRun, workspace: Workspace) -> list[FinishedRetraining]:
+    """Train what no earlier process has finished, and return all in the order of the plan.
+
+    Raises PipelineError if a retraining fails; the others are kept.
+    """
+    with locked(evaluation_lock(workspace, study.name), f"the evaluation of {study.name}"):
+        kept = [_record(retraining, result) for retraining in planned if (result := retraining.result())]
+        with Tracker(workspace.root, workspace.search.tracking_uri, study, kept) as tracker:
+            tracker.end("complete")  # the search is, even if a retraining fails
+            failed = _train_all(planned, tracker, workspace.search)
     if failed:
-        reasons = "; ".join(f"{name}: {why.reason}" for name, why in failed.items())
-        raise PipelineError(f"a retraining failed: {reasons}; mend the cause and start again")
-    return tracker.run_ids()
+        reasons = "; ".join(f"{name}: {failure.reason}" for name, failure in failed.items())
+        raise PipelineError(f"{len(failed)} of {len(planned)} retrainings failed: {reasons}; fix the cause and rerun")
+    run_ids = tracker.run_ids()
+    results = [RetrainingResult.read(retraining.folder / "run.json") for retraining in planned]
+    return [FinishedRetraining(r, result, run_ids.get(r.name, "")) for r, result in zip(planned, results, strict=True)]
 
 
-def _record(done: Retraining) -> RunRecord:
-    """Of a retraining that an earlier process finished."""
-    found = read_json(done.folder / "run.json")
-    record = RunRecord(done.name, Role.EVALUATE, done.job.config, done.seed, found["started_ms"])
-    record.epochs = [Epoch(**epoch) for epoch in found["epochs"]]
-    record.finish("complete", _score(found["result"]))
-    return record
+def _train_all(planned: Sequence[Retraining], tracker: Tracker, settings: SearchSettings) -> dict[str, Failed]:
+    """Train until each has a result or has failed for good; return the failures by name."""
+    failed: dict[str, Failed] = {}
+    deaths: list[int] = []  # of the workers of each that is still waiting
+    while waiting := [r for r in planned if r.name not in failed and not r.result()]:
+        states = Counter("failed" if r.name in failed else "complete" for r in planned if r not in waiting)
+        n_epochs = sum(retraining.n_epochs for retraining in waiting)
+        tally = Tally(len(planned), len(planned) - len(waiting), states, epochs_planned=n_epochs)
+        with TrainingProgress("retrain", tally, noun="model") as progress, open_executor(settings) as executor:
+            failures = _train_once(waiting, tracker, executor, progress)
+        deaths.append(0)
+        failed |= {name: why for name, why in failures.items() if not (why.died and EVALUATION.retries(deaths))}
+    return failed
 
 
-def _score(result: dict[str, Any]) -> dict[str, float]:
-    return {"score": result["val_score"], "seconds": result["seconds"]}
-
-
-def _train(tracker: Tracker, waiting: list[Retraining], settings: SearchSettings) -> dict[str, Failed]:
-    """Those that failed by name; the others are done and stay so."""
+def _train_once(
+    waiting: Sequence[Retraining], tracker: Tracker, executor: Executor, progress: TrainingProgress
+) -> dict[str, Failed]:
+    """Train each; return the failures by name. The results of the others are kept."""
     records: list[RunRecord] = []
-    failed = {}
+    failures: dict[str, Failed] = {}
 
     def jobs() -> Iterator[Job]:
-        for r in waiting:
-            records.append(tracker.start(r.name, Role.EVALUATE, r.job.config, r.seed))
-            yield r.job
+        for retraining in waiting:
+            records.append(tracker.start(retraining.name, Role.EVALUATE, retraining.job.config, retraining.seed))
+            progress.epoch(retraining.name, 0, retraining.n_epochs)
+            yield retraining.job
 
     def on_epoch(i: int, epoch: Epoch) -> bool:
         records[i].epochs.append(epoch)
+        score = float(getattr(epoch, f"val_{waiting[i].job.objective}"))
+        progress.epoch(waiting[i].name, epoch.epoch, waiting[i].n_epochs, score)
         return True
 
     try:
-        with open_executor(settings) as executor, progress_bar("retrain", len(waiting), unit="models") as advance:
-            for i, result in executor.run(jobs(), on_epoch):
-                advance(1)
-                if isinstance(result, Failed):
-                    failed[waiting[i].name] = result
-                    records[i].finish("failed", {}, result.reason)
-                    continue
-                assert isinstance(result, Finished)
-                seconds = sum(epoch.seconds for epoch in records[i].epochs)
-                found: dict[str, Any] = {
-                    "result": {"best_epoch": result.best_epoch, "val_score": result.score, "seconds": seconds},
-                    "description": result.description.model_dump(mode="json"),
-                    "n_parameters": result.n_parameters,
-                    "started_ms": records[i].started_ms,
-                    "epochs": [asdict(epoch) for epoch in records[i].epochs],
-                    "slices": result.slices,
-                }
-                write_json(waiting[i].folder / "run.json", found)  # behind the weights, so that it marks them as whole
-                (waiting[i].folder / "checkpoint").unlink(missing_ok=True)
-                records[i].finish("complete", _score(found["result"]))
+        for i, trained in executor.run(jobs(), on_epoch):
+            name, record = waiting[i].name, records[i]
+            if isinstance(trained, Failed):
+                failures[name] = trained
+                record.finish("failed", {}, trained.reason)
+                progress.closed(name, "failed", None, trained.reason)
+            else:
+                assert isinstance(trained, Finished)
+                record.finish("complete", _keep(waiting[i], trained, record).metrics)
+                progress.closed(name, "complete", trained.score)
     finally:
         for record in records:
             if not record.outcome:
                 record.finish("interrupted", {})
-    return failed
+    return failures
+
+
+def _keep(retraining: Retraining, finished: Finished, record: RunRecord) -> RetrainingResult:
+    """Write run.json, which marks the weights as complete, and delete the checkpoint."""
+    result = RetrainingResult(
+        best_epoch=finished.best_epoch,
+        val_score=finished.score,
+        description=finished.description,
+        n_parameters=finished.n_parameters,
+        started_ms=record.started_ms,
+        epochs=record.epochs,
+        slices=list(finished.slices),
+    )
+    result.write(retraining.folder / "run.json")
+    (retraining.folder / "checkpoint").unlink(missing_ok=True)
+    return result
+
+
+def _record(retraining: Retraining, result: RetrainingResult) -> RunRecord:
+    """Return what MLflow should hold of a retraining that an earlier process finished."""
+    record = RunRecord(retraining.name, Role.EVALUATE, retraining.job.config, retraining.seed, result.started_ms)
+    record.epochs = result.epochs
+    record.finish("complete", result.metrics)
+    return record

@@ -1,4 +1,4 @@
-"""TODO evaluation.settings."""
+"""Settings of `evaluate`."""
 
 from typing import Annotated
 
@@ -8,7 +8,12 @@ from pipeline.core.yaml_document import Integer, Number, Strict
 
 
 class EvaluateSettings(Strict):
-    n_seeds: Annotated[Integer, Field(ge=1, description="fresh retrainings of winner and of baseline")]
+    """Section `evaluate` of params.yaml."""
+
+    n_seeds: Annotated[
+        Integer, Field(ge=1, description="retrainings of winner and of baseline, each with a fresh seed")
+    ]
     min_sensitivity: Annotated[
-        Number, Field(gt=0, le=1, description="on val: the threshold is the one of largest specificity that keeps it")
+        Number,
+        Field(gt=0, le=1, description="the threshold has the largest specificity that keeps this sensitivity on val"),
     ]

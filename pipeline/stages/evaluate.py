@@ -1,11 +1,45 @@
-"""evaluate: winner and baseline under fresh seeds; threshold on `val`; the test part is read here and scored once."""
+"""evaluate: retrain winner and baseline with fresh seeds, choose thresholds on `val`, score the test part once."""
+
+import shutil
 
 from pipeline.artifacts.layout import Layout
-from pipeline.evaluation.evaluate import evaluate
+from pipeline.artifacts.runs import Origin
+from pipeline.artifacts.samples import Samples
+from pipeline.artifacts.search_result import SearchResult
+from pipeline.core import provenance
+from pipeline.evaluation.explanations import explain
+from pipeline.evaluation.model_card import write_model_card
+from pipeline.evaluation.predictions import choose_thresholds, predict_all
+from pipeline.evaluation.registry import register_winner
+from pipeline.evaluation.result import champion, data_sources, evaluation_result, evaluation_runs, write_models
+from pipeline.evaluation.retrain import as_searched, plan, retrain, study_run
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.execution.settings import Workspace
 
 
 def run(layout: Layout, experiment: str, dataset: str, workspace: Workspace, settings: EvaluateSettings) -> None:
-    """Write an Evaluation, its runs and its models."""
-    evaluate(layout, experiment, dataset, workspace, settings.n_seeds, settings.min_sensitivity)
+    """Write an Evaluation, its runs, models and explanations; resume what an interrupted call left.
+
+    Raises PipelineError if a retraining fails.
+    """
+    searched = SearchResult.read(layout.search(experiment))
+    development, test = Samples.read(layout.development(dataset)), Samples.read(layout.test(dataset))
+    data, origin = (development, test), Origin.model_validate(provenance.origin(workspace.root))
+
+    planned = plan(searched, layout.development(dataset), workspace.evaluations, settings.n_seeds)
+    study = study_run(searched.study, data_sources(data), origin)
+    retrained = retrain(planned, study, as_searched(workspace, searched.study))
+    predictions = predict_all(retrained, data)
+    thresholds = choose_thresholds(predictions, development.info, settings.min_sensitivity)
+    evaluation = evaluation_result(searched.study, data, retrained, predictions, thresholds)
+    explanations = explain(champion(evaluation, retrained), predictions, development, test)
+    runs = evaluation_runs(retrained, origin)
+
+    out = layout.evaluate(experiment)
+    shutil.rmtree(out, ignore_errors=True)  # nothing of an earlier evaluation remains
+    evaluation.write(out)
+    explanations.write(out / "explanations")
+    write_models(retrained, out / "model")
+    write_model_card(evaluation, retrained[0].result.description, out / "model/MODEL_CARD.md")
+    runs.write(layout.evaluation_runs(experiment))
+    register_winner(evaluation.info, runs, out / "model/winner", workspace)

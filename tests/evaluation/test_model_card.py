@@ -1,7 +1,6 @@
-"""The card says what the files beside it say."""
+"""The model card agrees with the evaluation it belongs to."""
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -9,10 +8,13 @@ from sklearn import metrics as reference
 
 import contract_data
 from conftest import markdown_rows
+from pipeline.artifacts.evaluation import Evaluation
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.samples import Size
-from pipeline.core.files import read_json, write_json
+from pipeline.core.files import read_json
 from pipeline.evaluation.model_card import write_model_card
+from pipeline.models.registry import Shapes
+from pipeline.training.network import ModelDescription
 
 OUTLINE = [  # Mitchell et al. 2019
     "Model details", "Intended use", "Factors", "Metrics", "Evaluation data", "Training data", "Quantitative analyses",
@@ -27,23 +29,29 @@ def write(root: Path, classes: list[str], *, medical: bool, n_seeds: int = 2) ->
     layout = Layout(root)
     contract_data.write_evaluate(layout, "quick", info.model_copy(update={"parts": parts}), n_seeds=n_seeds)
     folder = layout.evaluate("quick")
-    shapes = {"channels": 1, "height": 8, "width": 8, "n_classes": len(classes)}
-    model: dict[str, Any] = {"model": "cnn", "options": {"width": 16}, "shapes": shapes, "classes": classes}
-    write_json(folder / "model/winner/model.json", model | {"mean": [12.5], "std": [3.25]})
-    write_model_card(folder)
-    return (folder / "model/MODEL_CARD.md").read_text(encoding="utf-8")
+    winner = ModelDescription(
+        model="cnn",
+        options={"width": 16},
+        shapes=Shapes(1, 8, 8, len(classes)),
+        mean=[12.5],
+        std=[3.25],
+        classes=classes,
+        positive=classes[:1],
+        test_time_augmentation="none",
+        precision="float32",
+    )
+    write_model_card(Evaluation.read(folder), winner, root / "MODEL_CARD.md")
+    return (root / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 
 def test_the_facts_are_those_of_the_files(tmp_path: Path) -> None:
     text = write(tmp_path / "quick", ["tumor", "healthy"], medical=True)
-    rows, metrics = (
-        {row[0]: row[1:] for row in markdown_rows(text)},
-        read_json(tmp_path / "quick/data/evaluate/quick/metrics.json"),
-    )
+    rows = {row[0]: row[1:] for row in markdown_rows(text)}
+    metrics = read_json(tmp_path / "quick/data/evaluate/quick/metrics.json")
     assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == OUTLINE
-    assert rows["weights"] == ["12,345"]
+    assert rows["trainable parameters"] == ["12,345"]
     assert rows["lr"] == [str(metrics["models"]["winner"]["config"]["lr"])]
-    assert rows["its options"] == ["width: 16"]
+    assert rows["options"] == ["width: 16"]
     assert rows["digest of the prepared data"] == [metrics["dataset"]["digest"]]
     assert rows["mean and standard deviation per channel"] == ["12.5 and 3.25"]
     assert rows["study"] == ["quick@0123456789ab"]
@@ -54,9 +62,9 @@ def test_the_facts_are_those_of_the_files(tmp_path: Path) -> None:
 def test_the_scores_equal_scikit_learn(tmp_path: Path) -> None:
     rows = markdown_rows(write(tmp_path / "quick", ["tumor", "healthy"], medical=True))
     table = pd.read_csv(tmp_path / "quick/data/evaluate/quick/predictions.csv").query("part == 'test'")
-    for (model, seed), found in table.groupby(["model", "seed"]):
-        accuracy = reference.accuracy_score(found["label"], found["predicted"])
-        macro_f1 = reference.f1_score(found["label"], found["predicted"], average="macro")
+    for (model, seed), run in table.groupby(["model", "seed"]):
+        accuracy = reference.accuracy_score(run["label"], run["predicted"])
+        macro_f1 = reference.f1_score(run["label"], run["predicted"], average="macro")
         row = next(row for row in rows if row[:2] == [model, str(seed)])
         assert [float(row[3]), float(row[6])] == pytest.approx([accuracy, macro_f1], abs=5e-5)
     right = table["label"] == table["predicted"]
