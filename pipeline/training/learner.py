@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipeline.training.config import Training
-from pipeline.training.parameter_groups import make_optimizer
+from pipeline.training.optimizers.registry import registry as optimizers
 from pipeline.training.precision import TrainingPrecision
 from pipeline.training.schedules.registry import registry as schedules
 
@@ -22,7 +22,7 @@ class Learner:
         """n_steps: of the whole training. class_weights: (K,), or None to weight all images alike."""
         self.model = model
         self.criterion = nn.CrossEntropyLoss(class_weights, label_smoothing=config.label_smoothing)
-        self.optimizer = make_optimizer(model, config)
+        self.optimizer = optimizers()[config.optimizer](model, config)
         self.schedule = schedules()[config.schedule](self.optimizer, n_steps)
         self.average: AveragedModel | None = None
         if config.ema_decay:

@@ -3,20 +3,12 @@
 from typing import Any
 
 from torch import nn
-from torch.optim import Optimizer
 
 from pipeline.models.layers import lr_scales
 from pipeline.training.config import Training
-from pipeline.training.optimizers.registry import registry
 
 
-def make_optimizer(model: nn.Module, config: Training) -> Optimizer:
-    """Return the optimizer that the configuration names, for all parameters that learn."""
-    spec = registry()[config.optimizer]
-    return spec.make(parameter_groups(model, config, spec.min_dims), config)
-
-
-def parameter_groups(model: nn.Module, config: Training, min_dims: int) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module, config: Training, min_dims: int = 2) -> list[dict[str, Any]]:
     """Return two groups for every learning-rate scale of the model, first those of scale 1.
 
     Parameters of fewer than `min_dims` dimensions form the second group: they learn at `bias_lr_scale`, and do not

@@ -10,7 +10,6 @@ import contributing
 from pipeline.artifacts.samples import Samples
 from pipeline.training.config import Training
 from pipeline.training.optimizers.registry import register, registry
-from pipeline.training.parameter_groups import make_optimizer
 from pipeline.training.schedules.registry import registry as schedules
 from pipeline.training.trainer import Trainer
 from training_examples import CNN, MLP
@@ -36,7 +35,7 @@ def test_every_optimizer_and_schedule_learns(
 def test_a_group_without_learning_rate_does_not_move(optimizer: str) -> None:
     config = {"model": "cnn", "optimizer": optimizer, "lr": 0.1, "weight_decay": 0.1, "batch_size": 1, "n_epochs": 1}
     model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.Flatten(), torch.nn.Linear(16, 2))
-    made = make_optimizer(model, Training.model_validate(config))
+    made = registry()[optimizer](model, Training.model_validate(config))
     assert [len(group["params"]) for group in made.param_groups] in ([2, 2], [1, 3])
     made.param_groups[1]["lr"] = 0.0
     before = [[p.detach().clone() for p in group["params"]] for group in made.param_groups]
@@ -59,7 +58,7 @@ def test_a_restored_optimizer_continues_bit_for_bit(optimizer: str, development:
 
 def test_a_name_cannot_be_registered_twice() -> None:
     with pytest.raises(ValueError, match="'sgd' is registered twice"):
-        register("sgd")(registry()["sgd"].make)
+        register("sgd")(registry()["sgd"])
 
 
 def test_the_examples_of_contributing_keep_the_contracts(tmp_path: Path) -> None:

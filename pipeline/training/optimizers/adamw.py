@@ -1,13 +1,13 @@
 """Adam with weight decay apart from the gradient. Source: Loshchilov and Hutter 2017, arXiv:1711.05101."""
 
-from typing import Any
-
+from torch import nn
 from torch.optim import AdamW
 
 from pipeline.training.config import Training
 from pipeline.training.optimizers.registry import register
+from pipeline.training.parameter_groups import parameter_groups
 
 
 @register("adamw")
-def make(groups: list[dict[str, Any]], config: Training) -> AdamW:
-    return AdamW(groups, config.lr, fused=True)
+def make(model: nn.Module, config: Training) -> AdamW:
+    return AdamW(parameter_groups(model, config), config.lr, fused=True)

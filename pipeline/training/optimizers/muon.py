@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.training.config import Training
 from pipeline.training.optimizers.registry import register
+from pipeline.training.parameter_groups import parameter_groups
 
 NEWTON_SCHULZ = 3.4445, -4.7750, 2.0315  # of X, X X^T X and (X X^T)^2 X
 N_ITERATIONS = 3
@@ -66,6 +67,6 @@ def orthogonal(matrix: Tensor) -> Tensor:
     return x if wide is matrix else x.T
 
 
-@register("muon", min_dims=KERNEL_DIMS)
-def make(groups: list[dict[str, Any]], config: Training) -> Muon:
-    return Muon(groups, config.lr, config.momentum)
+@register("muon")
+def make(model: nn.Module, config: Training) -> Muon:
+    return Muon(parameter_groups(model, config, min_dims=KERNEL_DIMS), config.lr, config.momentum)
