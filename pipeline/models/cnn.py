@@ -42,7 +42,8 @@ def build(options: CnnOptions, shapes: Shapes) -> nn.Module:
     if options.hidden2 and not options.hidden:
         raise InputError(f"cnn: hidden2={options.hidden2} needs a first hidden layer; set hidden, or hidden2 to 0")
     layers: list[nn.Module] = []
-    channels, height, width = shapes.channels, shapes.height, shapes.width
+    channels = shapes.channels
+    height, width = shapes.height, shapes.width
     padding = options.kernel // 2 if options.padding == "same" else 0
     for block in range(options.depth):
         out = round(options.width * options.growth**block)
@@ -52,7 +53,8 @@ def build(options: CnnOptions, shapes: Shapes) -> nn.Module:
             layers.append(nn.Conv2d(channels, out, options.kernel, stride, padding, bias=not options.batch_norm))
             layers += _after_convolution(options, out, last)
             channels = out
-            height, width = (conv_output_px(px, options.kernel, padding, stride) for px in (height, width))
+            height = conv_output_px(height, options.kernel, padding, stride)
+            width = conv_output_px(width, options.kernel, padding, stride)
         if options.pooling != "stride":
             height, width = height // 2, width // 2
         for _ in range(options.convs_1x1):

@@ -21,9 +21,7 @@ class LenetOptions(Strict):
 
 @register("lenet", LenetOptions)
 def build(options: LenetOptions, shapes: Shapes) -> nn.Module:
-    height, width = (
-        conv_output_px(conv_output_px(px, 5, 0, 1) // 2, 5, 0, 1) // 2 for px in (shapes.height, shapes.width)
-    )
+    height, width = _output_px(shapes.height), _output_px(shapes.width)
     require_pixels(min(height, width), "lenet", "the second pooling")
     return nn.Sequential(
         nn.Conv2d(shapes.channels, options.width1, 5),
@@ -37,3 +35,9 @@ def build(options: LenetOptions, shapes: Shapes) -> nn.Module:
         nn.ReLU(),
         nn.Linear(options.hidden, shapes.n_classes),
     )
+
+
+def _output_px(input_px: int) -> int:
+    """Return the side after two convolutions with 2x2 pooling."""
+    pooled_px = conv_output_px(input_px, 5, 0, 1) // 2
+    return conv_output_px(pooled_px, 5, 0, 1) // 2

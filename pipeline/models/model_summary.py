@@ -94,5 +94,6 @@ def summary_lines(rows: list[Layer], model: nn.Module) -> list[str]:
     heading = ("name", "kind", "output", "formula px", f"{'parameters':>12}")
     widths = [max(map(len, column)) for column in zip(heading, *cells, strict=True)]
     lines = ["  ".join(f"{cell:<{n}}" for cell, n in zip(line, widths, strict=True)) for line in (heading, *cells)]
-    total, trained = sum(row.n_parameters for row in rows), count_parameters(model)
+    total = sum(row.n_parameters for row in rows)
+    trained = count_parameters(model)
     return [*lines, f"{total:,} parameters" + (f", {trained:,} of them trained" if trained != total else "")]

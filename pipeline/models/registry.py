@@ -116,7 +116,8 @@ def start_model(model: str, options: Mapping[str, Any], shapes: Shapes) -> nn.Mo
 
     Raises InputError if the model does not fit the image, or if the weights are missing or do not fit the model.
     """
-    spec, network = model_spec(model), build_model(model, options, shapes)
+    spec = model_spec(model)
+    network = build_model(model, options, shapes)
     if spec.load:
         spec.load(network, spec.options.model_validate(options), shapes, *spec.variant(model))
     return network

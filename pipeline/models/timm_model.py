@@ -51,7 +51,8 @@ def load(model: nn.Module, options: TimmOptions, shapes: Shapes, variant: str) -
     """
     if not options.pretrained:
         return
-    source, own = f"timm:{variant}: pretrained {options.pretrained!r}", _classifier(model)
+    source = f"timm:{variant}: pretrained {options.pretrained!r}"
+    own = _classifier(model)
     overlay: dict[str, Any] = {"num_classes": -1}  # so that timm never takes over a published classifier
     if options.pretrained != "hub":
         state = _read(options.pretrained, variant)

@@ -45,10 +45,12 @@ class Whitening(nn.Conv2d, FittedToImages):
 
     def fit(self, batches: Iterable[Tensor]) -> None:
         """Compute the axes. batches: (B, C, H, W) float32 each, train-normalised."""
-        moments, n = torch.zeros((), device=self.weight.device), 0
+        moments = torch.zeros((), device=self.weight.device)
+        n = 0
         for images in batches:
             patches = F.unfold(images, PATCH_PX).transpose(1, 2).flatten(0, 1).double()  # (n, C * 4)
-            moments, n = moments + patches.T @ patches, n + len(patches)
+            moments = moments + patches.T @ patches
+            n += len(patches)
         variances, axes = torch.linalg.eigh(moments / n)  # axes in columns
         rows = (axes / (variances + 5e-4).sqrt()).T.flip(0)  # the largest variance first
         signs = rows.sum(1, keepdim=True).sign() + (rows.sum(1, keepdim=True) == 0)  # eigh does not determine them
@@ -82,7 +84,8 @@ def build(options: WhitenedCnnOptions, shapes: Shapes) -> nn.Module:
         layers += [border, _identity(channels, out, padding=0), nn.MaxPool2d(2), _norm(out), activation()]
         for _ in range(options.convs - 1):
             layers += [_identity(out, out, padding=1), _norm(out), activation()]
-        channels, height, width = out, height // 2, width // 2
+        channels = out
+        height, width = height // 2, width // 2
     return nn.Sequential(
         *layers,
         nn.AdaptiveMaxPool2d(1),

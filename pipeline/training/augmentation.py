@@ -120,7 +120,8 @@ def warp_batch(batch: Tensor, largest_deg: float, zoom: float, draws: RandomNumb
     angle = draws.around_zero("angle") * math.radians(largest_deg)
     shrink = (-draws.around_zero("zoom") * math.log1p(zoom)).exp()
     aspect = batch.shape[2] / batch.shape[3]
-    cos, sin, zero = angle.cos() * shrink, angle.sin() * shrink, torch.zeros_like(angle)
+    cos, sin = angle.cos() * shrink, angle.sin() * shrink
+    zero = torch.zeros_like(angle)
     # grid_sample's coordinates run from -1 to 1 along each side, so rotating a non-square image needs its aspect
     rotation = torch.stack([torch.stack([cos, -sin * aspect, zero], 1), torch.stack([sin / aspect, cos, zero], 1)], 1)
     grid = F.affine_grid(rotation, list(batch.shape), align_corners=False)  # (B, H, W, 2)
@@ -132,7 +133,8 @@ def jitter_intensity(batch: Tensor, largest: float, draws: RandomNumbers) -> Ten
 
     batch: (B, C, H, W) float32, train-normalised: 1 is one standard deviation. Returns the same shape.
     """
-    scale, shift = (draws.around_zero(name).view(-1, 1, 1, 1) * largest for name in ("contrast", "brightness"))
+    scale = draws.around_zero("contrast").view(-1, 1, 1, 1) * largest
+    shift = draws.around_zero("brightness").view(-1, 1, 1, 1) * largest
     return batch * (1 + scale) + shift
 
 

@@ -20,7 +20,8 @@ class Batches:
 
     def __init__(self, development: Samples, config: Training, seed: int, *, device: torch.device) -> None:
         images, labels = development.part("train")
-        self.config, self.seed = config, seed
+        self.config = config
+        self.seed = seed
         self.images = torch.from_numpy(images).to(device)  # (N, H, W, C) uint8
         self.labels = torch.from_numpy(labels).to(device)  # (N,) int64
         in_train = development.table["part"].to_numpy() == "train"

@@ -43,8 +43,10 @@ class ResumableTraining:
     def __init__(
         self, trainer: Trainer, objective: str, *, weights: Path | None = None, checkpoint: Path | None = None
     ) -> None:
-        self.trainer, self.objective = trainer, objective
-        self.weights, self.checkpoint = weights, checkpoint
+        self.trainer = trainer
+        self.objective = objective
+        self.weights = weights
+        self.checkpoint = checkpoint
         self.best = Best()
         self._done: list[Epoch] = []
         self._resume()

@@ -13,7 +13,8 @@ class EarlyStopping:
 
     def update(self, epoch: int, val_loss: float) -> None:
         if val_loss < self.best_loss:
-            self.best_loss, self.best_epoch = val_loss, epoch
+            self.best_loss = val_loss
+            self.best_epoch = epoch
 
     def is_due(self, n_done: int) -> bool:
         """Return whether to stop after this many epochs."""

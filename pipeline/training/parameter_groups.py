@@ -19,7 +19,8 @@ def parameter_groups(model: nn.Module, config: Training, min_dims: int = 2) -> l
     for scale in sorted(set(scales.values()), key=lambda scale: (scale != 1, scale)):
         lr = config.lr * scale
         part = [p for p, of_parameter in scales.items() if of_parameter == scale]
-        decaying, other = [p for p in part if p.ndim >= min_dims], [p for p in part if p.ndim < min_dims]
+        decaying = [p for p in part if p.ndim >= min_dims]
+        other = [p for p in part if p.ndim < min_dims]
         groups.append({"params": decaying, "lr": lr, "weight_decay": config.weight_decay})
         groups.append({"params": other, "lr": lr * config.bias_lr_scale, "weight_decay": 0.0})
     return groups

@@ -18,7 +18,8 @@ class TrainingPrecision:
     """
 
     def __init__(self, name: str, device: torch.device) -> None:
-        self.name, self.device = name, device
+        self.name = name
+        self.device = device
         # small gradients vanish in float16 unless scaled; a larger first scale would skip steps until it has shrunk
         self.scaler = torch.amp.GradScaler(device.type, init_scale=1024, enabled=name == "float16")
         self.guard = SmallInputGuard()

@@ -41,7 +41,8 @@ class Trainer:
         Raises ValidationError if the configuration is not valid.
         """
         settings = Training.model_validate(split_flat(config)[0])
-        info, shapes = development.info, image_shapes(development)
+        info = development.info
+        shapes = image_shapes(development)
         self.identity = {"config": config, "seed": seed, "data": info.digest, "device": device}
         self.batches = Batches(development, settings, seed, device=torch.device(device))
         self.validation = Validation(*development.part("val"), np.isin(info.classes, info.positive))
