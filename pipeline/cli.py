@@ -96,7 +96,7 @@ def layers(params: "Params", options: argparse.Namespace) -> None:
 def publish(params: "Params", options: argparse.Namespace) -> None:
     from pipeline.commands import publish
 
-    publish.run(LAYOUT, options.item, _workspace(params))
+    publish.run(Path().resolve(), options.item, params.search.tracking_uri)
 
 
 def schema(_: "Params", __: argparse.Namespace) -> None:

@@ -4,7 +4,12 @@ Kept apart from the results, so that equal results are equal files.
 """
 
 from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
 
+import pandas as pd
+
+from pipeline.artifacts.epoch import Epoch
 from pipeline.artifacts.json_file import JsonFile, JsonPart
 
 
@@ -31,6 +36,15 @@ class TrainingRun(JsonPart):
     @property
     def seconds(self) -> float:
         return sum(self.epoch_seconds)
+
+    def epochs(self, curves: pd.DataFrame) -> list[Epoch]:
+        """Return the epochs of this training from its rows of curves.csv."""
+        columns = [field.name for field in fields(Epoch) if field.name != "seconds"]
+        epochs = []
+        for row, seconds in zip(curves[columns].astype(object).to_dict("records"), self.epoch_seconds, strict=True):
+            values: dict[str, Any] = {str(key): None if pd.isna(value) else value for key, value in row.items()}
+            epochs.append(Epoch(**values, seconds=seconds))
+        return epochs
 
 
 class TrialRun(TrainingRun):

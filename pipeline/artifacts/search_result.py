@@ -115,3 +115,10 @@ class SearchResult:
             raise DataError(f"{folder / 'best.yaml'} lacks keys; run the search again", missing)
         trials = trials.sort_values("number", ignore_index=True)
         return cls(study, trials, curves, configurations["winner"], configurations["baseline"])
+
+
+def parameter_texts(folder: Path) -> dict[int, Configuration]:
+    """Return the parameters of each trial by number, as the text of trials.csv: an int is not read as a float."""
+    rows = pd.read_csv(folder / "trials.csv", dtype=str, keep_default_na=False).to_dict("records")
+    keys = [key for key in rows[0] if key not in TRIAL_COLUMNS]
+    return {int(row["number"]): {str(key): row[key] for key in keys if row[key]} for row in rows}

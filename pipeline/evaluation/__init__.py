@@ -8,6 +8,7 @@ __all__ = [
     "layer_tables",
     "model_card",
     "predictions",
+    "publication",
     "registry",
     "result",
     "retrain",

@@ -1,11 +1,9 @@
 """The result of a search as artifacts: what it found, and what differs in every run."""
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from pipeline.artifacts.epoch import Epoch
 from pipeline.artifacts.runs import Origin, SearchRuns, TrialRun
 from pipeline.artifacts.samples import DataSource
 from pipeline.artifacts.search_result import (
@@ -104,32 +102,3 @@ def _curve_table(trials: Sequence[EndedTrial]) -> pd.DataFrame:
     """Return one row per trial and epoch."""
     rows = [{"number": trial.number, **vars(epoch)} for trial in trials for epoch in trial.epochs]
     return pd.DataFrame(rows).drop(columns="seconds")
-
-
-def published_trials(result: SearchResult, runs: SearchRuns) -> list[EndedTrial]:
-    """Return the trials as `results` gives them, from the artifacts."""
-    curves = {number: table.drop(columns="number") for number, table in result.curves.groupby("number")}
-    rows = {row["number"]: row for row in result.trials.astype(object).to_dict("records")}
-    trials = []
-    for run in runs.trials:
-        row = rows[run.number]
-        config = {key: row[key] for key in result.parameters if not pd.isna(row[key])}
-        seconds = dict(enumerate(run.epoch_seconds))
-        epochs = curves[run.number].to_dict("records") if run.number in curves else []
-        trials.append(
-            EndedTrial(
-                **{key: row[key] for key in ("number", "slot", "state", "role", "violation", "reason")},
-                config=config,
-                epochs=tuple(_epoch(epoch, seconds[i]) for i, epoch in enumerate(epochs)),
-                score=None if pd.isna(row["score"]) else row["score"],
-                died=False,
-                started_ms=run.started_ms,
-                ended_ms=run.ended_ms,
-            )
-        )
-    return trials
-
-
-def _epoch(row: Mapping[Hashable, Any], seconds: float) -> Epoch:
-    values: dict[str, Any] = {str(key): None if pd.isna(value) else value for key, value in row.items()}
-    return Epoch(**{**values, "epoch": int(values["epoch"])}, seconds=seconds)

@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.artifacts.samples import DataSource
+from pipeline.core.errors import PipelineError, first_line
 from pipeline.core.files import locked
 from pipeline.tracking.run_record import Outcome, Role, RunRecord, StudyRecord
 from pipeline.tracking.sqlite import address, create_database
@@ -164,6 +165,15 @@ class MlflowStudy:
             page = client.search_runs([self.experiment_id], query, page_token=token)
             yield from page
             token = page.token or ""
+
+
+def write_runs(root: Path, uri: str | None, study: StudyRecord, records: Iterable[RunRecord]) -> None:
+    """Write a finished study at once. Raises PipelineError if MLflow is unreachable."""
+    try:
+        MlflowStudy(root, uri, study).sync(records)
+    except UNREACHABLE as error:
+        reason = f"MLflow is unreachable: {first_line(error)}"
+        raise PipelineError(f"{reason}; publish again later, what it has already is not repeated") from error
 
 
 def _close(client: MlflowClient, run_id: str, outcome: Outcome) -> None:

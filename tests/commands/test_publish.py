@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient, pyfunc, set_tracking_uri
 
+from pipeline.artifacts.layout import Layout
 from pipeline.commands import publish
 from pipeline.core.errors import InputError
-from pipeline.evaluation import evaluate
+from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.execution.settings import SearchSettings, Workspace
-from pipeline.search import search
+from pipeline.stages import evaluate, search
 
 ORIGIN = {"mlflow.parentRunId", "mlflow.user", "mlflow.loggedModels"}  # of the database and who writes it
 
@@ -51,17 +52,21 @@ def versions(root: Path) -> list[tuple[int, list[str]]]:
 @pytest.mark.slow
 def test_a_fresh_clone_gets_the_same_runs(experiment_file: Path, digits_folder: Path, tmp_path: Path) -> None:
     first, clone = tmp_path / "first", tmp_path / "clone"
-    setup = Workspace(first, SearchSettings(workers=2))
-    search.search(experiment_file, digits_folder / "development", first / "search", setup)
-    evaluate.evaluate(first / "search", digits_folder, first / "evaluate", setup, n_seeds=1, min_sensitivity=0.9)
-    for name in ("search", "evaluate"):
-        shutil.copytree(first / name, clone / name)
+    layout = Layout(first)
+    workspace = Workspace(first, SearchSettings(workers=2))
+    shutil.copytree(digits_folder, layout.split("digits"))
+    layout.experiment_file("quick").parent.mkdir()
+    shutil.copyfile(experiment_file, layout.experiment_file("quick"))
+    search.run(layout, "quick", "digits", workspace)
+    evaluate.run(layout, "quick", "digits", workspace, EvaluateSettings(n_seeds=1, min_sensitivity=0.9))
+    for name in ("search", "evaluate", "runs"):
+        shutil.copytree(first / "data" / name, clone / "data" / name)
     for _ in range(2):
-        publish.run(clone / "search", clone / "evaluate", Workspace(clone))
+        publish.run(clone, "quick", None)
         assert content(clone) == content(first)
         assert versions(clone) == versions(first) == [(1, ["champion"])]
     before = content(first)
-    publish.run(first / "search", first / "evaluate", setup)  # where all of it stands already
+    publish.run(first, "quick", None)  # MLflow has all of it already
     assert content(first) == before
     pixels = np.load(digits_folder / "test" / "images.npy")[:5].transpose(0, 3, 1, 2).astype(np.float32)
     answers = []
@@ -71,6 +76,6 @@ def test_a_fresh_clone_gets_the_same_runs(experiment_file: Path, digits_folder: 
     np.testing.assert_array_equal(*answers)
 
 
-def test_what_was_not_pulled_is_named(tmp_path: Path) -> None:
+def test_a_missing_search_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="run: dvc pull"):
-        publish.run(tmp_path / "search", tmp_path / "evaluate", Workspace(tmp_path))
+        publish.run(tmp_path, "quick", None)
