@@ -4,13 +4,6 @@ Imports `core`, `statistics`, `artifacts`, `models`, `training`, `execution` and
 """
 
 __all__ = [
-    "explanations",
-    "layer_tables",
-    "model_card",
-    "predictions",
-    "publication",
-    "registry",
-    "result",
-    "retrain",
+    "explanations", "layer_tables", "model_card", "predictions", "publication", "registry", "result", "retrain",
     "settings",
-]
+]  # fmt: skip
