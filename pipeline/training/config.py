@@ -42,7 +42,7 @@ class Training(Strict):
     The options of a model are further keys, `<family>.<option>`; see `pipeline/models`.
     """
 
-    model: str = Field(description="registered model, or timm:<name>")
+    model: str = Field(description="model family, or family:variant")
     lr: Annotated[Number, Field(gt=0, le=100, description="peak learning rate")]
     batch_size: Annotated[Integer, Field(ge=1, description="images per step")]
     n_epochs: Annotated[Integer, Field(ge=1, le=10_000, description="passes over the training part")]
