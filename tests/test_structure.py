@@ -17,7 +17,7 @@ OWNERS = {  # library -> rooms, or modules of a room
     "httpx": {"datasets.resumable_download"},
     "jinja2": {"report.pages"},
     "matplotlib": {"report", "search.study_figures"},
-    "mlflow": {"tracking", "evaluation.registry"},
+    "mlflow": {"tracking", "evaluation.model_registry"},
     "optuna": {"experiment.registry", "experiment.samplers", "experiment.pruners", "search"},
     "PIL": {"datasets"},
     "ray": {"execution.ray"},

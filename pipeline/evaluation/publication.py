@@ -7,7 +7,7 @@ from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.runs import EvaluationRuns
 from pipeline.artifacts.search_result import SearchResult
 from pipeline.core.files import locked
-from pipeline.evaluation.registry import register_winner
+from pipeline.evaluation.model_registry import register_champion
 from pipeline.evaluation.retrain import evaluation_lock, retraining_name, study_run
 from pipeline.execution.settings import SearchSettings, Workspace
 from pipeline.tracking.mlflow import write_runs
@@ -29,7 +29,7 @@ def publish_evaluation(root: Path, experiment: str, tracking_uri: str | None) ->
         ids = {key: record.written.run_id for key, record in records.items()}
         retrainings = [run.model_copy(update={"run_id": ids[run.model, run.seed]}) for run in runs.retrainings]
         here = runs.model_copy(update={"retrainings": retrainings})
-        register_winner(info, here, folder / "model" / "winner", workspace)
+        register_champion(info, here, folder / "model" / "winner", workspace)
 
 
 def published_records(evaluation: Evaluation, runs: EvaluationRuns) -> dict[tuple[str, int], RunRecord]:

@@ -9,8 +9,8 @@ from pipeline.artifacts.search_result import SearchResult
 from pipeline.core import provenance
 from pipeline.evaluation.explanations import explain
 from pipeline.evaluation.model_card import write_model_card
+from pipeline.evaluation.model_registry import register_champion
 from pipeline.evaluation.predictions import choose_thresholds, predict_all
-from pipeline.evaluation.registry import register_winner
 from pipeline.evaluation.result import champion, data_sources, evaluation_result, evaluation_runs, write_models
 from pipeline.evaluation.retrain import as_searched, plan, retrain, study_run
 from pipeline.evaluation.settings import EvaluateSettings
@@ -42,4 +42,4 @@ def run(layout: Layout, experiment: str, dataset: str, workspace: Workspace, set
     write_models(retrained, out / "model")
     write_model_card(evaluation, retrained[0].result.description, out / "model/MODEL_CARD.md")
     runs.write(layout.evaluation_runs(experiment))
-    register_winner(evaluation.info, runs, out / "model/winner", workspace)
+    register_champion(evaluation.info, runs, out / "model/winner", workspace)

@@ -1,4 +1,4 @@
-"""MLflow rebuilt from files is the MLflow that search and evaluate wrote, and publishing twice adds nothing."""
+"""Publishing rebuilds in MLflow what search and evaluate wrote there, and publishing twice adds nothing."""
 
 import shutil
 from pathlib import Path
@@ -19,11 +19,11 @@ ORIGIN = {"mlflow.parentRunId", "mlflow.user", "mlflow.loggedModels"}  # of the 
 
 
 def content(root: Path) -> dict[str, Any]:
-    """All of MLflow but what names its own rows."""
+    """Return all that MLflow holds except the ids of its rows."""
     client = MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("digits")
     assert experiment
-    found = {}
+    runs = {}
     for run in client.search_runs([experiment.experiment_id]):
         metrics = {
             key: [(m.step, m.value, m.timestamp) for m in client.get_metric_history(run.info.run_id, key)]
@@ -31,7 +31,7 @@ def content(root: Path) -> dict[str, Any]:
             if not key.startswith("system/")
         }
         of_study = run.data.tags["role"] == "study"
-        found[run.info.run_name] = {
+        runs[run.info.run_name] = {
             "status": run.info.status,
             "start": None if of_study else run.info.start_time,
             "params": run.data.params,
@@ -40,13 +40,13 @@ def content(root: Path) -> dict[str, Any]:
             "inputs": sorted((i.dataset.digest, i.tags[0].value) for i in run.inputs.dataset_inputs),
             "figures": sorted(a.path for a in client.list_artifacts(run.info.run_id, "figures")),
         }
-    return found
+    return runs
 
 
 def versions(root: Path) -> list[tuple[int, list[str]]]:
     client = MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
-    found = client.search_model_versions("name = 'quick'")
-    return [(v.version, client.get_model_version(v.name, v.version).aliases) for v in found]
+    models = client.search_model_versions("name = 'quick'")
+    return [(v.version, client.get_model_version(v.name, v.version).aliases) for v in models]
 
 
 @pytest.mark.slow

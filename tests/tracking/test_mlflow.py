@@ -61,5 +61,5 @@ def test_warnings_are_shown_although_the_root_logger_is_silent(
 ) -> None:
     """As after an import of mlflow.pytorch."""
     monkeypatch.setattr(logging.getLogger(), "level", logging.ERROR)
-    logging.getLogger("pipeline.evaluation.registry").warning("not registered")
+    logging.getLogger("pipeline.evaluation.model_registry").warning("not registered")
     assert capsys.readouterr().err == "not registered\n"

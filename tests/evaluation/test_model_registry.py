@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipeline.evaluation.registry import Served
+from pipeline.evaluation.model_registry import Served
 from pipeline.models.registry import Shapes, build_model, describe
 from pipeline.training.network import ModelDescription
 from pipeline.training.prediction import predict
