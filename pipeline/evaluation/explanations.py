@@ -14,7 +14,7 @@ from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import PipelineError
 from pipeline.evaluation.examples import choose_examples
 from pipeline.evaluation.grad_cam import LayerOutputs, cam_layer, grad_cam, record_outputs
-from pipeline.evaluation.metadata_baseline import predict_from_files
+from pipeline.evaluation.metadata_baseline import predict_from_metadata
 from pipeline.evaluation.predictions import prediction_table
 from pipeline.evaluation.retrain import FinishedRetraining
 from pipeline.models.model_summary import summarise
@@ -40,7 +40,7 @@ def explain(
     inputs = _normalised(images, description)  # (N, C, H, W)
     outputs = record_outputs(network, inputs[torch.from_numpy(examples["scan"].to_numpy(copy=True))])
     cam, first = cam_layer(outputs), _first_layer(outputs, inputs.shape[1:])
-    metadata_baseline, varied = predict_from_files(development, test)
+    metadata_baseline, varied = predict_from_metadata(development, test)
     layer_table, problem = _layer_table(network, description.shapes)
     info = ExplanationsInfo(
         seed=seed,
