@@ -3,12 +3,15 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALLED := $(VENV)/.installed
 SCHEMA := experiments/schema.json
-BESIDE := -n 2 --dist loadfile --no-loadscope-reorder # two files side by side, in their order: the longest come early
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder # two test files at a time, in their order: the longest come early
 
-.PHONY: install demo repro test test-all check architecture bench ui
+.PHONY: help install demo repro test test-all check architecture bench ui
 .DELETE_ON_ERROR:
 
-install: $(INSTALLED) $(SCHEMA)
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 15
+
+install: $(INSTALLED) $(SCHEMA) ## create .venv and install into it: several GB, a few minutes, once
 
 $(INSTALLED): requirements.txt pyproject.toml
 	@echo "Installing into $(VENV): several GB, a few minutes, once"
@@ -20,31 +23,31 @@ $(INSTALLED): requirements.txt pyproject.toml
 $(SCHEMA): $(INSTALLED) $(shell find pipeline/experiment pipeline/models pipeline/training -name '*.py') # for editors
 	python -m pipeline schema > $@
 
-demo: install ## the whole pipeline on the digits that scikit-learn ships: no download, about a minute
+demo: install ## run the whole pipeline on the digits in scikit-learn: no download, about a minute
 	dvc repro explore@digits report@digits
 	@echo "Report: reports/digits/index.html"
 
-repro: install ## everything in params.yaml
+repro: install ## run everything in params.yaml: five data sets, five searches, reports/index.html
 	dvc repro
 	@echo "Report: reports/index.html"
 
-test: install ## the quick suite, two files side by side
-	python -m pytest $(BESIDE)
+test: install ## run the quick tests, offline, about four minutes
+	python -m pytest $(PARALLEL)
 
-test-all: install ## with the slow ones and those that drive chromium: a lost Ray node, a search killed fifty times
-	python -m pytest $(BESIDE) -m "not gpu and not network"
+test-all: install ## run the slow tests too: a lost Ray node, a search killed fifty times, pages in chromium
+	python -m pytest $(PARALLEL) -m "not gpu and not network"
 
-check: install
+check: install ## run ruff and mypy
 	ruff check .
 	ruff format --check .
 	mypy
 
-architecture: install ## docs/architecture.md and its diagram, from the code
+architecture: install ## redraw docs/architecture.md and its diagram from the code
 	python -m docs.draw_architecture
 
-bench: install ## training speed, cost of a search, workers that one coordinator feeds; half an hour
+bench: install ## measure training speed, memory, and the cost of a search: half an hour
 	python -m benchmarks
 
-ui: install ## MLflow on http://127.0.0.1:5000
+ui: install ## show MLflow on http://127.0.0.1:5000
 	@echo "MLflow: http://127.0.0.1:5000"
 	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1

@@ -1,18 +1,25 @@
 """The documents agree with the code: the drawn architecture is current, and every link leads to a file."""
 
+import ast
+import io
 import re
+import tokenize
 from pathlib import Path
 
 import pytest
 
 from docs import draw_architecture
 from docs.architecture import ROOMS, ROOT, arrows, rooms_of_stage, stages
+from documents import DOCUMENTS, NOT_RUN, commands, text_of
 
-DOCUMENTS = sorted(
-    path.relative_to(ROOT).as_posix()
-    for folder in (".", "docs", "experiments")
-    for path in (ROOT / folder).glob("*.md")
-)
+NAMES = re.compile(r"(?<![\w./@<*{-])((?:[\w.-]+/)*[\w-]+\.(?:py|md|jinja|js|toml|yaml|svg))(?![\w/])")
+WRITTEN = {  # files that stages, commands or readers write
+    "../README.md",
+    "best.yaml",
+    "experiments/mine.yaml",
+    "search.yaml",
+    "MODEL_CARD.md",
+}
 
 
 def test_the_architecture_is_drawn_from_the_code_as_it_is() -> None:
@@ -36,6 +43,61 @@ def test_every_room_has_a_row() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_link_leads_to_a_file(document: str) -> None:
-    text = (ROOT / document).read_text(encoding="utf-8")
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
-    assert not [link for link in links if not (Path(ROOT / document).parent / link).exists()]
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text_of(document))
+    assert not [link for link in links if not ((ROOT / document).parent / link).exists()]
+
+
+def test_every_make_target_is_listed_and_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([\w-]+):.*##", makefile, re.MULTILINE))
+    assert targets == set(makefile.partition(".PHONY: ")[2].partition("\n")[0].split())
+    assert {command.split()[1] for command in commands() if command.startswith("make ")} <= targets
+
+
+def test_a_command_is_run_or_has_a_reason() -> None:
+    """The end-to-end test runs all commands of the documents but those of NOT_RUN."""
+    assert set(NOT_RUN) <= set(commands())
+    assert len(set(commands()) - set(NOT_RUN)) > 5
+
+
+def _examples() -> set[str]:
+    """Return the files that the examples of CONTRIBUTING add, and their tests."""
+    text = text_of("CONTRIBUTING.md")
+    added = set(re.findall(r"^`([\w/.]+)`:\n```", text, re.MULTILINE))
+    return added | {
+        f"tests/{Path(name).parts[1]}/test_{Path(name).stem}.py" for name in added if len(Path(name).parts) > 1
+    }
+
+
+def _prose(path: Path) -> str:
+    """Return comments and docstrings of a Python file, the comments of YAML and TOML, and the whole text of others."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".py":
+        return "\n".join(re.findall(r"#.*", text)) if path.suffix in (".yaml", ".toml") else text
+    tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    comments = [token.string for token in tokens if token.type == tokenize.COMMENT]
+    nodes = [
+        node
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    return "\n".join([*comments, *(ast.get_docstring(node) or "" for node in nodes)])
+
+
+def test_every_file_named_in_a_comment_or_document_exists() -> None:
+    """A path starts at a folder that holds the text; a bare name is that of any file."""
+    files = [
+        path
+        for folder in ("pipeline", "benchmarks", "docs", "experiments", "tests", ".")
+        for path in ((ROOT / folder).rglob("*") if folder != "." else ROOT.iterdir())
+        if path.suffix in {".py", ".md", ".yaml", ".jinja", ".js", ".toml", ".svg"}
+    ]
+    known = {path.name for path in files} | WRITTEN | _examples()
+    missing = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in files
+        for name in NAMES.findall(_prose(path))
+        if name not in known
+        and not any((folder / name).exists() for folder in path.parents if folder.is_relative_to(ROOT))
+    ]
+    assert not missing

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
+import documents
 from conftest import EXPERIMENT
 from pipeline.artifacts.runs import EvaluationRuns, SearchRuns
 from pipeline.artifacts.samples import Samples
@@ -188,3 +190,15 @@ def test_a_new_search_space_is_one_file_and_one_line(project: Path) -> None:
     assert ran(dvc(project, "repro")) == ["search@added", "evaluate@added", "report@added", "summary"]
     assert list(json.loads((project / "reports/metrics.json").read_text())) == ["quick", "added"]
     assert "added/index.html" in (project / "reports/index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(command, marks=pytest.mark.slow if " search " in command or "plots" in command else ())
+        for command in documents.commands()
+        if command not in documents.NOT_RUN
+    ],
+)
+def test_the_commands_of_the_documents_run(project: Path, command: str) -> None:
+    call(project, *shlex.split(command.replace("mine", "quick")))

@@ -87,7 +87,7 @@ BLOCK, BLOCKS = 100, 40
 def outline(first: int, end: int) -> str:
     """SVG path around the cells of the people first..end - 1, a cell being 1 by 1; blocks fill one after the other.
 
-    As in `sections/panel.js`; both draw the same.
+    As in panel.js; both draw the same.
     """
     path = ""
     while first < end:

@@ -1,6 +1,6 @@
 "use strict";
-// The arithmetic of pipeline/estimates.py and the words of pipeline/pages.py once more, for the panel that explores
-// other settings. tests/test_browser.py holds both to the same numbers. No library, no request.
+// The arithmetic of pipeline/statistics/screening.py and the words of section.py once more, for the panel that explores
+// other settings. tests/report/test_browser.py holds both to the same numbers. No library, no request.
 
 const CONFIDENCE = 0.95, Z = 1.959963984540054;
 

@@ -1,0 +1,56 @@
+"""The documents, and the commands that they show."""
+
+import re
+
+from docs.architecture import ROOT
+
+DOCUMENTS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for folder in (".", "docs", "experiments")
+    for path in (ROOT / folder).glob("*.md")
+)
+PROGRAMS = ("make", "dvc", "python", "pip", "pre-commit", "source", "ray", "mlflow", "sbatch", "kubectl")
+NOT_RUN = {  # command -> why tests/end_to_end/test_pipeline.py does not run it
+    "make demo": ".ci/run runs it",
+    "make check": ".ci/run runs it",
+    "make test-all": ".ci/run runs it",
+    "make test": "runs this test",
+    "make install": "the first step of all others",
+    "make repro": "takes most of an hour and downloads data sets",
+    "make bench": "takes half an hour",
+    "make ui": "runs until it is stopped",
+    "make architecture": "tests/test_docs.py calls what it calls",
+    "source .venv/bin/activate": "tests have an environment of their own",
+    "pre-commit install": "changes the repository; make check runs the same tools",
+    'pip install ".[pretrained]"': "needs the internet",
+    'pip install ".[ray]"': "needs the internet",
+    "dvc repro": "the fixture of tests/end_to_end/test_pipeline.py runs it",
+    "dvc repro report@mnist": "downloads MNIST",
+    "dvc repro report@mnist_grid": "downloads MNIST",
+    "dvc repro split@stripes": "tests/datasets/test_contributing_example.py runs it",
+    "python -m pipeline download stripes": "tests/datasets/test_contributing_example.py runs it",
+    "python -m pytest -rxX --xfail-tb tests/training/test_small_inputs.py -k plain_torch": "is part of the suite",
+    "python -m pipeline search mine --adopt STUDY": "needs changed code; tests/search/test_study.py adopts",
+    "ray start --head": "tests/execution/test_ray.py starts a cluster of its own",
+    "ray start --address HEAD:6379": "tests/execution/test_ray.py starts a cluster of its own",
+    "mlflow server": "runs until it is stopped",
+    "sbatch search.sh": "needs SLURM",
+    "kubectl apply -f search.yaml": "needs Kubernetes",
+}
+
+
+def text_of(document: str) -> str:
+    """Return the text of a document."""
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
+def commands() -> list[str]:
+    """Return the commands of all documents, without their comments: lines of code blocks, and inline code."""
+    lines = []
+    for document in DOCUMENTS:
+        text = text_of(document)
+        for language, block in re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            lines += block.splitlines() if language == "bash" and not block.startswith("#!") else []
+        lines += re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    shown = {line.partition(" #")[0].strip() for line in lines}
+    return sorted(line for line in shown if line.startswith(tuple(f"{program} " for program in PROGRAMS)))
