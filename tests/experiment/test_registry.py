@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 import contributing
+from pipeline.core.code_digest import import_closure
 from pipeline.experiment.registry import Pruner, Sampler, pruners, samplers
+from pipeline.search.search import DECIDES_RESULTS
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,6 +19,14 @@ def test_each_file_defines_what_it_is_named_after(folder: str, kinds: dict[str, 
     assert kinds.keys() == files
     assert all(kind.__module__.endswith(f"{folder}.{name}") for name, kind in kinds.items())
     assert all(kind().name == name for name, kind in kinds.items())
+
+
+def test_an_edited_sampler_or_pruner_starts_a_new_study_and_the_reader_of_files_does_not() -> None:
+    closure = set(import_closure(*DECIDES_RESULTS))
+    folder = ROOT / "pipeline/experiment"
+    assert closure >= {*(folder / "samplers").glob("*.py"), *(folder / "pruners").glob("*.py")}
+    assert folder / "file.py" not in closure
+    assert ROOT / "pipeline/artifacts/search_result.py" not in closure
 
 
 def test_the_example_of_contributing_passes_the_contract_tests(tmp_path: Path) -> None:
