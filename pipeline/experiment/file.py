@@ -55,9 +55,9 @@ def read_experiment(path: Path, development: Path | None = None) -> Experiment:
         rule = f"must be at least {n_given}, the baseline and {len(variations)} of one_at_a_time"
         document.problem(("trials",), f"{rule}, got {file.trials}")
     if file and sampler and sampler.exhaustive:
-        _check_grid(document, file.trials, n_given, fixed, space)
+        _check_grid(document, space, fixed=fixed, trials=file.trials, n_given=n_given)
     if development:
-        _check_data(document, DatasetInfo.read(development / "dataset.json"), parameters, variations)
+        _check_data(document, DatasetInfo.read(development / "dataset.json"), space=parameters, variations=variations)
     document.check()
     assert file
     assert sampler
@@ -139,7 +139,7 @@ def _check_baseline(document: Document, baseline: Configuration, space: Mapping[
 
 
 def _check_grid(
-    document: Document, trials: int, n_given: int, fixed: Configuration, space: tuple[SearchParameter, ...]
+    document: Document, space: tuple[SearchParameter, ...], *, fixed: Configuration, trials: int, n_given: int
 ) -> None:
     """n_given: trials that are not sampled. The size is checked only if the file has no other problem."""
     for parameter in space:
@@ -154,6 +154,7 @@ def _check_grid(
 def _check_data(
     document: Document,
     data: DatasetInfo,
+    *,
     space: Mapping[str, SearchParameter],
     variations: tuple[tuple[str, Scalar], ...],
 ) -> None:

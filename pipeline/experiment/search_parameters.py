@@ -83,13 +83,13 @@ def _search_parameter(document: Document, key: str, written: Any) -> SearchParam
         return None
     when = _conditions(document, key, entry.when)
     if entry.choice is None and info.annotation in (int, float):
-        return _number(document, key, entry, when, integer=info.annotation is int)
+        return _number(document, key, entry, when=when, integer=info.annotation is int)
     if entry.choice is None:
         document.problem(at, "must be a list of choices: this key is no number")
         return None
     if entry.model_fields_set - {"choice", "when"}:
         document.problem(at, "must be a list of choices or a range; keep one")
-    return _choices(document, key, entry.choice, when)
+    return _choices(document, key, entry.choice, when=when)
 
 
 def _conditions(document: Document, key: str, written: Mapping[str, Any]) -> When:
@@ -105,7 +105,7 @@ def _conditions(document: Document, key: str, written: Mapping[str, Any]) -> Whe
     return when
 
 
-def _choices(document: Document, key: str, written: list[Any], when: When) -> SearchParameter | None:
+def _choices(document: Document, key: str, written: list[Any], *, when: When) -> SearchParameter | None:
     at = ("space", key)
     if not written:
         document.problem(at, "choices must not be empty")
@@ -119,7 +119,7 @@ def _choices(document: Document, key: str, written: list[Any], when: When) -> Se
     return SearchParameter(key=key, choices=choices, when=when)
 
 
-def _number(document: Document, key: str, entry: Range, when: When, *, integer: bool) -> SearchParameter | None:
+def _number(document: Document, key: str, entry: Range, *, when: When, integer: bool) -> SearchParameter | None:
     at = ("space", key)
     low, high, step = entry.low, entry.high, entry.step
     if low is None or high is None:
