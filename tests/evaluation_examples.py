@@ -45,7 +45,7 @@ def finished_retraining(
     save_file(build_model(described.model, described.options, described.shapes).state_dict(), weights)
     result = RetrainingResult(
         best_epoch=2,
-        val_score=val_score,
+        score=val_score,
         description=described,
         n_parameters=100,
         started_ms=1_700_000_000_000,

@@ -86,7 +86,7 @@ def _models(retrained: Sequence[FinishedRetraining], thresholds: Thresholds) -> 
             seed=plan.seed,
             threshold=thresholds.of_run[plan.model, plan.seed],
             best_epoch=result.best_epoch,
-            val_score=result.val_score,
+            val_score=result.score,
         )
         empty = RetrainedModel(config=plan.job.config, parameters=result.n_parameters, runs=[])
         models.setdefault(plan.model, empty).runs.append(run)

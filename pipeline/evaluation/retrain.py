@@ -26,24 +26,21 @@ from pipeline.training.network import ModelDescription
 
 
 class RetrainingResult(JsonFile):
-    """run.json: what a finished retraining yields besides its weights."""
+    """run.json: what `Finished` holds of a retraining, and when its epochs were trained."""
 
     best_epoch: int
-    """from 1; its weights are kept"""
-    val_score: float
-    """of the objective, at the best epoch"""
+    score: float
     description: ModelDescription
     n_parameters: int
+    slices: list[tuple[int, float]]
+    epochs: list[Epoch]
     started_ms: int
     """since 1970"""
-    epochs: list[Epoch]
-    slices: list[tuple[int, float]]
-    """last step and mean training loss of each part of an epoch"""
 
     @property
     def metrics(self) -> dict[str, float]:
         """What MLflow shows of the run as a whole."""
-        return {"score": self.val_score, "seconds": sum(epoch.seconds for epoch in self.epochs)}
+        return {"score": self.score, "seconds": sum(epoch.seconds for epoch in self.epochs)}
 
 
 @dataclass(frozen=True)
@@ -113,8 +110,7 @@ def plan(result: SearchResult, development: Path, evaluations: Path, n_seeds: in
         for k in range(n_seeds):
             seed = derive_seed(study.seed, "evaluate", k)  # not among the seeds of the search
             folder = evaluations / provenance.digest([model, config, seed, study.objective, study.hashes])[:16]
-            weights, checkpoint = folder / "weights.safetensors", folder / "checkpoint"
-            job = Job(config, development, seed, study.objective, weights=weights, checkpoint=checkpoint)
+            job = Job(config, development, seed, study.objective, folder / "weights.safetensors", folder / "checkpoint")
             retrainings.append(Retraining(model, seed, retraining_name(model, k), folder, job))
     return retrainings
 
@@ -191,15 +187,7 @@ def _train_once(
 
 def _keep(retraining: Retraining, finished: Finished, record: RunRecord) -> RetrainingResult:
     """Write run.json, which marks the weights as complete, and delete the checkpoint."""
-    result = RetrainingResult(
-        best_epoch=finished.best_epoch,
-        val_score=finished.score,
-        description=finished.description,
-        n_parameters=finished.n_parameters,
-        started_ms=record.started_ms,
-        epochs=record.epochs,
-        slices=list(finished.slices),
-    )
+    result = RetrainingResult(**vars(finished), epochs=record.epochs, started_ms=record.started_ms)
     result.write(retraining.folder / "run.json")
     (retraining.folder / "checkpoint").unlink(missing_ok=True)
     return result

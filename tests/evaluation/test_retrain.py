@@ -134,7 +134,7 @@ def test_a_dead_worker_is_retried_once_and_a_failure_is_not(
     )
     assert train_all(planned, script, monkeypatch) == {"winner-seed-1": DIED, "baseline-seed-0": BROKEN}
     kept = [r.result() for r in planned]
-    assert [result and result.val_score for result in kept] == [0.7, None, None, 0.6]
+    assert [result and result.score for result in kept] == [0.7, None, None, 0.6]
     assert kept[0]
     assert kept[0].epochs == [EPOCH]
     states = [(record.name, record.outcome and record.outcome.state) for record in script.records]
