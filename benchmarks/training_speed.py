@@ -1,13 +1,13 @@
-"""Images per second: of the training loop, beside the usual way and beside the bound; and of `prepare`.
+"""Images per second: training compared with the usual way and with an upper bound, and decoding in `prepare`.
 
-usual: a DataLoader with 2 workers, PIL -> ToTensor -> Normalize, float32, as the practicals train.
-bound: the same network and precision, stepping on one batch that is already there.
-The pictures are generated; rounds alternate, so that a busy machine slows all. What a pass starts from is not timed.
-Ours and the bound run in this process, made ready as a worker of a search is. The usual way has a process of its own,
-started afresh: it keeps no freed memory, and no pass of ours pays for pages shared with its forked workers.
+usual: a DataLoader with 2 workers, PIL -> ToTensor -> Normalize, float32, as in the practicals.
+bound: the same network and precision as ours, on one batch that is already in memory.
+
+The images are generated; setting up a pass is not timed. Ours and the bound run in this process, prepared as a worker
+of a search is. The usual way has a spawned process of its own: it keeps no freed memory, and our passes do not pay for
+pages shared with its forked workers.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -26,7 +25,8 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from benchmarks.search_overhead import Shape, at_least, generated
+from benchmarks.generated import Shape, generated
+from benchmarks.measurement import Row, Way, median_seconds, seconds_of
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.samples import Samples
 from pipeline.datasets.decoding import DecodedImage
@@ -35,17 +35,19 @@ from pipeline.datasets.registry import RawImage, find_spec
 from pipeline.training.process import prepare_process
 from pipeline.training.trainer import Trainer
 
-MakeReady = Callable[[], Callable[[], object]]  # what it returns is timed
-Way = Callable[[], float]  # seconds of a pass
+Pass = Callable[[], object]
+ImageDataset = Dataset[tuple[torch.Tensor, int]]
 
 TARGET_BOUND = 0.95
 TARGET_PREPARE = 2000  # images/s
-N_VAL = 8  # ours checks them, the others do not
+N_VAL = 8  # only ours validates
 PREPARED_PX = 64
 
 
 @dataclass(frozen=True)
 class Task:
+    """A training that is compared with the usual way."""
+
     name: str
     config: Configuration
     shape: Shape
@@ -53,21 +55,12 @@ class Task:
     target: float  # ours / usual
 
 
+# the usual way neither flips nor shifts
+WHITENED: Configuration = {"model": "whitened_cnn", "batch_size": 256, "flip": "alternating", "shift": 0.0625}
 TASKS = (
     Task("MNIST 16-32 CNN, batch 1024", {"model": "cnn", "cnn.width": 16, "batch_size": 1024}, (28, 28, 1), 49_152, 4),
     Task("CIFAR-10 LeNet, batch 64", {"model": "lenet", "batch_size": 64}, (32, 32, 3), 24_576, 3),
-    Task(
-        "CIFAR-10 whitened_cnn, batch 256",
-        {
-            "model": "whitened_cnn",
-            "batch_size": 256,
-            "flip": "alternating",
-            "shift": 0.0625,
-        },  # the usual way has neither
-        (32, 32, 3),
-        2_560,
-        3,
-    ),
+    Task("CIFAR-10 whitened_cnn, batch 256", WHITENED, (32, 32, 3), 2_560, 3),
 )
 
 MRI: Configuration = {
@@ -78,7 +71,7 @@ MRI: Configuration = {
     "cnn.hidden": 64,
     "batch_size": 32,
 }
-MRI_SIZES: dict[str, tuple[Shape, float]] = {  # ours in memory -> shape, target (usual, at USUAL_PX)
+MRI_SIZES: dict[str, tuple[Shape, float]] = {  # ours, in memory -> shape, target against the usual way at USUAL_PX
     "256 px RGB": ((256, 256, 3), 2.5),
     "128 px grey": ((128, 128, 1), 15),
 }
@@ -86,8 +79,8 @@ USUAL_PX, JPEG_PX = 256, 512
 N_JPEGS, N_PASSES = 160, 10  # each file is read ten times, so that the start of a pass hardly counts
 
 
-def rows(rounds: int, raw: Path) -> Iterator[dict[str, Any]]:
-    """raw: data/raw/brain_mri, which need not be there."""
+def rows(rounds: int, raw: Path) -> Iterator[Row]:
+    """Yield all rows. raw: data/raw/brain_mri, which may be missing."""
     prepare_process(torch.get_num_threads())
     for task in TASKS:
         yield from training(task, rounds)
@@ -97,91 +90,99 @@ def rows(rounds: int, raw: Path) -> Iterator[dict[str, Any]]:
         yield preparing(raw, jpegs, rounds)
 
 
-def training(task: Task, rounds: int) -> Iterator[dict[str, Any]]:
+def training(task: Task, rounds: int) -> Iterator[Row]:
+    """Yield the comparisons of a task with the usual way and with the bound."""
     samples = generated(task.n, N_VAL, task.shape)
-    with _usual(task.config, samples, Pictures(*samples.part("train"))) as usual:
+    with _usual(task.config, samples, SingleImages(*samples.part("train"))) as usual:
         ways = {"ours": _ours(task.config, samples), "bound": _bound(task.config, samples), "usual": usual}
         speed = speeds(ways, task.n, rounds)
-    for reference, target in (("usual", task.target), ("bound", TARGET_BOUND)):
-        yield at_least(f"{task.name}, against the {reference}", speed["ours"], speed[reference], "images/s", target)
+    yield _row(f"{task.name}, against the usual", speed["ours"], speed["usual"], task.target)
+    yield _row(f"{task.name}, against the bound", speed["ours"], speed["bound"], TARGET_BOUND)
 
 
-def mri_training(jpegs: Path, rounds: int) -> Iterator[dict[str, Any]]:
-    """The practical's two convolutions. The usual way reads RGB files from disk, and resizes them to USUAL_PX."""
+def mri_training(jpegs: Path, rounds: int) -> Iterator[Row]:
+    """Yield the comparisons for the practical's two convolutions.
+
+    The usual way reads RGB files from disk and resizes them to USUAL_PX.
+    """
     files = ImageFolder(jpegs, _transform(3, transforms.Resize(USUAL_PX)))
     n = N_PASSES * len(files)
-    samples = {name: generated(n, N_VAL, shape) for name, (shape, _) in MRI_SIZES.items()}
-    of_usual = generated(int(MRI["batch_size"]), N_VAL, (USUAL_PX, USUAL_PX, 3))
-    with _usual(MRI, of_usual, ConcatDataset([files] * N_PASSES)) as usual:
+    usual_samples = generated(int(MRI["batch_size"]), N_VAL, (USUAL_PX, USUAL_PX, 3))
+    with _usual(MRI, usual_samples, ConcatDataset([files] * N_PASSES)) as usual:
         ways = {"usual": usual}
-        for name in MRI_SIZES:
-            ways |= {f"ours {name}": _ours(MRI, samples[name]), f"bound {name}": _bound(MRI, samples[name])}
+        for size, (shape, _) in MRI_SIZES.items():
+            samples = generated(n, N_VAL, shape)
+            ways |= {f"ours {size}": _ours(MRI, samples), f"bound {size}": _bound(MRI, samples)}
         speed = speeds(ways, n, rounds)
-    for name, (_, target) in MRI_SIZES.items():
-        title, ours = f"MRI 2 convolutions, batch 32, {name}", speed[f"ours {name}"]
-        yield at_least(f"{title}, against the usual", ours, speed["usual"], "images/s", target)
-        yield at_least(f"{title}, against the bound", ours, speed[f"bound {name}"], "images/s", TARGET_BOUND)
+    for size, (_, target) in MRI_SIZES.items():
+        name = f"MRI 2 convolutions, batch 32, {size}"
+        ours = speed[f"ours {size}"]
+        yield _row(f"{name}, against the usual", ours, speed["usual"], target)
+        yield _row(f"{name}, against the bound", ours, speed[f"bound {size}"], TARGET_BOUND)
 
 
-def preparing(raw: Path, jpegs: Path, rounds: int) -> dict[str, Any]:
-    """Decoding and resizing as the stage does it; of the published files where they are there, else of `jpegs`."""
+def preparing(raw: Path, jpegs: Path, rounds: int) -> Row:
+    """Return the speed of decoding and resizing: of the published files if they are there, otherwise of `jpegs`."""
     published = find_spec("brain_mri").published
     if all((raw / file.name).is_file() for file in published.files):
-        records, source = list(published.read(raw)), "files of brain_mri"
+        records = list(published.read(raw))
+        source = "files of brain_mri"
     else:
         paths = sorted(jpegs.rglob("*.jpg"))
         records = [RawImage(path.name, "", 0, "", path.read_bytes()) for path in paths] * N_PASSES
         source = f"generated {JPEG_PX} px JPEG"
 
     def decode() -> None:
-        pictures = [picture for _, picture in decode_records(records, PREPARED_PX)]
-        assert all(isinstance(picture, DecodedImage) for picture in pictures)
+        images = [image for _, image in decode_records(records, PREPARED_PX)]
+        assert all(isinstance(image, DecodedImage) for image in images)
 
-    ours = speeds({"ours": partial(_timed, lambda: decode)}, len(records), rounds)["ours"]
-    return at_least(f"prepare, {source} to {PREPARED_PX} px", ours, TARGET_PREPARE, "images/s", 1)
+    speed = speeds({"ours": partial(seconds_of, decode)}, len(records), rounds)
+    return _row(f"prepare, {source} to {PREPARED_PX} px", speed["ours"], TARGET_PREPARE, 1)
+
+
+def _row(name: str, ours: float, reference: float, target: float) -> Row:
+    return Row(name, ours, reference=reference, unit="images/s", aim="at least", target=target)
 
 
 def speeds(ways: Mapping[str, Way], n: int, rounds: int) -> dict[str, float]:
-    """Images per second of passes over `n` images, median of the rounds."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for round_ in range(rounds + 1):
-        for name, way in ways.items():
-            took = way()
-            if round_:  # the first is a warm-up
-                seconds[name].append(took)
-    return {name: n / median(times) for name, times in seconds.items()}
+    """Return images per second of passes over `n` images, after a first pass that is not counted."""
+    for way in ways.values():
+        way()
+    return {name: n / seconds for name, seconds in median_seconds(ways, rounds).items()}
 
 
 def write_jpegs(folder: Path, n: int, px: int) -> Path:
-    """Smooth random RGB pictures in two class folders."""
+    """Write smooth random RGB images into two class folders."""
     rng = np.random.default_rng(0)
-    for name in ("healthy", "tumor"):
+    classes = ("healthy", "tumor")
+    for name in classes:
         (folder / name).mkdir()
     for i in range(n):
         coarse = Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8))
-        picture = coarse.resize((px, px), Image.Resampling.BICUBIC)
-        picture.save(folder / ("healthy", "tumor")[i % 2] / f"{i:04d}.jpg", quality=90)
+        image = coarse.resize((px, px), Image.Resampling.BICUBIC)
+        image.save(folder / classes[i % 2] / f"{i:04d}.jpg", quality=90)
     return folder
 
 
-class Pictures(Dataset[tuple[torch.Tensor, int]]):
-    """One PIL image at a time, as torchvision's data sets give them."""
+class SingleImages(ImageDataset):
+    """One PIL image at a time, as torchvision's data sets return them."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
-        self.images, self.labels = images, labels
+        self.images = images
+        self.labels = labels
         self.transform = _transform(images.shape[-1])
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, i: int) -> tuple[torch.Tensor, int]:
-        picture = self.images[i][..., 0] if self.images.shape[-1] == 1 else self.images[i]
-        return self.transform(Image.fromarray(picture)), int(self.labels[i])
+        image = self.images[i][..., 0] if self.images.shape[-1] == 1 else self.images[i]
+        return self.transform(Image.fromarray(image)), int(self.labels[i])
 
 
-def _transform(n_channels: int, *before: Callable[..., Any]) -> Callable[[Image.Image], torch.Tensor]:
+def _transform(n_channels: int, *first: Callable[..., Any]) -> Callable[[Image.Image], torch.Tensor]:
     normalise = transforms.Normalize([0.5] * n_channels, [0.25] * n_channels)
-    steps: Callable[[Image.Image], torch.Tensor] = transforms.Compose([*before, transforms.ToTensor(), normalise])
+    steps: Callable[[Image.Image], torch.Tensor] = transforms.Compose([*first, transforms.ToTensor(), normalise])
     return steps
 
 
@@ -190,11 +191,9 @@ def _trainer(config: Configuration, samples: Samples, precision: str) -> Trainer
     return Trainer({**settings, **config}, samples, seed=1)
 
 
-def _timed(make_ready: MakeReady) -> float:
-    run = make_ready()
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+def _timed(make_pass: Callable[[], Pass]) -> float:
+    """Make a pass ready, then return the seconds that it takes."""
+    return seconds_of(make_pass())
 
 
 def _ours(config: Configuration, samples: Samples) -> Way:
@@ -202,7 +201,7 @@ def _ours(config: Configuration, samples: Samples) -> Way:
 
 
 def _bound(config: Configuration, samples: Samples) -> Way:
-    def make_ready() -> Callable[[], None]:
+    def make_pass() -> Pass:
         trainer = _trainer(config, samples, "bfloat16")
         batch = trainer.batches.normalise(trainer.batches.images[: trainer.config.batch_size])
         labels = trainer.batches.labels[: trainer.config.batch_size]
@@ -213,24 +212,22 @@ def _bound(config: Configuration, samples: Samples) -> Way:
 
         return run
 
-    return partial(_timed, make_ready)
+    return partial(_timed, make_pass)
 
 
 @contextmanager
-def _usual(config: Configuration, samples: Samples, pictures: Dataset[tuple[torch.Tensor, int]]) -> Iterator[Way]:
-    """samples: of the shape of the pictures."""
+def _usual(config: Configuration, samples: Samples, images: ImageDataset) -> Iterator[Way]:
+    """Yield the usual way over `images`. samples: of the same shape."""
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
-        yield lambda: process.submit(_timed, partial(_make_usual, config, samples, pictures)).result()
+        yield lambda: process.submit(_timed, partial(_make_usual, config, samples, images)).result()
 
 
-def _make_usual(
-    config: Configuration, samples: Samples, pictures: Dataset[tuple[torch.Tensor, int]]
-) -> Callable[[], None]:
+def _make_usual(config: Configuration, samples: Samples, images: ImageDataset) -> Pass:
     trainer = _trainer(config, samples, "float32")
     trainer.model.to(memory_format=torch.contiguous_format)
     size = trainer.config.batch_size
-    # by default they would be started afresh as this process was, and each import torch
-    loader = DataLoader(pictures, size, shuffle=True, num_workers=2, multiprocessing_context="fork")
+    # the default start method is that of this process, spawn: each worker would import torch
+    loader = DataLoader(images, size, shuffle=True, num_workers=2, multiprocessing_context="fork")
 
     def run() -> None:
         for batch, labels in loader:
