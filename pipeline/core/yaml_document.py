@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -149,8 +149,18 @@ def validate(document: Document, schema: type[Checked], values: Mapping[str, Any
         return schema.model_validate(values)
     except ValidationError as error:
         for e in error.errors():
-            _note(document, (*at, *e["loc"]), e, schema.model_fields)
+            loc = tuple(part for part in e["loc"] if part != "[key]")  # pydantic's mark of a wrong key of a mapping
+            known = _fields(schema, loc[:-1]) if e["type"] == "extra_forbidden" else []
+            _note(document, (*at, *loc), e, known)
         return None
+
+
+def _fields(schema: Any, path: Key) -> list[str]:
+    """Return the names of the fields of the model at a path inside a model."""
+    for part in path:
+        is_model = isinstance(schema, type) and issubclass(schema, BaseModel)
+        schema = schema.model_fields[part].annotation if is_model else get_args(schema)[-1]  # else: values of a mapping
+    return list(schema.model_fields)
 
 
 def field_type(info: FieldInfo) -> TypeAdapter[Any]:
@@ -164,11 +174,11 @@ def validate_value(document: Document, info: FieldInfo, value: Any, at: Key) -> 
     try:
         return field_type(info).validate_python(value)
     except ValidationError as error:
-        _note(document, at, error.errors()[0], {})
+        _note(document, at, error.errors()[0], [])
         return None
 
 
-def _note(document: Document, key: Key, error: Any, known: Mapping[str, Any]) -> None:
+def _note(document: Document, key: Key, error: Any, known: list[str]) -> None:
     if error["type"] == "extra_forbidden":
         document.problem(key, f"unknown key; known are {', '.join(known)}", known, str(key[-1]))
     elif error["type"] == "missing":

@@ -5,9 +5,9 @@ the variations of one parameter at a time, then what the sampler draws.
 """
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SerializeAsAny
+from pydantic import Field, SerializeAsAny, model_validator
 
 from pipeline.artifacts.configuration import Configuration, own_options
 from pipeline.core.yaml_document import Integer, Number, Scalar, Strict
@@ -20,6 +20,12 @@ class Bound(Strict):
 
     at_least: Number | None = None
     at_most: Number | None = None
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("must have `at_least` or `at_most`")
+        return self
 
     def violation(self, value: float) -> float:
         """Return the largest distance beyond a bound; 0 or less if the value keeps both, as Optuna expects."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -16,7 +16,7 @@ from pipeline.experiment.search_parameters import in_order, read_space, read_val
 from pipeline.experiment.space import SearchParameter, n_combinations
 from pipeline.training.config import Training
 
-BOUNDED = ("val_loss", "val_accuracy", "val_macro_f1", "val_sensitivity", "val_specificity")
+Bounded = Literal["val_loss", "val_accuracy", "val_macro_f1", "val_sensitivity", "val_specificity"]
 Kind = TypeVar("Kind", bound=Strict)
 
 
@@ -25,7 +25,7 @@ class ExperimentFile(Plan):
 
     sampler: dict[str, Any] = Field({"name": "tpe"}, description="name and options")
     pruner: dict[str, Any] = Field({"name": "median"}, description="name and options")
-    constraints: dict[str, Any] = Field({}, description="bounds on values of the best epoch, such as val_sensitivity")
+    constraints: dict[Bounded, Bound] = Field({}, description="bounds on values of the best epoch")
     fixed: dict[str, Any] = Field({}, description="values that all sampled trials share")
     baseline: dict[str, Any] = Field(description="trial 0, a whole configuration together with `fixed`")
     one_at_a_time: dict[str, list[Any]] = Field({}, description="key -> values to try in the baseline, one at a time")
@@ -41,7 +41,6 @@ def read_experiment(path: Path, development: Path | None = None) -> Experiment:
     file = validate(document, ExperimentFile, document.values)
     sampler = _by_name(document, "sampler", samplers())
     pruner = _by_name(document, "pruner", pruners())
-    constraints = _constraints(document)
     fixed = _values(document, "fixed")
     baseline = own_options({**fixed, **_values(document, "baseline")})
     variations = _variations(document, baseline)
@@ -50,12 +49,12 @@ def read_experiment(path: Path, development: Path | None = None) -> Experiment:
         document.problem(("space", key), "the key is also in `fixed`; keep one")
     _check_baseline(document, baseline, parameters)
     space = in_order(document, parameters)
-    n_given = 1 + len(variations)
-    if file and file.trials < n_given:
+    trials, n_given = document.values.get("trials"), 1 + len(variations)
+    if isinstance(trials, int) and 1 <= trials < n_given:
         rule = f"must be at least {n_given}, the baseline and {len(variations)} of one_at_a_time"
-        document.problem(("trials",), f"{rule}, got {file.trials}")
-    if file and sampler and sampler.exhaustive:
-        _check_grid(document, space, fixed=fixed, trials=file.trials, n_given=n_given)
+        document.problem(("trials",), f"{rule}, got {trials}")
+    if isinstance(trials, int) and sampler and sampler.exhaustive:
+        _check_grid(document, space, fixed=fixed, trials=trials, n_given=n_given)
     if development:
         _check_data(document, DatasetInfo.read(development / "dataset.json"), space=parameters, variations=variations)
     document.check()
@@ -63,8 +62,8 @@ def read_experiment(path: Path, development: Path | None = None) -> Experiment:
     assert sampler
     assert pruner
     return Experiment(
-        name=path.stem, sampler=sampler, pruner=pruner, constraints=constraints, fixed=fixed, baseline=baseline,
-        variations=variations, space=space, **file.model_dump(include=set(Plan.model_fields)),
+        name=path.stem, sampler=sampler, pruner=pruner, constraints={**file.constraints}, fixed=fixed,
+        baseline=baseline, variations=variations, space=space, **file.model_dump(include=set(Plan.model_fields)),
     )  # fmt: skip
 
 
@@ -82,19 +81,6 @@ def _by_name(document: Document, section: str, kinds: Mapping[str, type[Kind]]) 
         document.problem((section, "name"), f"unknown {section} {name!r}; known are {', '.join(kinds)}", kinds, name)
         return None
     return validate(document, kinds[name], written, (section,))
-
-
-def _constraints(document: Document) -> dict[str, Bound]:
-    bounds = {}
-    for key, written in _section(document, "constraints").items():
-        at = ("constraints", key)
-        if key not in BOUNDED:
-            document.problem(at, f"must be one of {', '.join(BOUNDED)}", BOUNDED, key)
-        if not isinstance(written, Mapping) or all(value is None for value in written.values()):
-            document.problem(at, f"must have `at_least` or `at_most`, got {written!r}")
-        elif bound := validate(document, Bound, written, at):
-            bounds[key] = bound
-    return bounds
 
 
 def _values(document: Document, section: str) -> Configuration:

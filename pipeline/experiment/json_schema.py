@@ -3,8 +3,7 @@
 from typing import Any
 
 from pipeline.core.yaml_document import field_type
-from pipeline.experiment.experiment import Bound
-from pipeline.experiment.file import BOUNDED, ExperimentFile
+from pipeline.experiment.file import ExperimentFile
 from pipeline.experiment.registry import pruners, samplers
 from pipeline.experiment.search_parameters import Range
 from pipeline.training.config import all_fields
@@ -25,7 +24,6 @@ def experiment_schema() -> dict[str, Any]:
     sections = {
         "sampler": {"oneOf": [kind.model_json_schema() | {"required": ["name"]} for kind in samplers().values()]},
         "pruner": {"oneOf": [kind.model_json_schema() | {"required": ["name"]} for kind in pruners().values()]},
-        "constraints": _only(dict.fromkeys(BOUNDED, Bound.model_json_schema())),
         "fixed": _only(values),
         "baseline": _only(values),
         "one_at_a_time": _only(lists),
@@ -34,7 +32,7 @@ def experiment_schema() -> dict[str, Any]:
     schema = ExperimentFile.model_json_schema()
     for name, section in sections.items():
         schema["properties"][name] = {"description": schema["properties"][name]["description"], **section}
-    schema["$defs"] = {**definitions, "range": Range.model_json_schema()}
+    schema["$defs"] |= {**definitions, "range": Range.model_json_schema()}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_standard(schema), "title": "An experiment"}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import ConfigError
-from pipeline.core.yaml_document import read_yaml, write_yaml
+from pipeline.core.yaml_document import Strict, read_yaml, validate, write_yaml
 
 
 def read(tmp_path: Path, text: str | bytes) -> dict:
@@ -42,6 +42,31 @@ def test_bad_files_are_refused_with_line_and_rule(tmp_path: Path, text: str | by
     with pytest.raises(ConfigError) as error:
         read(tmp_path, text)
     assert complaint in str(error.value)
+
+
+class Size(Strict):
+    width: int = 1
+
+
+class Drawing(Strict):
+    title: str = ""
+    size: Size = Size()
+    sizes: dict[str, list[Size]] = {}
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("titel: x\n", ":1: titel: unknown key; known are title, size, sizes; did you mean 'title'?"),
+        ("size:\n  widht: 2\n", ":2: size.widht: unknown key; known are width; did you mean 'width'?"),
+        ("sizes:\n  a:\n  - {widht: 2}\n", ":3: sizes.a.0.widht: unknown key; known are width; did you mean 'width'?"),
+    ],
+)
+def test_an_unknown_key_is_compared_with_those_of_its_own_section(tmp_path: Path, text: str, complaint: str) -> None:
+    (tmp_path / "file.yaml").write_text(text)
+    document = read_yaml(tmp_path / "file.yaml")
+    assert validate(document, Drawing, document.values) is None
+    assert [problem.removeprefix(str(tmp_path / "file.yaml")) for problem in document.problems] == [complaint]
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
