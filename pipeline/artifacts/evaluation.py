@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.json_file import JsonFile, JsonPart
-from pipeline.artifacts.samples import PARTS, DatasetInfo, DataSource
+from pipeline.artifacts.samples import PARTS, DatasetInfo, DataSource, Samples
 from pipeline.core.errors import DataError
 from pipeline.core.tables import write_csv
 
@@ -36,6 +36,15 @@ STEP_TYPES = {"model": "str", "seed": "int64", "step": "int64", "train_loss": "f
 def probability_columns(classes: list[str]) -> list[str]:
     """Return the names of the columns that hold the probability of each class."""
     return [f"p_{name}" for name in classes]
+
+
+def prediction_table(probabilities: NDArray[Any], samples: Samples) -> pd.DataFrame:
+    """Return one row per image. probabilities: (N, K)."""
+    table = samples.table[["sample", "group", "part", "label"]].copy()
+    table["predicted"] = probabilities.argmax(1)
+    rounded = probabilities.astype(np.float64).round(6)  # as written, so that a threshold means the same later
+    columns = probability_columns(samples.info.classes)
+    return pd.concat([table, pd.DataFrame(rounded, columns=columns, index=table.index)], axis=1)
 
 
 class Retrained(JsonPart):

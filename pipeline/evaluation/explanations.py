@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pipeline.artifacts.evaluation import prediction_table
 from pipeline.artifacts.explanations import LAYER_TYPES, Explanations, ExplanationsInfo
 from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import PipelineError
 from pipeline.evaluation.examples import choose_examples
 from pipeline.evaluation.grad_cam import LayerOutputs, cam_layer, grad_cam, record_outputs
 from pipeline.evaluation.metadata_baseline import predict_from_metadata
-from pipeline.evaluation.predictions import prediction_table
 from pipeline.evaluation.retrain import FinishedRetraining
 from pipeline.models.model_summary import summarise
 from pipeline.models.registry import Shapes

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from pipeline.artifacts.evaluation import PREDICTION_COLUMNS, probability_columns
+from pipeline.artifacts.evaluation import PREDICTION_COLUMNS, prediction_table, probability_columns
 from pipeline.artifacts.samples import DatasetInfo, Samples
 from pipeline.core.progress import track
 from pipeline.evaluation.retrain import FinishedRetraining
@@ -27,15 +26,6 @@ def predict_all(retrained: Sequence[FinishedRetraining], parts: Sequence[Samples
             table = prediction_table(predict(network, description, samples.images), samples)
             tables.append(table.assign(model=plan.model, seed=plan.seed))
     return pd.concat(tables)[[*PREDICTION_COLUMNS, *probability_columns(parts[0].info.classes)]]
-
-
-def prediction_table(probabilities: np.ndarray, samples: Samples) -> pd.DataFrame:
-    """Return one row per image. probabilities: (N, K)."""
-    table = samples.table[["sample", "group", "part", "label"]].copy()
-    table["predicted"] = probabilities.argmax(1)
-    rounded = probabilities.astype(np.float64).round(6)  # as written, so that a threshold means the same later
-    columns = probability_columns(samples.info.classes)
-    return pd.concat([table, pd.DataFrame(rounded, columns=columns, index=table.index)], axis=1)
 
 
 @dataclass(frozen=True)

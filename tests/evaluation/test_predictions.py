@@ -9,7 +9,7 @@ import pytest
 from contract_data import dataset_info
 from evaluation_examples import description, finished_retraining
 from pipeline.artifacts.samples import Samples
-from pipeline.evaluation.predictions import choose_thresholds, predict_all, prediction_table
+from pipeline.evaluation.predictions import choose_thresholds, predict_all
 
 TUMOR = dataset_info("mri", ["healthy", "tumor"], ["tumor"])
 
@@ -45,15 +45,6 @@ def test_test_images_do_not_touch_the_threshold() -> None:
 def test_without_positive_classes_there_is_no_threshold() -> None:
     thresholds = choose_thresholds(predictions(), dataset_info("mri", ["healthy", "tumor"], []), 0.9)
     assert set(thresholds.of_run.values()) == {None}
-
-
-def test_probabilities_are_kept_with_six_decimals(development: Samples) -> None:
-    probabilities = np.full((len(development.table), 10), 0.1, dtype=np.float32)
-    probabilities[:, 3] = 0.1000004
-    table = prediction_table(probabilities, development)
-    assert set(table["predicted"]) == {3}
-    assert set(table["p_3"]) == {0.1}
-    assert table["sample"].tolist() == development.table["sample"].tolist()
 
 
 def test_every_run_predicts_every_image(digits_folder: Path, development: Samples, tmp_path: Path) -> None:
