@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
 from pipeline.core.errors import ConfigError
 from pipeline.core.yaml_document import Strict, read_yaml, validate, write_yaml
@@ -51,7 +52,7 @@ class Size(Strict):
 class Drawing(Strict):
     title: str = ""
     size: Size = Size()
-    sizes: dict[str, list[Size]] = {}
+    sizes: dict[str, list[Size]] = Field({})
 
 
 @pytest.mark.parametrize(
