@@ -41,6 +41,47 @@ def test_every_room_has_a_row() -> None:
     assert tuple(rows) == (*ROOMS, *stages())
 
 
+def _walks() -> dict[str, list[tuple[str, list[tuple[str, str]]]]]:
+    """Return the walks of the architecture: heading -> (stage or branch, stops as file and name) in their order."""
+    text = draw_architecture.DOCUMENT.read_text(encoding="utf-8").partition("## Three walks")[2]
+    walks = {}
+    for walk in text.split("\n### ")[1:]:
+        legs = re.split(r"^\*\*(.+)\*\*$", walk, flags=re.MULTILINE)[1:]
+        stops = [re.findall(r"^\d+\. `([\w/]+\.py)`, `([\w.]+)`: ", leg, re.MULTILINE) for leg in legs[1::2]]
+        walks[walk.partition("\n")[0]] = list(zip(legs[::2], stops, strict=True))
+        assert sum(map(len, stops)) == len(re.findall(r"^\d+\. ", walk, re.MULTILINE)), "FILE, NAME: text"
+    return walks
+
+
+def test_every_stop_of_a_walk_exists() -> None:
+    walks = _walks()
+    assert len(walks) == 3
+    for file, name in [stop for legs in walks.values() for _, stops in legs for stop in stops]:
+        body = ast.parse((ROOT / file).read_bytes()).body
+        for part in name.split("."):
+            named = [node for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == part]
+            assert named, f"{file} has no {name}"
+            body = named[0].body
+
+
+@pytest.mark.parametrize("walk", _walks())
+def test_no_walk_enters_a_room_again(walk: str) -> None:
+    """Except core, and where an artifact is handed over: a stage starts a new round, a branch starts at its fork."""
+    legs = _walks()[walk]
+    assert 10 < sum(len(stops) for _, stops in legs) <= 25
+    fork: list[str] = []
+    for leg, stops in legs:
+        rooms = [] if leg.startswith("Stage") else list(fork)
+        for file, name in stops:
+            room = Path(file).parts[1]
+            is_hand_over = room == "artifacts" and name.endswith((".read", ".write"))
+            if room == "core" or is_hand_over or room in rooms[-1:]:
+                continue
+            assert room not in rooms, f"{walk}, {leg}: {file} goes back to {room}"
+            rooms.append(room)
+        fork = rooms if leg.startswith("Stage") else fork
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_link_leads_to_a_file(document: str) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", text_of(document))
