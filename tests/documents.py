@@ -44,13 +44,18 @@ def text_of(document: str) -> str:
     return (ROOT / document).read_text(encoding="utf-8")
 
 
+def blocks(document: str) -> list[tuple[str, str]]:
+    """Return language and content of the code blocks of a document."""
+    return re.findall(r"^```(\w*)\n(.*?)^```", text_of(document), re.MULTILINE | re.DOTALL)
+
+
 def commands() -> list[str]:
     """Return the commands of all documents, without their comments: lines of code blocks, and inline code."""
     lines = []
     for document in DOCUMENTS:
-        text = text_of(document)
-        for language, block in re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        for language, block in blocks(document):
             lines += block.splitlines() if language == "bash" and not block.startswith("#!") else []
-        lines += re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+        prose = re.sub(r"^```.*?^```", "", text_of(document), flags=re.MULTILINE | re.DOTALL)
+        lines += re.findall(r"`([^`\n]+)`", prose)
     shown = {line.partition(" #")[0].strip() for line in lines}
     return sorted(line for line in shown if line.startswith(tuple(f"{program} " for program in PROGRAMS)))

@@ -10,7 +10,7 @@ import pytest
 
 from docs import draw_architecture
 from docs.architecture import ROOMS, ROOT, arrows, rooms_of_stage, stages
-from documents import DOCUMENTS, NOT_RUN, commands, text_of
+from documents import DOCUMENTS, NOT_RUN, blocks, commands, text_of
 
 NAMES = re.compile(r"(?<![\w./@<*{-])((?:[\w.-]+/)*[\w-]+\.(?:py|md|jinja|js|toml|yaml|svg))(?![\w/])")
 WRITTEN = {  # files that stages, commands or readers write
@@ -106,6 +106,24 @@ def test_a_command_is_run_or_has_a_reason() -> None:
     """The end-to-end test runs all commands of the documents but those of NOT_RUN."""
     assert set(NOT_RUN) <= set(commands())
     assert len(set(commands()) - set(NOT_RUN)) > 5
+
+
+def test_every_block_has_a_language_that_is_tested() -> None:
+    """Commands are in blocks of bash; the yaml and python blocks have tests of their own, text is only shown."""
+    assert {language for document in DOCUMENTS for language, _ in blocks(document)} == {
+        "bash",
+        "dockerfile",
+        "python",
+        "text",
+        "yaml",
+    }
+
+
+def test_a_term_of_the_glossary_has_one_meaning() -> None:
+    terms = re.findall(r"^\| (?!term \||:---)(.*?) \| ", text_of("docs/glossary.md"), re.MULTILINE)
+    words = [word for term in terms for word in term.replace("`", "").split(", ")]
+    assert len(words) > 80
+    assert not [word for word in set(words) if words.count(word) > 1]
 
 
 def _examples() -> set[str]:

@@ -1,6 +1,7 @@
 """The architecture: the rooms in their order, who owns which library, and what dvc.yaml must know."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,15 @@ def test_no_class_name_has_two_meanings() -> None:
                 names.setdefault(node.name, []).append(module_name(path))
     assert names
     assert not {name: modules for name, modules in names.items() if len(modules) > 1}
+
+
+def test_every_file_of_the_package_is_installed() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    patterns = settings["package-data"]["pipeline"]
+    files = [path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+    assert files
+    assert not [path for path in files if not any(path.match(pattern) for pattern in patterns)]
+    assert not [path for path in [*files, *MODULES] if not (path.parent / "__init__.py").exists()]
 
 
 def test_no_stage_imports_a_stage() -> None:
