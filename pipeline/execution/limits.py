@@ -3,20 +3,16 @@
 import psutil
 
 from pipeline.execution.job import Failed
+from pipeline.execution.settings import SearchSettings
 
 
-def beyond_time(elapsed_s: float, limit_s: float | None) -> Failed | None:
-    """Return why the training fails, or None within the limit."""
-    if limit_s is None or elapsed_s <= limit_s:
-        return None
-    return Failed(f"took longer than the {limit_s:g} s of search.limit_s")
-
-
-def beyond_memory(used_gb: float, limit_gb: float | None) -> Failed | None:
-    """Return why the training fails, or None within the limit."""
-    if limit_gb is None or used_gb <= limit_gb:
-        return None
-    return Failed(f"used {used_gb:.2f} GiB, more than the {limit_gb:g} of search.limit_gb")
+def beyond_limit(settings: SearchSettings, *, elapsed_s: float = 0.0, used_gb: float = 0.0) -> Failed | None:
+    """Return why a training fails, or None within the limits."""
+    if settings.limit_s is not None and elapsed_s > settings.limit_s:
+        return Failed(f"took longer than the {settings.limit_s:g} s of search.limit_s")
+    if settings.limit_gb is not None and used_gb > settings.limit_gb:
+        return Failed(f"used {used_gb:.2f} GiB, more than the {settings.limit_gb:g} of search.limit_gb")
+    return None
 
 
 def resident_gb(pid: int | None = None) -> float:

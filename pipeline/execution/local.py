@@ -46,19 +46,16 @@ class LocalExecutor(MessageLoop[_Worker]):
         self._workers: list[_Worker] = []
 
     def start(self, job: Job) -> _Worker:
-        """Start a training on an idle worker, or on a new one."""
         worker = self._idle_worker() or self._spawn()
         worker.is_idle = False
         worker.send(job)
         return worker
 
     def wait(self, handles: Sequence[_Worker], timeout_s: float | None) -> list[_Worker]:
-        """Wait for messages or for the end of a process."""
         ready = wait_for_connections([worker.connection for worker in handles], timeout_s)
         return [worker for worker in handles if worker.connection in ready]
 
     def receive(self, handle: _Worker) -> Message | str:
-        """Return the next message; a worker that has sent a result is idle."""
         try:
             message: Message | str = handle.connection.recv()
         except (EOFError, OSError):
@@ -70,28 +67,20 @@ class LocalExecutor(MessageLoop[_Worker]):
         handle.is_idle = isinstance(message, Result)
         return message
 
-    def resume(self, handle: _Worker) -> None:
-        """Answer the epoch that the worker has sent last."""
-        handle.send(True)
-
-    def stop(self, handle: _Worker) -> None:
-        """Answer the epoch that the worker has sent last; it takes the next job then."""
-        handle.send(False)
-        handle.is_idle = True
+    def answer(self, handle: _Worker, goes_on: bool) -> None:
+        handle.send(goes_on)
+        handle.is_idle = not goes_on
 
     def kill(self, handle: _Worker) -> None:
-        """Kill the process and wait until it has ended."""
         handle.process.kill()
         handle.process.join()
         handle.connection.close()
         self._workers = [worker for worker in self._workers if worker is not handle]
 
     def used_gb(self, handle: _Worker) -> float:
-        """Return the resident memory of the process."""
         return resident_gb(handle.process.pid)
 
     def close(self) -> None:
-        """Kill all workers; none outlives the call."""
         for worker in self._workers:
             self.kill(worker)
 

@@ -8,7 +8,7 @@ from typing import Generic, Self, TypeVar
 
 from pipeline.artifacts.epoch import Epoch
 from pipeline.execution.job import STARTED, Failed, Job, Message, OnEpoch, Result, Stopped
-from pipeline.execution.limits import beyond_memory, beyond_time
+from pipeline.execution.limits import beyond_limit
 from pipeline.execution.retry import BEFORE_TRAINING
 from pipeline.execution.settings import SearchSettings
 
@@ -45,20 +45,16 @@ class MessageLoop(ABC, Generic[Handle]):
         """Return the next message of a training: STARTED, its epochs, its result; `Failed` if its worker died."""
 
     @abstractmethod
-    def resume(self, handle: Handle) -> None:
-        """Continue a training after an epoch."""
-
-    @abstractmethod
-    def stop(self, handle: Handle) -> None:
-        """End a training after an epoch."""
+    def answer(self, handle: Handle, goes_on: bool) -> None:
+        """Continue a training after an epoch, or end it."""
 
     @abstractmethod
     def kill(self, handle: Handle) -> None:
         """End a training at once, wherever it is."""
 
-    @abstractmethod
     def used_gb(self, handle: Handle) -> float:
         """Return the resident memory of a training in GiB; 0 if only its worker can measure it."""
+        return 0.0
 
     @abstractmethod
     def close(self) -> None:
@@ -110,20 +106,13 @@ class MessageLoop(ABC, Generic[Handle]):
         """Return the result of a training that has ended, or that a limit or the caller ends now."""
         if isinstance(message, Result):
             return message
-        if failed := self._beyond_limit(training):
-            self.kill(training.handle)
-            return failed
+        if training.started_s is not None:
+            elapsed_s = time.monotonic() - training.started_s
+            if failed := beyond_limit(self.settings, elapsed_s=elapsed_s, used_gb=self.used_gb(training.handle)):
+                self.kill(training.handle)
+                return failed
         if not isinstance(message, Epoch):
             return None
-        if on_epoch(training.index, message):
-            self.resume(training.handle)
-            return None
-        self.stop(training.handle)
-        return Stopped()
-
-    def _beyond_limit(self, training: _Training[Handle]) -> Failed | None:
-        if training.started_s is None:
-            return None
-        limit_s, limit_gb = self.settings.limit_s, self.settings.limit_gb
-        used_gb = self.used_gb(training.handle) if limit_gb is not None else 0.0
-        return beyond_time(time.monotonic() - training.started_s, limit_s) or beyond_memory(used_gb, limit_gb)
+        goes_on = on_epoch(training.index, message)
+        self.answer(training.handle, goes_on)
+        return None if goes_on else Stopped()

@@ -18,7 +18,7 @@ from pipeline.artifacts.epoch import Epoch
 from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import InputError, first_line
 from pipeline.execution.job import STARTED, Failed, Job, Message, train
-from pipeline.execution.limits import beyond_memory, resident_gb
+from pipeline.execution.limits import beyond_limit, resident_gb
 from pipeline.execution.message_loop import MessageLoop
 from pipeline.execution.settings import SearchSettings
 from pipeline.training.process import prepare_process
@@ -65,18 +65,15 @@ class RayExecutor(MessageLoop[Any]):
         return room
 
     def start(self, job: Job) -> Any:
-        """Submit a training; the data of a job reach each node once, through the object store."""
-        if job.development not in self._data:
+        if job.development not in self._data:  # they reach each node once, through the object store
             self._data[job.development] = ray.put(Samples.read(job.development, mmap=False))
         return self._train.remote(job, self._data[job.development], self.settings)
 
     def wait(self, handles: Sequence[Any], timeout_s: float | None) -> list[Any]:
-        """Wait for the first message."""
         ready: list[Any] = ray.wait(list(handles), num_returns=1, timeout=timeout_s)[0]
         return ready
 
     def receive(self, handle: Any) -> Message | str:
-        """Return the next message, also if the task or its node failed."""
         try:
             message: Message | str = ray.get(next(handle))
         except RayTaskError as error:  # not caught by `train`: the node lacks something
@@ -87,23 +84,14 @@ class RayExecutor(MessageLoop[Any]):
             return Failed(f"the training was lost: {first_line(error)}", died=True)
         return message
 
-    def resume(self, handle: Any) -> None:
-        """Do nothing: a training streams its epochs without waiting for answers."""
-
-    def stop(self, handle: Any) -> None:
-        """Cancel the training, which may be in a later epoch."""
-        ray.cancel(handle)
+    def answer(self, handle: Any, goes_on: bool) -> None:
+        if not goes_on:
+            ray.cancel(handle)
 
     def kill(self, handle: Any) -> None:
-        """Cancel the training and end its worker process."""
         ray.cancel(handle, force=True)
 
-    def used_gb(self, handle: Any) -> float:
-        """Return 0: the node measures its memory after each epoch."""
-        return 0.0
-
     def close(self) -> None:
-        """Leave the cluster."""
         if self._started:
             ray.shutdown()
 
@@ -121,7 +109,7 @@ def _stream(job: Job, samples: Samples, settings: SearchSettings) -> Iterator[Me
     yield STARTED
     for message in train(job, samples):
         yield message
-        failed = beyond_memory(resident_gb(), settings.limit_gb) if isinstance(message, Epoch) else None
+        failed = beyond_limit(settings, used_gb=resident_gb()) if isinstance(message, Epoch) else None
         if failed:
             yield failed
             return

@@ -75,7 +75,7 @@ class Coordinator:
         except PipelineError as error:
             self.tracker.end("failed", str(error))
             raise
-        self.tracker.log_study({"score": self.best.score or 0.0}, 0, self.best.ended_ms)
+        self.tracker.study.log("score", self.best.score or 0.0, 0, at_ms=self.best.ended_ms)
         self.tracker.end("complete", winner=self.best.name)
 
     def _train(self, slots: list[int], development: Path) -> None:
@@ -142,7 +142,7 @@ class Coordinator:
         running.record.finish(ended.state, ended.metrics(), ended.reason)
         self.failures.add(ended)
         if self._compare(ended) and self.best:
-            self.tracker.log_study({"best_score": self.best.score or 0.0}, ended.number, ended.ended_ms)
+            self.tracker.study.log("best_score", self.best.score or 0.0, ended.number, at_ms=ended.ended_ms)
         self.progress.closed(ended.number, ended.state, ended.score, ended.reason)
 
     def _compare(self, trial: EndedTrial) -> bool:

@@ -1,6 +1,6 @@
 """Publication of a finished search: its runs in MLflow, written again from the artifacts."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +18,7 @@ from pipeline.search.selection import best_trial
 from pipeline.search.study import study_lock
 from pipeline.search.trials import EndedTrial
 from pipeline.tracking.mlflow import write_runs
-from pipeline.tracking.run_record import Outcome, StudyMetric, StudyRecord, StudyRun
+from pipeline.tracking.run_record import Outcome, StudyRecord, StudyRun
 
 
 def publish_search(root: Path, experiment: str, tracking_uri: str | None) -> None:
@@ -33,11 +33,11 @@ def publish_search(root: Path, experiment: str, tracking_uri: str | None) -> Non
     tags = study_tags(info, info.hashes) | provenance.tags(f"search@{experiment}", runs.origin.model_dump())
     study = StudyRecord(
         StudyRun(info.dataset, runs.study, tags, tuple(info.sources)),
-        metrics=list(_metrics(trials)),
         figures=folder / "figures",
         winner=best_trial(trials).name,
         outcome=Outcome("complete"),
     )
+    _log_scores(study, trials)
     with locked(study_lock(Workspace(root).searches, runs.study), f"study {runs.study}"):
         write_runs(root, tracking_uri, study, [trial.record(info.seed) for trial in trials])
 
@@ -64,10 +64,10 @@ def published_trials(result: SearchResult, runs: SearchRuns, configs: Mapping[in
     return trials
 
 
-def _metrics(trials: Sequence[EndedTrial]) -> Iterator[StudyMetric]:
-    """Yield the best score after each complete trial, and that of the search."""
+def _log_scores(study: StudyRecord, trials: Sequence[EndedTrial]) -> None:
+    """Log the best score after each complete trial, and that of the search."""
     complete = sorted((trial for trial in trials if trial.state == "complete"), key=lambda trial: trial.ended_ms)
     for i, last in enumerate(complete):
-        yield StudyMetric("best_score", best_trial(complete[: i + 1]).score or 0.0, last.number, last.ended_ms)
+        study.log("best_score", best_trial(complete[: i + 1]).score or 0.0, last.number, at_ms=last.ended_ms)
     best = best_trial(complete)
-    yield StudyMetric("score", best.score or 0.0, 0, best.ended_ms)
+    study.log("score", best.score or 0.0, 0, at_ms=best.ended_ms)

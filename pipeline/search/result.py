@@ -65,7 +65,7 @@ def search_runs(study: OpenStudy, experiment: Experiment, origin: Origin, tracke
         study=study.name,
         origin=origin,
         experiment_id=tracker.experiment_id,
-        run_id=tracker.run_id,
+        run_id=tracker.study.written.run_id,
         trials=[
             TrialRun(
                 number=trial.number,

@@ -68,8 +68,7 @@ class MlflowStudy:
 
     def _write_study(self, client: MlflowClient) -> None:
         study, written = self.study, self.study.written
-        metrics = [Metric(m.key, m.value, m.at_ms, m.step) for m in study.metrics[written.n or 0 :]]
-        if metrics:
+        if metrics := study.metrics[written.n or 0 :]:
             client.log_batch(written.run_id, metrics)
             written.n = (written.n or 0) + len(metrics)
         if study.figures:

@@ -6,6 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from mlflow.entities import Metric
+
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.epoch import Epoch
 from pipeline.artifacts.samples import DataSource
@@ -77,23 +79,17 @@ class StudyRun:
         return str(self.tags.get("dvc_stage", ""))
 
 
-@dataclass(frozen=True)
-class StudyMetric:
-    """A number of the study as a whole; logged twice, it is in MLflow once."""
-
-    key: str
-    value: float
-    step: int
-    at_ms: int  # when it became known, since 1970
-
-
 @dataclass
 class StudyRecord:
     """The parent run of a study: what it holds besides its children."""
 
     run: StudyRun
-    metrics: list[StudyMetric] = field(default_factory=list)
+    metrics: list[Metric] = field(default_factory=list)
     figures: Path | None = None  # folder; None: nothing to write
     winner: str = ""  # name of the run of the best trial
     outcome: Outcome | None = None
     written: Written = field(default_factory=Written)
+
+    def log(self, key: str, value: float, step: int, *, at_ms: int) -> None:
+        """Add a number of the study as a whole. at_ms: when it became known, since 1970."""
+        self.metrics.append(Metric(key, value, at_ms, step))

@@ -14,7 +14,7 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from pipeline.artifacts.configuration import Configuration
 from pipeline.core.errors import PipelineError, first_line
 from pipeline.tracking.mlflow import UNREACHABLE, MlflowStudy, now_ms
-from pipeline.tracking.run_record import Outcome, Role, RunRecord, StudyMetric, StudyRecord, StudyRun
+from pipeline.tracking.run_record import Outcome, Role, RunRecord, StudyRecord, StudyRun
 from pipeline.tracking.sqlite import address
 
 SYNC_EVERY_S = 1.0
@@ -66,11 +66,6 @@ class Tracker:
         """Return the id of MLflow's experiment; empty until MLflow was reached."""
         return self._mlflow.experiment_id
 
-    @property
-    def run_id(self) -> str:
-        """Return the id of the study's run; empty until MLflow was reached."""
-        return self.study.written.run_id
-
     def run_ids(self) -> dict[str, str]:
         """Return name -> id of the runs that MLflow has."""
         return {record.name: record.written.run_id for record in self._records if record.written.run_id}
@@ -82,10 +77,6 @@ class Tracker:
         record = RunRecord(name, role, params, seed, started_ms or now_ms())
         self._records.append(record)
         return record
-
-    def log_study(self, metrics: dict[str, float], step: int, at_ms: int) -> None:
-        """Add metrics of the study. at_ms: when they became known, since 1970."""
-        self.study.metrics += [StudyMetric(key, value, step, at_ms) for key, value in metrics.items()]
 
     def end(self, state: str, reason: str = "", winner: str = "") -> None:
         """Set how the study is closed when the context ends, otherwise as interrupted. winner: name of a run."""
@@ -106,7 +97,7 @@ class Tracker:
         if not self._monitor:
             uri = address(self._mlflow.root, self._mlflow.uri)
             monitor: Any = SystemMetricsMonitor  # untyped
-            self._monitor = monitor(self.run_id, resume_logging=True, tracking_uri=uri)
+            self._monitor = monitor(self.study.written.run_id, resume_logging=True, tracking_uri=uri)
             self._monitor.start()
 
     def _warn(self, error: Exception) -> None:

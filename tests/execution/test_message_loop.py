@@ -42,17 +42,11 @@ class Scripted(MessageLoop[Script]):
     def receive(self, handle: Script) -> Message | str:
         return handle.messages.pop(0)
 
-    def resume(self, handle: Script) -> None:
-        handle.answers.append("resume")
-
-    def stop(self, handle: Script) -> None:
-        handle.answers.append("stop")
+    def answer(self, handle: Script, goes_on: bool) -> None:
+        handle.answers.append("resume" if goes_on else "stop")
 
     def kill(self, handle: Script) -> None:
         handle.answers.append("kill")
-
-    def used_gb(self, handle: Script) -> float:
-        return 0.0
 
     def close(self) -> None:
         pass

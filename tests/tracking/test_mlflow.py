@@ -9,14 +9,15 @@ from mlflow import MlflowClient
 
 from pipeline.artifacts.epoch import Epoch
 from pipeline.tracking.mlflow import MlflowStudy
-from pipeline.tracking.run_record import Outcome, Role, RunRecord, StudyMetric, StudyRecord, StudyRun
+from pipeline.tracking.run_record import Outcome, Role, RunRecord, StudyRecord, StudyRun
 
 WRITES = ("log_batch", "log_inputs", "log_artifacts", "create_run", "update_run", "set_terminated", "set_tag")
 
 
 def study() -> StudyRecord:
-    metrics = [StudyMetric("score", 0.5, 0, 1_700_000_000_000)]
-    return StudyRecord(StudyRun("digits", "quick@1"), metrics, winner="trial-0000", outcome=Outcome("complete"))
+    record = StudyRecord(StudyRun("digits", "quick@1"), winner="trial-0000", outcome=Outcome("complete"))
+    record.log("score", 0.5, 0, at_ms=1_700_000_000_000)
+    return record
 
 
 def trial() -> RunRecord:

@@ -51,7 +51,7 @@ def test_records_become_runs(tmp_path: Path) -> None:
         record(tracker, "trial-0000").finish("complete", {"score": 0.3})
         record(tracker, "trial-0001", 1).finish("pruned", {"score": 0.1})
         record(tracker, "trial-0002", 0).finish("failed", {}, "out of memory")
-        tracker.log_study({"best_score": 0.3}, 1, 1_000)
+        tracker.study.log("best_score", 0.3, 1, at_ms=1_000)
         tracker.end("complete")
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     runs = {run.info.run_name: run for run in children(uri)}
@@ -63,9 +63,9 @@ def test_records_become_runs(tmp_path: Path) -> None:
     assert "val_sensitivity" not in first.data.metrics
     tags = first.data.tags
     assert (tags["study"], tags["role"], tags["experiment"], tags["seed"]) == ("quick@1", "search", "quick", "7")
-    assert tags["mlflow.parentRunId"] == tracker.run_id
+    assert tags["mlflow.parentRunId"] == tracker.study.written.run_id
     assert runs["trial-0002"].data.tags["reason"] == "out of memory"
-    study = MlflowClient(uri).get_run(tracker.run_id)
+    study = MlflowClient(uri).get_run(tracker.study.written.run_id)
     assert study.info.status == "FINISHED"
     assert study.data.metrics["best_score"] == 0.3
 
