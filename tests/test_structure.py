@@ -14,9 +14,11 @@ MODULES = modules()
 STAGES = sorted(p.stem for p in (PACKAGE / "stages").glob("*.py") if p.stem != "__init__")
 DVC = stages()
 OWNERS = {  # library -> rooms, or modules of a room
+    "bs4": {"report.markdown_twin"},
     "captum": {"evaluation.grad_cam"},
     "httpx": {"datasets.resumable_download"},
     "jinja2": {"report.pages"},
+    "markdownify": {"report.markdown_twin"},
     "matplotlib": {"report", "search.study_figures"},
     "mlflow": {"tracking", "evaluation.model_registry"},
     "optuna": {"experiment.registry", "experiment.samplers", "experiment.pruners", "search"},

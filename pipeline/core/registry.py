@@ -3,15 +3,16 @@
 import importlib
 import pkgutil
 from collections.abc import Callable
+from types import ModuleType
 from typing import TypeVar
 
 Entry = TypeVar("Entry")
 
 
-def import_modules(package: str) -> None:
-    """Import all modules and subpackages of a package once, in alphabetical order."""
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        importlib.import_module(f"{package}.{module.name}")
+def import_modules(package: str) -> list[ModuleType]:
+    """Import all modules and subpackages of a package once, in alphabetical order, and return them."""
+    paths = importlib.import_module(package).__path__
+    return [importlib.import_module(f"{package}.{module.name}") for module in pkgutil.iter_modules(paths)]
 
 
 def registering(kind: str, entries: dict[str, Entry]) -> Callable[[str], Callable[[Entry], Entry]]:

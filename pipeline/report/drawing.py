@@ -1,6 +1,6 @@
-"""The pictures of a report, one module per section; each function draws one figure from plain numbers.
+"""Style, canvas and files of the figures of a report.
 
-Colours are those of Okabe and Ito (2008), told apart by colour-blind readers; text stays readable at half width.
+Colours are those of Okabe and Ito (2008), which colour-blind readers can distinguish; text is readable at half width.
 Figures are drawn without pyplot, so nothing global is touched and nothing has to be closed.
 """
 
@@ -47,7 +47,7 @@ P = ParamSpec("P")
 @contextlib.contextmanager
 def _style() -> Iterator[None]:
     with mpl.rc_context(), warnings.catch_warnings():
-        mpl.rcdefaults()  # whatever a matplotlibrc or another library has set
+        mpl.rcdefaults()  # regardless of a matplotlibrc or another library
         mpl.rcParams.update(STYLE)
         # a name in a script the font lacks shows boxes here and its letters in the page's text
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
@@ -55,6 +55,8 @@ def _style() -> Iterator[None]:
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Return the function in the style of the report."""
+
     @functools.wraps(draw)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with _style():
@@ -64,7 +66,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def png(figure: Figure, dpi: int = DPI) -> bytes:
-    """The same numbers give the same bytes under the same versions."""
+    """Return the figure as PNG; the same numbers give the same bytes under the same versions."""
     out = io.BytesIO()
     with _style():
         figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
@@ -72,33 +74,35 @@ def png(figure: Figure, dpi: int = DPI) -> bytes:
 
 
 def canvas(height_in: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, NDArray[Any]]:
-    """A figure of the page's width and its axes (rows, columns)."""
+    """Return a figure of the page's width and its axes, (rows, columns)."""
     figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
 def percents(share: float, _: float | None = None) -> str:
-    """Formatter of the ticks of an axis."""
+    """Format a tick of an axis."""
     return f"{100 * share:g} %"
 
 
 def short(name: str, n: int = 18) -> str:
+    """Return at most n letters."""
     return name if len(name) <= n else name[: n - 1] + "…"
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure on a page. drawn: made of lines and letters, so a dark page may invert it; scans never are."""
+    """A figure on a page."""
 
     name: str
     png: bytes
-    alt: str
+    alt: str  # for readers who cannot see it
     caption: str
-    drawn: bool = True
+    drawn: bool = True  # made of lines and letters, so a dark page may invert it; scans are not
+    run: bool = False  # differs with every run; not in the Markdown twin
 
 
 def write_pictures(folder: Path, pictures: Iterable[Picture]) -> None:
-    """Leaves exactly these PNG files in the folder."""
+    """Write PNG files and delete all others in the folder."""
     for old in folder.glob("*.png"):
         old.unlink()
     for picture in pictures:

@@ -1,4 +1,4 @@
-"""TODO report.formatting."""
+"""Numbers as text: percentages, counts, p values, durations and estimates with their intervals."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from pipeline.statistics.intervals import Estimate
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """Never rounds to 0 or 100 what is neither."""
+    """Return a percentage that reads 0 or 100 only where it is exact."""
     if share is None:
         return "–"
     text, least = f"{100 * share:.{digits}f}", 10.0**-digits
@@ -18,31 +18,37 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def count(value: float | None) -> str:
-    """Expected persons or a plain number: whole from 10 up, else two digits that count."""
+    """Return expected persons or a plain number: whole from 10, else two significant digits."""
     if value is None:
         return "–"
     if value == int(value) or value >= 10:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 1 else f"{value:.2f}" if value >= 0.005 else "<0.01"
+    if value >= 1:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 0.005 else "<0.01"
 
 
 def number(value: float | None) -> str:
-    """Four significant digits."""
+    """Return four significant digits."""
     return "–" if value is None else f"{value:.4g}"
 
 
 def p_value(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+    """Return three decimals below 0.1, else two."""
+    if p < 0.001:
+        return "p < 0.001"
+    return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
 def duration(seconds: float) -> str:
+    """Return seconds, minutes or hours."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def cell(value: Any) -> str:
-    """A value of a table of parameters."""
+    """Return a value of a table of parameters; empty for a gap."""
     if value is None or value != value:  # NaN alone differs from itself
         return ""
     if isinstance(value, float):
@@ -50,36 +56,30 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def method(value: Any) -> str:
-    """Name of a sampler or pruner, alone or with its options."""
-    return str(value["name"] if isinstance(value, dict) else value)
-
-
-def dict_labels(counts: dict[str, int]) -> list[list[str]]:
-    """Rows of a table from counts by name."""
-    return [[name.replace("_", " "), f"{n:,}"] for name, n in counts.items()]
-
-
 def _with_ends(estimate: Estimate, show: Any, unit: str = "") -> str:
     low, high = (None if end is None else show(end).removesuffix(unit) for end in (estimate.low, estimate.high))
     if low is not None and high is not None and estimate.value is not None:
         return f"{show(estimate.value)} [{low}, {high}]"
-    bound = f"at least {low}{unit}" if low is not None else f"at most {high}{unit}" if high is not None else None
+    bound = None
+    if low is not None:
+        bound = f"at least {low}{unit}"
+    elif high is not None:
+        bound = f"at most {high}{unit}"
     if estimate.value is None:
         return bound or "cannot be estimated"
     return f"{show(estimate.value)} ({bound or 'no interval'})"
 
 
 def percent_estimate(estimate: Estimate, digits: int = 1) -> str:
-    """`98.0 % [94.3, 99.3]`, or the one-sided bound."""
+    """Return `98.0 % [94.3, 99.3]`, or the one-sided bound."""
     return _with_ends(estimate, lambda share: percent(share, digits), " %")
 
 
 def count_estimate(estimate: Estimate) -> str:
-    """`1,333 [162, 4,732]`, or the one-sided bound."""
+    """Return `1,333 [162, 4,732]`, or the one-sided bound."""
     return _with_ends(estimate, count)
 
 
 def points_estimate(estimate: Estimate, digits: int = 1) -> str:
-    """A difference of shares in percentage points: `+1.2 [+0.4, +2.0]`."""
+    """Return a difference of shares in percentage points: `+1.2 [+0.4, +2.0]`."""
     return _with_ends(estimate, lambda share: f"{100 * share:+.{digits}f}".replace("-", "−"))

@@ -1,83 +1,59 @@
-"""HTML pages that stand alone: styles, pictures and scripts inside, no request; Markdown twins. Templates: `*.jinja`.
+"""HTML pages without requests, with styles, pictures and scripts inside, and their Markdown twins.
 
-The only scripts are the `*.js` beside; a page's policy names the hash of each it holds, so no other can run.
+Templates are `*.jinja`. A page's policy names the hash of each script it holds, so no other script runs.
 """
 
 import base64
 import hashlib
-import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.core import markdown
 from pipeline.core.files import write_text
-from pipeline.report.formatting import (
-    cell,
-    count,
-    count_estimate,
-    dict_labels,
-    duration,
-    method,
-    number,
-    p_value,
-    percent,
-    percent_estimate,
-    points_estimate,
-)
+from pipeline.report.formatting import cell, percent
+from pipeline.report.markdown_twin import to_markdown
+
+FOLDER = Path(__file__).parent
 
 
-def write_page(path: Path, template: str, **content: Any) -> None:
-    """Fills `<template>.jinja`. Every value is escaped; a name the template misses is an error."""
-    write_text(path, _environment().get_template(f"{template}.jinja").render(**content))
+def write_page(folder: Path, template: str, **content: Any) -> None:
+    """Write index.html from a template, and README.md, its twin in Markdown."""
+    html = render(template, **content)
+    write_text(folder / "index.html", html)
+    write_text(folder / "README.md", to_markdown(html))
 
 
-def write_twin(path: Path, template: str, **content: Any) -> None:
-    """Fills `<template>.md.jinja`: Markdown without HTML, in which every value is plain text."""
-
-    def finalize(value: Any) -> Markup:
-        return value if isinstance(value, Markup) else _markdown(markdown.escape(value))
-
-    environment = _environment()
-    environment.finalize = finalize
-    environment.globals |= {
-        "table": lambda head, rows: _markdown(markdown.table(head, rows)),
-        "code": lambda value: _markdown(markdown.code(value)),
-        "link": lambda address: _markdown(markdown.link(address)),
-    }
-    text = environment.get_template(f"{template}.md.jinja").render(**content)
-    write_text(path, re.sub(r"\n{3,}", "\n\n", text) + "\n")
+def render(*templates: str, **content: Any) -> Markup:
+    """Fill the first of the templates that exists. Every value is escaped; a missing name is an error."""
+    return Markup(_environment().select_template(templates).render(**content))  # noqa: S704, escaped by Jinja
 
 
-def _markdown(escaped: str) -> Markup:
-    return Markup(escaped)  # noqa: S704, by the rules of Markdown
-
-
+@cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
         lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {
-        "percent": percent, "count": count, "number": number, "p_value": p_value, "duration": duration,
-        "cell": cell, "data_uri": data_uri, "percent_estimate": percent_estimate, "count_estimate": count_estimate,
-        "points_estimate": points_estimate, "method": method, "dictlabels": dict_labels,
-        "script": script, "script_hash": script_hash,
-    }  # fmt: skip
+    )
+    environment.filters |= {"cell": cell, "data_uri": data_uri, "percent": percent}
     return environment
 
 
 def data_uri(png: bytes) -> str:
+    """Return the address of a picture inside the page."""
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
-def script(name: str) -> Markup:
-    """Text of a script of ours, for inside `<script>`."""
-    return Markup((Path(__file__).parent / name).read_text(encoding="utf-8"))  # noqa: S704, our own file
+def script(path: str) -> Markup:
+    """Return the text of a script of this room for inside `<script>`."""
+    return Markup((FOLDER / path).read_text(encoding="utf-8"))  # noqa: S704, our own file
 
 
-def script_hash(name: str) -> str:
-    """As a Content-Security-Policy names it."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(script(name).encode()).digest()).decode()
+def script_hash(text: str) -> str:
+    """Return the hash of a script as a Content-Security-Policy names it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

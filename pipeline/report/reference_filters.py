@@ -1,4 +1,4 @@
-"""The filters of the practicals, made by hand: what a network without training could look with."""
+"""Classical image filters: what a layer without training could compute."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,14 +8,14 @@ Image = NDArray[np.float64]
 
 
 def _gaussian(sigma_px: float, radius_px: int) -> Image:
-    """(2r + 1, 2r + 1), sums to 1."""
+    """Return a kernel, (2r + 1, 2r + 1), that sums to 1."""
     bell = np.exp(-(np.arange(-radius_px, radius_px + 1) ** 2) / (2 * sigma_px**2))
     kernel: Image = np.outer(bell, bell) / bell.sum() ** 2
     return kernel
 
 
 def _edge() -> Image:
-    """5x5; sums to 0, so a flat area turns black."""
+    """Return a 5x5 kernel that sums to 0, so a flat area turns black."""
     kernel = np.full((5, 5), -1.0)
     kernel[2, 2] = 24
     return kernel
@@ -32,15 +32,16 @@ KERNELS: dict[str, Image] = {
 
 
 def responses(image: Image) -> dict[str, Image]:
-    """What each of KERNELS gives of an image (H, W), the same size; borders are mirrored.
+    """Return the cross-correlation of each of KERNELS with an image, (H, W) each; borders are mirrored.
 
-    Cross-correlations, as the convolutions of a network are.
+    The convolutions of a network are cross-correlations too.
     """
     return {name: ndimage.correlate(image, kernel) for name, kernel in KERNELS.items()}
 
 
 def filtered(image: Image) -> dict[str, Image]:
-    """As pictures, clipped to 0 to 255; both Sobel filters as the length of the gradient. image: (H, W), 0 to 255."""
-    found = responses(image)
-    gradient = np.hypot(found.pop("Sobel x"), found.pop("Sobel y"))
-    return {name: np.clip(result, 0, 255) for name, result in {"original": image, "Sobel": gradient, **found}.items()}
+    """Return pictures from 0 to 255; both Sobel filters as the length of the gradient. image: (H, W), 0 to 255."""
+    by_kernel = responses(image)
+    gradient = np.hypot(by_kernel.pop("Sobel x"), by_kernel.pop("Sobel y"))
+    pictures = {"original": image, "Sobel": gradient, **by_kernel}
+    return {name: np.clip(picture, 0, 255) for name, picture in pictures.items()}

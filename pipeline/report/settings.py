@@ -1,4 +1,4 @@
-"""TODO report.settings."""
+"""Settings of the reports in params.yaml."""
 
 from typing import Annotated
 
@@ -8,6 +8,8 @@ from pipeline.core.yaml_document import Integer, Number, Strict
 
 
 class ScreeningSettings(Strict):
+    """The screening that the decision of a winner is carried over to."""
+
     n_screened: Annotated[Integer, Field(ge=1)]
     prevalence_per_100k: Annotated[Number, Field(gt=0, lt=100_000)]
     prevalence_source: str
@@ -17,6 +19,8 @@ class ScreeningSettings(Strict):
 
 
 class ReportSettings(Strict):
+    """The section `report`."""
+
     seed: Annotated[Integer, Field(ge=0)]
     bootstrap_draws: Annotated[Integer, Field(ge=2000)]
     screening: ScreeningSettings

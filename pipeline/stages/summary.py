@@ -1,5 +1,24 @@
-"""All experiments side by side: the leaderboard, pairs on one data set, and the metrics that `dvc metrics` compares."""
+"""summary: all experiments compared, as a page and as the tables of `dvc metrics` and `dvc plots`."""
 
-from pipeline.report.summary.page import write_summary as run
+from pipeline.artifacts.layout import Layout
+from pipeline.artifacts.report_numbers import ReportNumbers
+from pipeline.artifacts.runs import EvaluationRuns, SearchRuns
+from pipeline.core.files import write_json
+from pipeline.core.tables import write_spreadsheet_csv
+from pipeline.report.summary.page import leaderboard_csv, write_summary_page
 
-__all__ = ["run"]
+
+def run(layout: Layout, experiments: list[str]) -> None:
+    """Write index.html, README.md, metrics.json and leaderboard.csv of reports/."""
+    reports = {name: ReportNumbers.read(layout.report_numbers(name)) for name in experiments}
+    seconds = {name: _seconds(layout, name) for name in experiments}
+    write_summary_page(reports, seconds, layout.reports())
+    metrics = {name: report.info.metrics.compared() for name, report in reports.items()}
+    write_json(layout.reports() / "metrics.json", metrics)
+    write_spreadsheet_csv(layout.reports() / "leaderboard.csv", leaderboard_csv(reports))
+
+
+def _seconds(layout: Layout, experiment: str) -> tuple[float, float]:
+    """Return the time of training of search and evaluation."""
+    search = SearchRuns.read(layout.search_runs(experiment))
+    return search.seconds, EvaluationRuns.read(layout.evaluation_runs(experiment)).seconds

@@ -14,13 +14,13 @@ from pipeline.artifacts.report_numbers import ReportNumbers
 from pipeline.artifacts.runs import EvaluationRuns, SearchRuns
 from pipeline.artifacts.search_result import TRIAL_COLUMNS, SearchResult
 from pipeline.core.errors import DataError
-from pipeline.report.experiment_page import write_experiment_page
+from pipeline.stages import report
 
 
 @pytest.fixture(scope="module")
 def layout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
     layout = contract_data.write_experiment(tmp_path_factory.mktemp("artifacts"), "e", contract_data.MRI, n_seeds=2)
-    write_experiment_page(layout, "e", contract_data.SETTINGS)
+    report.run(layout, "e", contract_data.SETTINGS)
     return layout
 
 

@@ -2,13 +2,11 @@
 
 import html
 import re
-from pathlib import Path
 
 import pytest
 
 from conftest import markdown_html
 from pipeline.core import markdown
-from pipeline.report.pages import write_twin
 
 HOSTILE = [
     "a|b <script>alert(1)</script> *x* `y`",
@@ -49,14 +47,3 @@ def test_only_addresses_of_the_web_are_links() -> None:
     for address in ("javascript:alert(1)", "https://example.org/><script>", "https://a b"):
         assert "href" not in markdown_html(markdown.link(address))
         assert "<script>" not in markdown_html(markdown.link(address))
-
-
-def test_every_value_of_a_twin_is_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "x.md.jinja").write_text(
-        "{% for v in values %}\n- of {{ v }}\n{% endfor %}\n\n\n\n{{ table([1], []) }}"
-    )
-    monkeypatch.setattr("pipeline.report.pages.__file__", str(tmp_path / "pages.py"))
-    write_twin(tmp_path / "x.md", "x", values=HOSTILE)
-    text = (tmp_path / "x.md").read_text()
-    assert texts(markdown_html(text), "li") == [f"of {' '.join(value.split())}" for value in HOSTILE]
-    assert "\n\n\n" not in text

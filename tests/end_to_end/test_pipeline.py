@@ -25,6 +25,7 @@ COPIED = (
     "pipeline",
     "experiments",
     ".dvc/config",
+    ".dvc/plots",
     ".dvc/.gitignore",
     ".dvcignore",
     ".gitignore",
@@ -117,6 +118,15 @@ def test_the_numbers_of_the_summary_are_those_of_the_predictions(project: Path) 
     assert metrics["screening"]["false_positives_high"] > 0
 
 
+def test_the_confusion_counts_are_plotted(project: Path) -> None:
+    """Offline: `dvc plots show` writes a page with the filled template of .dvc/plots."""
+    dvc(project, "plots", "show", "reports/quick/confusion.csv", "--out", "plots")
+    page = (project / "plots/index.html").read_text()
+    assert "share of the row" in page
+    assert "<DVC_METRIC" not in page
+    shutil.rmtree(project / "plots")
+
+
 def test_a_second_repro_runs_nothing(project: Path) -> None:
     output = dvc(project, "repro")
     assert ran(output) == []
@@ -126,6 +136,7 @@ def test_a_second_repro_runs_nothing(project: Path) -> None:
 def test_git_sees_results_but_no_data_and_no_pages(project: Path) -> None:
     seen = call(project, "git", "status", "--porcelain", "--untracked-files=all").split()[1::2]
     results = {"dvc.lock", "reports/README.md", "reports/metrics.json", "reports/leaderboard.csv"}
+    results |= {"reports/data/digits/README.md"}
     results |= {f"reports/quick/{name}" for name in ("README.md", "metrics.json", "confusion.csv", "curves.csv")}
     assert set(seen) == results
 

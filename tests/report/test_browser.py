@@ -13,11 +13,11 @@ import pytest
 import contract_data
 from pipeline.artifacts.evaluation import Evaluation
 from pipeline.artifacts.layout import Layout
-from pipeline.report import experiment_page, formatting
-from pipeline.report.sections.performance import analysis
-from pipeline.report.summary import page
-from pipeline.statistics import screening
-from pipeline.statistics.screening import Operation
+from pipeline.report import formatting
+from pipeline.report.analysis.decision import decide
+from pipeline.report.sections.screening.slider import scalable
+from pipeline.stages import report, summary
+from pipeline.statistics.screening import Operation, estimate_screening
 
 driver = pytest.importorskip("playwright.sync_api", reason="needs Playwright for Python")
 CHROMIUM = shutil.which("chromium")
@@ -43,8 +43,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             trials = pd.read_csv(layout.search(name) / "trials.csv", dtype=str)
             wide = {f"model.option_{i}": np.random.default_rng(i).uniform(size=len(trials)) for i in range(16)}
             trials.assign(**wide).to_csv(layout.search(name) / "trials.csv", index=False)
-        experiment_page.write_experiment_page(layout, name, contract_data.SETTINGS)
-    page.write_summary(Layout(root), list(cases))
+        report.run(layout, name, contract_data.SETTINGS)
+    summary.run(Layout(root), list(cases))
     return root
 
 
@@ -127,8 +127,8 @@ def shown(page: Any) -> dict[str, str]:
 
 
 def expected(evaluation: Evaluation, threshold: float | None, prevalence: float, n_screened: float) -> dict[str, str]:
-    """The words of the report, had it been made at these settings."""
-    found = analysis.decide(evaluation, "winner", prevalence, n_screened, at=threshold).estimate
+    """Return the words of a report at these settings."""
+    found = decide(evaluation, "winner", prevalence_per_100k=prevalence, n_screened=n_screened, at=threshold).estimate
     show: list[Any] = [formatting.percent_estimate] * 2 + [formatting.count_estimate] * 2
     show += [lambda e: formatting.percent_estimate(e, 2), lambda e: formatting.percent_estimate(e, 4)]
     return {name: words(getattr(found, name)) for name, words in zip(NAMES, show, strict=True)}
@@ -141,7 +141,9 @@ def slide(page: Any, name: str, position: int) -> None:
 
 
 @pytest.mark.parametrize("experiment", ["hostile", "perfect"])
-def test_the_panel_says_what_the_report_would_say(open_page: Any, root: Path, experiment: str) -> None:
+def test_the_sliders_show_what_a_report_at_these_settings_would_show(
+    open_page: Any, root: Path, experiment: str
+) -> None:
     page, evaluation = open_page(f"{experiment}/index.html"), Evaluation.read(root / "data/evaluate" / experiment)
     assert shown(page) == expected(evaluation, None, 21.97, 100_000)
     rng = np.random.default_rng(0)
@@ -163,7 +165,7 @@ def test_the_panel_says_what_the_report_would_say(open_page: Any, root: Path, ex
     assert page.complaints == []
 
 
-def test_the_arithmetic_of_the_panel_is_that_of_the_pipeline(open_page: Any) -> None:
+def test_the_arithmetic_of_the_sliders_is_that_of_the_pipeline(open_page: Any) -> None:
     """All digits, beyond those shown; also rates of exactly 0 and 1 and a single group."""
     page, rng = open_page("hostile/index.html"), np.random.default_rng(1)
     cases = [(se, sp, n1, n0, 21.97, 1e5) for se in (0.0, 1.0) for sp in (0.0, 1.0) for n1, n0 in ((1, 1), (150, 405))]
@@ -171,15 +173,16 @@ def test_the_arithmetic_of_the_panel_is_that_of_the_pipeline(open_page: Any) -> 
         n1, n0 = (int(n) for n in rng.integers(1, 6_000, 2))
         se, sp = (rng.integers(0, 3 * n + 1) / (3 * n) for n in (n1, n0))  # means over three seeds
         cases.append((float(se), float(sp), n1, n0, float(10 ** rng.uniform(0, 4.7)), float(10 ** rng.uniform(2, 8))))
-    results = page.evaluate("cases => cases.map(settings => screening(...settings))", cases)
-    for (se, sp, n1, n0, prevalence, n_screened), result in zip(cases, results, strict=True):
-        wanted = screening.estimate_screening(Operation(se, sp, n1, n0), prevalence, n_screened)
+    operations = [Operation(*case[:4]) for case in cases]
+    calls = [[scalable(of), prevalence, n] for of, (*_, prevalence, n) in zip(operations, cases, strict=True)]
+    results = page.evaluate("calls => calls.map(call => screening(...call))", calls)
+    for operation, (*_, prevalence, n_screened), result in zip(operations, cases, results, strict=True):
+        wanted = estimate_screening(operation, prevalence, n_screened)
         for name in NAMES:
             estimate = getattr(wanted, name)
-            for part in ("value", "low", "high"):
-                number = getattr(estimate, part)
-                close = number if number is None else pytest.approx(number, rel=1e-8, abs=1e-9)
-                assert result[name][part] == close, (name, part, se, sp, n1, n0)
+            for shown, number in zip(result[name], (estimate.value, estimate.low, estimate.high), strict=True):
+                close = number if number is None else pytest.approx(number, rel=1e-7, abs=1e-9)
+                assert shown == close, (name, operation, prevalence)
 
 
 def test_the_icons_count_every_person_once(open_page: Any) -> None:
@@ -216,7 +219,7 @@ def test_sliders_work_by_keyboard_and_say_their_value(open_page: Any) -> None:
     page = open_page("hostile/index.html")
     before = shown(page)
     for name in ("prevalence", "screened", "threshold"):
-        slider, output = page.locator(f"#slide-{name}"), page.locator(f"[data-say-{name}]")
+        slider, output = page.locator(f"#slide-{name}"), page.locator(f"[data-text-{name}]")
         old = output.text_content()
         slider.focus()
         page.keyboard.press("ArrowRight")

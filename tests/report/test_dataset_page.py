@@ -13,12 +13,16 @@ from pipeline.report.dataset_page import figures, page
 from pipeline.report.sections.performance import figures as performance
 
 
+def write(root: Path, folder: Path) -> None:
+    page.write_dataset_page(Samples.read(root / "prepared"), Samples.read(root / "split/development"), folder)
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
     info = contract_data.dataset_info("odd", contract_data.HOSTILE, contract_data.HOSTILE[:1], medical=True)
     contract_data.write_split(root / "prepared", root / "split", info)
-    page.write_dataset_page(root / "prepared", root / "split/development", root / "out")
+    write(root, root / "out")
     return root
 
 
@@ -59,7 +63,7 @@ def test_pictures_come_from_development_only(root: Path, monkeypatch: pytest.Mon
         return Samples(np.asarray(samples.images).view(Sealed), samples.table, samples.info)
 
     monkeypatch.setattr(Samples, "read", guarded)
-    page.write_dataset_page(root / "prepared", root / "split/development", root / "again")
+    write(root, root / "again")
 
 
 def test_leakage_counts_test_images_whose_group_is_in_train() -> None:
@@ -70,24 +74,24 @@ def test_leakage_counts_test_images_whose_group_is_in_train() -> None:
             "official_part": ["train", "test", "test", "test", "test"],
         }
     )
-    assert page._leakage(table, ["x", "y"]) == [
+    assert page.leakage_rows(table, ["x", "y"]) == [
         ["x", "2", "1", "50.0 %"],
         ["y", "2", "0", "0.0 %"],
         ["all", "4", "1", "25.0 %"],
     ]
-    assert page._leakage(table.assign(official_part=""), ["x", "y"]) is None
+    assert page.leakage_rows(table.assign(official_part=""), ["x", "y"]) is None
 
 
 def test_label_conflicts_are_listed() -> None:
     table = pd.DataFrame({"label": [0, 1, 1], "class": ["x", "y", "y"], "group": ["a", "a", "b"]})
-    assert page._conflicts(table) == [["a", "x (1), y (1)"]]
+    assert page.label_conflict_rows(table) == [["a", "x (1), y (1)"]]
 
 
 def test_the_most_different_groups_come_first() -> None:
     images = np.zeros((6, 2, 2, 1), dtype=np.uint8)
     images[3] = 90
     table = pd.DataFrame({"group": ["equal", "equal", "apart", "apart", "alone", "x"]})
-    rows = page._doubtful_groups(Samples(images, table, contract_data.MRI))
+    rows = page.doubtful_groups(Samples(images, table, contract_data.MRI))
     assert [list(row) for row in rows] == [[2, 3], [0, 1]]
 
 

@@ -10,10 +10,9 @@ from sklearn.metrics import f1_score
 import contract_data
 from pipeline.artifacts.evaluation import Evaluation
 from pipeline.core.errors import DataError
-from pipeline.report.sections.performance.analysis import score_predictions, score_test_part
-from pipeline.report.sections.performance.section import said_of_files
-from pipeline.report.sections.performance.subgroups import Subset, by_file, contrasts, official
-from pipeline.report.sections.verdict.section import cautions
+from pipeline.report.analysis.scoring import Predictions, Resampling, score_predictions, score_test_part
+from pipeline.report.analysis.subgroups import Subset, by_file, contrasts, official_test
+from pipeline.report.sections.subgroups import contrast_sentences
 from pipeline.statistics.intervals import Estimate, rate_estimate
 
 INFO = contract_data.dataset_info("mri", ["healthy", "tumor"], ["tumor"], medical=True)
@@ -24,8 +23,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return contract_data.write_experiment(tmp_path_factory.mktemp("subsets"), "mri", INFO).evaluate("mri")
 
 
-def rng() -> np.random.Generator:
-    return np.random.default_rng(1)
+def resampling(draws: int) -> Resampling:
+    return Resampling(draws, np.random.default_rng(1))
 
 
 def with_files(evaluation: Evaluation, **columns: Any) -> Evaluation:
@@ -39,7 +38,7 @@ def rows(folder: Path) -> pd.DataFrame:
 
 
 def test_scores_by_file_are_those_of_its_rows(folder: Path) -> None:
-    found = {(s.kind, s.value): s for s in by_file(Evaluation.read(folder), 1, 200, rng())}
+    found = {(s.kind, s.value): s for s in by_file(Evaluation.read(folder), 1, resampling(200))}
     assert set(found) == {("format", "JPEG"), ("format", "PNG")}  # one mode and one size: nothing to compare
     test = rows(folder).query("part == 'test'")
     for (_, value), subset in found.items():
@@ -64,7 +63,9 @@ def test_a_subset_of_one_class_is_scored_on_that_class(folder: Path) -> None:
         )
     )
     mode = evaluation.files["sample"].map(labels).map({0: "L", 1: "RGB"})
-    found = [s for s in by_file(with_files(evaluation, mode=mode, format="JPEG"), 1, 50, rng()) if s.kind == "mode"]
+    found = [
+        s for s in by_file(with_files(evaluation, mode=mode, format="JPEG"), 1, resampling(50)) if s.kind == "mode"
+    ]
     assert [s.n_classes for s in found] == [1, 1]
     assert all(s.macro_f1.value is not None and s.macro_f1.value > 0.5 for s in found)  # not halved by the other class
 
@@ -73,7 +74,7 @@ def test_values_of_few_groups_stand_together(folder: Path) -> None:
     evaluation = Evaluation.read(folder)
     n = len(evaluation.files)
     mode = np.where(np.arange(n) % 2, "L", [f"mode-{i % 7}" for i in range(n)])
-    found = [s for s in by_file(with_files(evaluation, mode=mode), 30, 50, rng()) if s.kind == "mode"]
+    found = [s for s in by_file(with_files(evaluation, mode=mode), 30, resampling(50)) if s.kind == "mode"]
     assert [s.value for s in found] == ["L", "7 other modes"] or [s.value for s in found] == ["7 other modes", "L"]
     assert sum(s.n_images for s in found) == evaluation.parts["test"].labels.size
 
@@ -82,27 +83,27 @@ def test_a_single_value_of_few_groups_keeps_its_name(folder: Path) -> None:
     evaluation = Evaluation.read(folder)
     n = len(evaluation.files)
     mode = np.where(np.arange(n) % 40, "L", "rare")
-    found = [s for s in by_file(with_files(evaluation, mode=mode), 30, 50, rng()) if s.kind == "mode"]
+    found = [s for s in by_file(with_files(evaluation, mode=mode), 30, resampling(50)) if s.kind == "mode"]
     assert [s.value for s in found] == ["L", "rare"]
 
 
 def test_all_images_together_score_as_the_test_part(folder: Path) -> None:
     evaluation = Evaluation.read(folder)
     test, winner = evaluation.parts["test"], evaluation.parts["test"].models["winner"].predicted
-    of_all = score_test_part(evaluation, 500, rng())
-    alone = score_predictions(test.labels, winner, test.groups, 2, 500, rng())
+    of_all = score_test_part(evaluation, resampling(500))
+    alone = score_predictions(Predictions(test.labels, winner, test.groups), 2, resampling(500))
     for score, estimate in alone.items():
         assert astuple(estimate) == pytest.approx(astuple(of_all.means[score]["winner"]))  # the same draws of groups
 
 
 def test_the_official_test_part_is_split_into_seen_and_unseen(folder: Path) -> None:
     evaluation, table = Evaluation.read(folder), rows(folder)
-    found = official(evaluation, 100, rng())
+    found = official_test(evaluation, resampling(100))
     assert found
     assert found.unseen
     theirs = table[table["official_part"] == "test"].drop_duplicates("sample")
     training = table.loc[table["official_part"] == "train", "group"]
-    assert found.all_of_it.n_images == len(theirs)
+    assert found.everything.n_images == len(theirs)
     assert found.unseen.n_images == (theirs["part"] == "test").sum()
     assert found.trained_on == pytest.approx((theirs["part"] == "train").mean())
     assert found.leaking == pytest.approx(theirs["group"].isin(training).mean())
@@ -111,10 +112,10 @@ def test_the_official_test_part_is_split_into_seen_and_unseen(folder: Path) -> N
 
 def test_official_parts_that_are_kept_or_missing_are_not_judged(folder: Path) -> None:
     evaluation = Evaluation.read(folder)
-    assert official(with_files(evaluation, official_part=""), 50, rng()) is None
+    assert official_test(with_files(evaluation, official_part=""), resampling(50)) is None
     dataset = INFO.model_copy(update={"keeps_official_test": True})
     kept = replace(evaluation, info=evaluation.info.model_copy(update={"dataset": dataset}))
-    assert official(kept, 50, rng()) is None
+    assert official_test(kept, resampling(50)) is None
 
 
 def test_a_missing_table_of_files_says_what_to_do(folder: Path, tmp_path: Path) -> None:
@@ -127,27 +128,24 @@ def test_a_missing_table_of_files_says_what_to_do(folder: Path, tmp_path: Path) 
 
 def subset(kind: str, value: str, *recalls: tuple[int, int] | None) -> Subset:
     """recalls: groups found, groups, of each class."""
-    told = [None if r is None else (rate_estimate(r[0] / r[1], r[1]), r[1]) for r in recalls]
-    return Subset(kind, value, 9, 9, 2, Estimate(0.5, 0.4, 0.6), Estimate(0.5, 0.4, 0.6), told)
+    known = [None if r is None else (rate_estimate(r[0] / r[1], r[1]), r[1]) for r in recalls]
+    return Subset(kind, value, 9, 9, 2, Estimate(0.5, 0.4, 0.6), Estimate(0.5, 0.4, 0.6), known)
 
 
 def test_a_class_missed_in_one_kind_of_file_is_named() -> None:
     large, small = subset("size", "512 x 512 px", (96, 100), (90, 100)), subset("size", "others", (3, 10), (80, 100))
     jpeg, none = subset("format", "JPEG", (1, 100), None), subset("size", "64 x 64 px", None, None)
     assert contrasts([small, large, jpeg, none], ["glioma", "healthy"]) == [("glioma", large, small)]
-    said = said_of_files([small, large, jpeg, none], ["glioma", "healthy"])
-    assert len(said) == 1
-    assert said[0].startswith(
-        "glioma is found in 96.0 % [90.2, 98.4] of the groups of size 512 x 512 px, but in 30.0 %"
+    (sentence,) = contrast_sentences([small, large, jpeg, none], ["glioma", "healthy"])
+    assert sentence.startswith(
+        "glioma is recognised in 96.0 % [90.2, 98.4] of the groups of size 512 x 512 px, but in 30.0 %"
     )
-    assert said[0].endswith("of those of others (n = 10)")
-    assert cautions(said, "59 %")[0].endswith("gets 59 % of what the winner adds to naming the commonest class.")
-    assert cautions([], None) == []
+    assert sentence.endswith("of those of others (n = 10)")
 
 
 def test_recalls_by_file_count_groups(folder: Path) -> None:
     test = rows(folder).query("part == 'test'")
-    for found in by_file(Evaluation.read(folder), 1, 200, rng()):
+    for found in by_file(Evaluation.read(folder), 1, resampling(200)):
         part = test[test[found.kind] == found.value]
         for c, recall in enumerate(found.recalls):
             assert recall is not None

@@ -1,4 +1,4 @@
-"""TODO report.dataset_page.figures."""
+"""Class balance, sizes, and images in a grid."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,6 +13,7 @@ from pipeline.report.drawing import PART_COLORS, WIDTH_IN, canvas, short, styled
 
 @styled
 def balance(parts: Mapping[str, PartSize], classes: Sequence[str]) -> Figure:
+    """Draw the share of each class in every part."""
     figure, axes = canvas(0.42 * len(classes) + 1.2)
     axis = axes[0, 0]
     for i, (part, size) in enumerate(parts.items()):
@@ -28,6 +29,7 @@ def balance(parts: Mapping[str, PartSize], classes: Sequence[str]) -> Figure:
 
 @styled
 def sizes(table: pd.DataFrame) -> Figure:
+    """Draw the height over the width of the published images, with areas by number."""
     figure, axes = canvas(4.2)
     axis = axes[0, 0]
     counts = table.groupby(["width", "height"]).size().reset_index(name="n")
@@ -44,7 +46,7 @@ def sizes(table: pd.DataFrame) -> Figure:
 
 
 def _mosaic(rows: Sequence[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:
-    """rows: (n, H, W, C) each, n <= columns. One RGB picture on white, a narrow gap between cells."""
+    """Return an RGB picture on white with a narrow gap between cells. rows: (n, H, W, C) each, n <= columns."""
     _, height, width, _ = rows[0].shape
     gap = max(1, width // 16)
     out = np.full((len(rows) * (height + gap), columns * (width + gap), 3), 255, dtype=np.uint8)
@@ -56,14 +58,16 @@ def _mosaic(rows: Sequence[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8
 
 
 @styled
-def mosaic(rows: Sequence[NDArray[np.uint8]], names: Sequence[str], columns: int) -> Figure:
-    picture = _mosaic(rows, columns)
-    left = (0.25 + 0.09 * max(len(short(name, 14)) for name in names)) / WIDTH_IN
+def mosaic(rows: Mapping[str, NDArray[np.uint8]], columns: int) -> Figure:
+    """Draw a row of images, (n, H, W, C), per name."""
+    images = list(rows.values())
+    picture = _mosaic(images, columns)
+    left = (0.25 + 0.09 * max(len(short(name, 14)) for name in rows)) / WIDTH_IN
     figure = Figure(figsize=(WIDTH_IN, WIDTH_IN * (0.99 - left) * picture.shape[0] / picture.shape[1] + 0.1))
-    axis = figure.add_axes((left, 0, 0.99 - left, 1))  # constrained layout clips labels beside a fixed aspect
-    axis.imshow(picture, interpolation="nearest" if rows[0].shape[1] < 64 else "antialiased")
+    axis = figure.add_axes((left, 0, 0.99 - left, 1))  # constrained layout clips labels next to a fixed aspect
+    axis.imshow(picture, interpolation="nearest" if images[0].shape[1] < 64 else "antialiased")
     cell = picture.shape[0] / len(rows)
-    axis.set_yticks(cell * (np.arange(len(rows)) + 0.47), [short(name, 14) for name in names])
+    axis.set_yticks(cell * (np.arange(len(rows)) + 0.47), [short(name, 14) for name in rows])
     axis.set_xticks([])
     axis.tick_params(length=0)
     axis.grid(visible=False)

@@ -1,3 +1,3 @@
-"""The sections of a report, one module each: what stands in the words and tables, and the pictures beside them."""
+"""The sections of an experiment's page: one module or package each, with an object SECTION; all are found here."""
 
-FEW_GROUPS = 30  # of a class in the test part; below, the page warns
+FEW_GROUPS = 30  # of a class or subset of the test part; with fewer, an interval is rough

@@ -1,4 +1,4 @@
-"""All experiments side by side."""
+"""All experiments compared."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from pipeline.statistics.intervals import Estimate
 
 @styled
 def leaderboard(rows: Sequence[tuple[str, Estimate, float]], label: str) -> Figure:
-    """rows: experiment, winner with its interval, baseline mean; one line each."""
+    """Draw a line per experiment. rows: experiment, winner with its interval, mean of the baseline."""
     figure, axes = canvas(0.45 * len(rows) + 1.25)
     axis = axes[0, 0]
     for y, (_, winner, baseline) in enumerate(rows):
@@ -33,7 +33,7 @@ def leaderboard(rows: Sequence[tuple[str, Estimate, float]], label: str) -> Figu
 
 @styled
 def panels(experiments: Mapping[str, Mapping[str, tuple[NDArray[Any], Estimate]]], label: str) -> Figure:
-    """One panel per experiment, each with its own scale. experiments: name -> model -> seeds (S,) and their mean."""
+    """Draw a panel per experiment, each with its own scale. experiments: name -> model -> seeds (S,) and their mean."""
     columns = min(3, len(experiments))
     rows = -(-len(experiments) // columns)
     figure, axes = canvas(2.35 * rows + 0.35, rows, columns)

@@ -1,4 +1,4 @@
-"""Winners of several experiments on one test part, pair by pair: what `report` hands to `summary`, and its numbers."""
+"""Winners of several experiments on one test part, compared pair by pair."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.artifacts.report_numbers import SHARED
+from pipeline.report.analysis.scoring import Resampling
 from pipeline.statistics import bootstrap, significance
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.scores import confusion_matrix, scores
@@ -17,18 +18,20 @@ COMPARED = ("accuracy", "macro_f1")
 
 @dataclass(frozen=True)
 class Pair:
+    """Two experiments on one test part."""
+
     first: str
     second: str
     n_images: int
     n_groups: int
     difference: dict[str, Estimate]  # score -> first minus second, means over seeds
-    p: float  # exact McNemar over groups, of the typical pair of seeds: see estimates.median_p
+    p: float  # exact McNemar over groups, of the typical pair of seeds: statistics.significance.median_p
 
 
 def compare(
-    tables: Mapping[str, pd.DataFrame], n_classes: int, draws: int, rng: np.random.Generator
+    tables: Mapping[str, pd.DataFrame], n_classes: int, resampling: Resampling
 ) -> tuple[list[Pair], list[tuple[str, str]]]:
-    """tables: experiment -> what write_predictions wrote. Returns the pairs of one test part, and those of two."""
+    """Return pairs with one test part, and the names of those with two. tables: ReportNumbers.test by experiment."""
     blocks: list[list[str]] = []
     for name, table in tables.items():
         same = (block for block in blocks if table[SHARED].equals(tables[block[0]][SHARED]))
@@ -36,30 +39,32 @@ def compare(
         if not block:
             blocks.append(block)
         block.append(name)
-    pairs = [pair for block in blocks for pair in _compare_block(block, tables, n_classes, draws, rng)]
+    pairs = [pair for block in blocks for pair in _compare_block(block, tables, n_classes, resampling)]
     together = {(pair.first, pair.second) for pair in pairs}
     return pairs, [names for names in combinations(tables, 2) if names not in together]
 
 
 def _compare_block(
-    names: list[str], tables: Mapping[str, pd.DataFrame], n_classes: int, draws: int, rng: np.random.Generator
+    names: list[str], tables: Mapping[str, pd.DataFrame], n_classes: int, resampling: Resampling
 ) -> list[Pair]:
-    """All runs are resampled alike, so that every difference stays paired."""
+    """Return all pairs of the names; all runs share the draws, so every difference is paired."""
     if len(names) < 2:
         return []
     labels, groups = (tables[names[0]][column].to_numpy() for column in ("label", "group"))
     runs = {name: tables[name].drop(columns=SHARED).to_numpy().T for name in names}  # (S, N)
     stacked = np.concatenate(list(runs.values()))
-    resampled = scores(bootstrap.bootstrap_confusions(labels, stacked, groups, n_classes, draws, rng))
+    resampled = scores(
+        bootstrap.bootstrap_confusions(labels, stacked, groups, n_classes, resampling.draws, resampling.rng)
+    )
     ends = np.cumsum([len(runs[name]) for name in names])[:-1]
     drawn = {
         score: dict(zip(names, [part.mean(axis=1) for part in np.split(resampled[score], ends, axis=1)], strict=True))
         for score in COMPARED
     }
-    found = {name: scores(confusion_matrix(labels, runs[name], n_classes)) for name in names}
+    by_seed = {name: scores(confusion_matrix(labels, runs[name], n_classes)) for name in names}
 
     def difference(score: str, first: str, second: str) -> Estimate:
-        value = float(found[first][score].mean() - found[second][score].mean())
+        value = float(by_seed[first][score].mean() - by_seed[second][score].mean())
         return Estimate(value, *bootstrap.percentile_interval(drawn[score][first] - drawn[score][second]))
 
     pairs = []

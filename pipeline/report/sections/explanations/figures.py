@@ -1,4 +1,4 @@
-"""Examples with what the network says of them and attends to; kernels and what they make of a scan."""
+"""Examples with probabilities and Grad-CAM; kernels with their responses to scans."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from pipeline.report.formatting import percent
 Array = NDArray[Any]
 HEAT = LinearSegmentedColormap.from_list("heat", [(0.9, 0.25, 0, 0.0), (1, 0.45, 0, 0.55), (1, 0.95, 0.3, 0.8)])
 N_BARS = 4  # of more classes the likeliest are shown, and the rest as one
-
-
 SIDE_IN, HEADING_IN = 0.88, 0.24
 
 
 @dataclass(frozen=True)
 class Example:
+    """A test image with its Grad-CAM and probabilities."""
+
     image: Array  # (H, W, C) uint8
     cam: Array | None  # (H, W), 0 to 1
     label: int
@@ -31,15 +31,15 @@ class Example:
 
 
 def bars(example: Example, classes: Sequence[str]) -> list[tuple[str, float, str]]:
-    """Name, probability and colour, likeliest first; the truth is always among them."""
+    """Return name, probability and colour, likeliest first; the truth is always among them."""
     p, k = example.probabilities, len(classes)
     order = [int(c) for c in np.argsort(-p, kind="stable")]
     if k > N_BARS + 1:
         order = order[:N_BARS]
         if example.label not in order:
             order[-1] = example.label
-    told = {example.predicted: ORANGE, example.label: BLUE}  # of a hit they are one
-    shown = [(classes[c], float(p[c]), told.get(c, GREY)) for c in order]
+    colors = {example.predicted: ORANGE, example.label: BLUE}  # of a hit they are one
+    shown = [(classes[c], float(p[c]), colors.get(c, GREY)) for c in order]
     if len(order) < k:
         shown.append((f"{k - len(order)} others", max(0.0, 1 - sum(value for _, value, _ in shown)), GREY))
     return shown
@@ -47,7 +47,7 @@ def bars(example: Example, classes: Sequence[str]) -> list[tuple[str, float, str
 
 @styled
 def examples(shown: Sequence[Example], classes: Sequence[str]) -> Figure:
-    """Two in a row: image, the same with its attention where there is one, probabilities."""
+    """Draw two examples in a row: image, Grad-CAM if there is one, probabilities."""
     rows = [bars(example, classes) for example in shown]
     pitch = max(SIDE_IN + 0.1, 0.24 * len(rows[0]) + 0.1)
     height = pitch * -(-len(shown) // 2) + HEADING_IN
@@ -55,7 +55,7 @@ def examples(shown: Sequence[Example], classes: Sequence[str]) -> Figure:
     figure = Figure(figsize=(WIDTH_IN, height))
 
     def place(i: int, left: float, width: float, tall: float, heading: str) -> Axes:
-        """Inches within the half of the row, in the middle of its height."""
+        """Add axes at `left` inches of its half row, vertically centred."""
         bottom = height - HEADING_IN - pitch * (i // 2) - (pitch + tall) / 2
         box = ((left + WIDTH_IN / 2 * (i % 2)) / WIDTH_IN, bottom / height, width / WIDTH_IN, tall / height)
         axis = figure.add_axes(box)
@@ -77,14 +77,14 @@ def examples(shown: Sequence[Example], classes: Sequence[str]) -> Figure:
 
 
 def _picture(axis: Axes, image: Array) -> None:
-    """image: (H, W, C) uint8."""
+    """Draw an image, (H, W, C) uint8."""
     shown = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
     axis.imshow(shown, interpolation="nearest" if image.shape[0] < 64 else "antialiased")
     axis.set_axis_off()
 
 
 def _bars(axis: Axes, rows: Sequence[tuple[str, float, str]]) -> None:
-    """A name above each bar, so that long ones have room."""
+    """Draw bars with the name above each, so that long names have room."""
     for y, (name, value, color) in enumerate(rows):
         axis.barh(y, 1, height=0.22, color="#E4E4E4")
         axis.barh(y, value, height=0.22, color=color)
@@ -97,9 +97,9 @@ def _bars(axis: Axes, rows: Sequence[tuple[str, float, str]]) -> None:
 
 @styled
 def kernels(shown: Mapping[str, Array], maps: Mapping[str, Sequence[Array]], scans: Sequence[Array]) -> Figure:
-    """First column: scans (H, W, C) uint8; one column per kernel (C, h, w): itself above what it makes of them (h, w).
+    """Draw the scans, (H, W, C) uint8, as first column, and each kernel, (C, h, w), above its maps of them, (h, w).
 
-    Without maps the kernels stand alone.
+    Without maps the kernels are drawn alone.
     """
     n = len(shown)
     first = 1 if maps else 0
@@ -118,14 +118,14 @@ def kernels(shown: Mapping[str, Array], maps: Mapping[str, Sequence[Array]], sca
     for column, (name, kernel) in enumerate(shown.items()):
         axes[0, column + first].set_title(name, fontsize=8.5, fontweight="normal", pad=3)
         _kernel(axes[0, column + first], kernel)
-        for row, found in enumerate(maps.get(name, [])):
-            smooth = "nearest" if len(found) < 64 else "antialiased"
-            axes[row + 1, column + first].imshow(found, cmap="gray", interpolation=smooth)
+        for row, response in enumerate(maps.get(name, [])):
+            smooth = "nearest" if len(response) < 64 else "antialiased"
+            axes[row + 1, column + first].imshow(response, cmap="gray", interpolation=smooth)
     return figure
 
 
 def _kernel(axis: Axes, kernel: Array) -> None:
-    """Of one channel: blue below 0, white, red above; of three: their colours around grey. kernel: (C, h, w)."""
+    """Draw a kernel, (C, h, w): blue below 0, red above; three channels as colours around grey."""
     most = float(np.abs(kernel).max()) or 1.0
     if len(kernel) == 3:
         axis.imshow(0.5 + kernel.transpose(1, 2, 0) / (2 * most), interpolation="nearest")

@@ -1,4 +1,4 @@
-"""What the stated probabilities are worth before anything is decided with them: AUC and calibration on test."""
+"""How good the stated probabilities are: AUC and calibration on the test part."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.artifacts.evaluation import MODELS, Evaluation, Part, Runs
+from pipeline.report.analysis.scoring import Resampling
 from pipeline.statistics import bootstrap, calibration, intervals
 from pipeline.statistics.groups import effective_groups
 from pipeline.statistics.intervals import Estimate
@@ -28,8 +29,8 @@ class Discrimination:
     n_groups: int  # of the smallest side
 
 
-def discriminate(evaluation: Evaluation, draws: int, rng: np.random.Generator) -> Discrimination:
-    """No interval below LEAST_GROUPS on either side; without a pair in the wrong order a one-sided bound."""
+def discriminate(evaluation: Evaluation, resampling: Resampling) -> Discrimination:
+    """Return the AUC: without interval below LEAST_GROUPS on either side, with a one-sided bound where it is 1."""
     part, binary = evaluation.parts["test"], bool(evaluation.positive)
     tasks = {model: _tasks(part, runs, binary) for model, runs in part.models.items()}
     seeds = {m: np.array([np.mean([area_under_roc(*task) for task in run]) for run in tasks[m]]) for m in MODELS}
@@ -41,7 +42,7 @@ def discriminate(evaluation: Evaluation, draws: int, rng: np.random.Generator) -
         means = {model: Estimate(float(seeds[model].mean()), None, None) for model in MODELS}
         return Discrimination(binary, seeds, means, Estimate(gap, None, None), n_groups)
     flat = [task for model in MODELS for run in tasks[model] for task in run]
-    areas = bootstrap_areas(flat, part.labels, part.groups, draws, rng)
+    areas = bootstrap_areas(flat, part.labels, part.groups, resampling.draws, resampling.rng)
     halves = np.split(areas, [sum(map(len, tasks["winner"]))], axis=1)
     drawn = {model: half.mean(axis=1) for model, half in zip(MODELS, halves, strict=True)}
     means = {model: _area(seeds[model], drawn[model], n_groups if binary else None) for model in MODELS}
@@ -52,14 +53,14 @@ def discriminate(evaluation: Evaluation, draws: int, rng: np.random.Generator) -
 
 
 def _tasks(part: Part, runs: Runs, binary: bool) -> list[list[Task]]:
-    """Per seed: the one of the positive classes, or one per class that the part holds."""
+    """Return per seed the task of the positive classes, or one task per class that occurs."""
     if binary:
         return [[(part.positive, score)] for score in runs.positive_score]
     return [[(part.labels == c, p[:, c]) for c in np.unique(part.labels)] for p in runs.probabilities]
 
 
 def _area(seeds: NDArray[np.float64], drawn: NDArray[np.float64], n: int | None) -> Estimate:
-    """n disjoint pairs of a positive and a negative group are independent, so all in order prove sure_bound(n)."""
+    """Return the mean area. n disjoint pairs of a positive and a negative group are independent: the bound of n/n."""
     if (seeds == 1).all():
         return Estimate(1.0, intervals.sure_bound(n) if n else None, None)
     return Estimate(float(seeds.mean()), *bootstrap.percentile_interval(drawn))
@@ -67,7 +68,7 @@ def _area(seeds: NDArray[np.float64], drawn: NDArray[np.float64], n: int | None)
 
 @dataclass(frozen=True)
 class Calibration:
-    """Stated probability of the predicted class on the test part, as it is and with the temperature fitted on val."""
+    """Probability of the predicted class on the test part, as stated and with the temperature fitted on val."""
 
     n_bins: int
     temperatures: dict[str, NDArray[np.float64]]  # model -> (S,); NaN where val holds no error
@@ -77,8 +78,11 @@ class Calibration:
     curves: dict[str, NDArray[np.float64]]  # of the winner, before and after: see `_curve`
 
 
-def calibrate(evaluation: Evaluation, draws: int, rng: np.random.Generator) -> Calibration | None:
-    """None if the test groups fill fewer than LEAST_BINS bins with BIN_GROUPS each."""
+def calibrate(evaluation: Evaluation, resampling: Resampling) -> Calibration | None:
+    """Return the calibration; None if the test groups fill fewer than LEAST_BINS bins with BIN_GROUPS each.
+
+    resampling: of outcomes under exact probabilities.
+    """
     val, test = evaluation.parts["val"], evaluation.parts["test"]
     n_bins = min(MOST_BINS, np.unique(test.groups).size // BIN_GROUPS)
     if n_bins < LEAST_BINS:
@@ -95,7 +99,10 @@ def calibrate(evaluation: Evaluation, draws: int, rng: np.random.Generator) -> C
             float(np.mean([calibration.calibration_error(c, r, n_bins) for c, r in zip(top, right, strict=True)]))
             for top in tops.values()
         )
-        chance = [calibration.exact_error(c, test.groups, n_bins, draws, rng) for c in tops["with temperature"]]
+        chance = [
+            calibration.exact_error(c, test.groups, n_bins, resampling.draws, resampling.rng)
+            for c in tops["with temperature"]
+        ]
         first, second = (
             float(log_loss(p, test.labels, floor=calibration.ROUNDING).mean()) for p in (stated, corrected)
         )
@@ -107,7 +114,7 @@ def calibrate(evaluation: Evaluation, draws: int, rng: np.random.Generator) -> C
 
 
 def _curve(top: NDArray[Any], right: NDArray[Any], groups: NDArray[Any], n_bins: int) -> NDArray[np.float64]:
-    """All seeds in the same bins: (bins, 4) of mean confidence, accuracy and its Wilson ends.
+    """Return mean confidence, accuracy and its Wilson ends of each bin, (bins, 4), all seeds in the same bins.
 
     A bin counts as many effective groups as its share of the images, however many seeds put images there.
     """

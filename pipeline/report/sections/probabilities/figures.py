@@ -1,4 +1,4 @@
-"""What stated probabilities are worth."""
+"""Reliability of stated probabilities."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from pipeline.report.drawing import BLUE, canvas, percents, styled
 
 @styled
 def reliability(curves: Mapping[str, NDArray[Any]]) -> Figure:
-    """curves: title -> (bins, 4) of mean confidence, accuracy and the ends of its interval."""
+    """Draw accuracy over confidence. curves: title -> (bins, 4) of mean confidence, accuracy and its interval."""
     figure, axes = canvas(3.55, 1, 2)
     least = min(float(rows[:, [0, 2]].min()) for rows in curves.values())
     floor = math.floor(max(0.0, least - 0.02) * 20) / 20  # the corner where the bins of a good model crowd

@@ -1,4 +1,4 @@
-"""What reporting guidelines ask of a study of diagnostic accuracy: where the page says it, or why it cannot.
+"""What reporting guidelines ask of a study of diagnostic accuracy: where it is on the page, or why it is missing.
 
 Numbers: STARD 2015 (Bossuyt et al., BMJ 2015;351:h5527), which STARD-AI (Sounderajah et al., Nat Med 2025) extends, and
 TRIPOD+AI (Collins et al., BMJ 2024;385:e078378). CLAIM 2024 (Tejani et al., Radiol Artif Intell 2024) by topic.
@@ -6,23 +6,16 @@ TRIPOD+AI (Collins et al., BMJ 2024;385:e078378). CLAIM 2024 (Tejani et al., Rad
 
 from typing import NamedTuple
 
-PLACES = {  # id on the page -> its name
-    "verdict": "Verdict",
-    "data": "Data",
-    "search": "Search",
-    "performance": "Performance",
-    "screening": "Screening",
-    "inside": "Looking inside",
-    "reproduce": "Reproduce",
-}
 UNNAMED = "the published files name no person, site or device"
 UNKNOWN = "not recorded with the published files"
 
 
 class Item(NamedTuple):
+    """One item of the guidelines."""
+
     asked: str
     source: str
-    anchor: str  # of PLACES; empty: missing
+    anchor: str  # of the section; empty: missing
     note: str
 
 
@@ -44,7 +37,7 @@ ITEMS = [
     Item("Blinding", "STARD 13a–13b, TRIPOD+AI 8c", "", UNKNOWN),
     Item("Model and training", "STARD 10a, TRIPOD+AI 12c, CLAIM: model, training", "search", "configurations"),
     Item("How the model was chosen", "TRIPOD+AI 12c, CLAIM: selection of the model", "search", ""),
-    Item("Parts of the data", "TRIPOD+AI 12a, CLAIM: data partitions", "data", "no group stands in two"),
+    Item("Parts of the data", "TRIPOD+AI 12a, CLAIM: data partitions", "data", "no group is in two"),
     Item("Missing and undecided cases", "STARD 15–16, TRIPOD+AI 11", "data", "label conflicts; else none"),
     Item("Sample size", "STARD 18, TRIPOD+AI 10, CLAIM: sample size", "", "no calculation beforehand: all there was"),
     Item("Cut-off, set beforehand", "STARD 12a, TRIPOD+AI 15", "screening", "frozen on validation"),
@@ -56,24 +49,24 @@ ITEMS = [
     Item("Time between scan and reference", "STARD 22", "", UNKNOWN),
     Item("Test against reference, counts", "STARD 23", "performance", "and, at the frozen threshold, Screening"),
     Item("Accuracy with intervals", "STARD 24, TRIPOD+AI 23a, CLAIM: performance", "performance", ""),
-    Item("Calibration", "TRIPOD+AI 12e, 23a", "performance", ""),
+    Item("Calibration", "TRIPOD+AI 12e, 23a", "probabilities", ""),
     Item("Results by site or device", "TRIPOD+AI 12d, 23b", "", UNNAMED),
-    Item("Failures looked at", "CLAIM: failure analysis", "inside", "the most confident errors"),
+    Item("Failures looked at", "CLAIM: failure analysis", "explanations", "the most confident errors"),
     Item("External test", "TRIPOD+AI 16, CLAIM: external testing", "", "one collection; no second one was tested"),
     Item("Harm by the test", "STARD 25", "", "nobody was examined for this study"),
     Item("Limits", "STARD 26, TRIPOD+AI 26", "screening", "spectrum; what the sample can show"),
     Item("Meaning in practice", "STARD 27, TRIPOD+AI 25", "screening", "at several prevalences"),
-    Item("Registration, protocol", "STARD 28–29, TRIPOD+AI 18c–18d", "", "none beside the file of the experiment"),
+    Item("Registration, protocol", "STARD 28–29, TRIPOD+AI 18c–18d", "", "none but the file of the experiment"),
     Item("Funding, interests", "STARD 30, TRIPOD+AI 18a–18b", "", "not recorded in the project"),
     Item("Ethics", "TRIPOD+AI 17", "", f"public data; an approval is {UNKNOWN}"),
-    Item("Patients involved", "TRIPOD+AI 19", "", "none were"),
+    Item("Patients involved", "TRIPOD+AI 19", "", "no patient was"),
     Item("Data available", "TRIPOD+AI 18e", "data", "source and terms"),
     Item("Code available", "TRIPOD+AI 18f, CLAIM: software", "reproduce", "commit and versions"),
     Item("The whole model", "TRIPOD+AI 22", "reproduce", "weights and model card"),
 ]  # fmt: skip
 
 
-def content(screening: bool) -> list[Item]:
-    """screening: the page has that section."""
+def items(*, screening: bool) -> list[Item]:
+    """Return all items. screening: the page has that section."""
     none = "the data set names no positive class"
     return [item if item.anchor != "screening" or screening else item._replace(anchor="", note=none) for item in ITEMS]

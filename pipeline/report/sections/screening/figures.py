@@ -1,6 +1,6 @@
-"""What a decision costs: false positives, predictive value, and people as icons."""
+"""What a decision costs: false positives and predictive value."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,11 @@ from pipeline.statistics.intervals import Estimate
 def operating_curve(
     curves: Sequence[tuple[NDArray[Any], NDArray[Any]]],
     points: Sequence[tuple[float, float]],
+    *,
     n_healthy: float,
     n_screened: int,
 ) -> Figure:
-    """False positives against sensitivity. curves: per seed (sensitivity, specificity); points: at the frozen one."""
+    """Draw false positives over sensitivity. curves, points: (sensitivity, specificity) per seed."""
     figure, axes = canvas(3.6)
     axis = axes[0, 0]
     for i, (sensitivity, specificity) in enumerate(curves):
@@ -43,9 +44,9 @@ def operating_curve(
 
 @styled
 def ppv_over_prevalence(
-    prevalences: NDArray[Any], ppv: Sequence[Estimate], marked: Iterable[float], main: float
+    prevalences: NDArray[Any], ppv: Sequence[Estimate], *, marked: Iterable[float], main: float
 ) -> Figure:
-    """PPV with its interval, or its lower bound where the sample gives no more. prevalences: per 100,000."""
+    """Draw the PPV with its interval, or its lower bound where the sample gives no more. prevalences: per 100,000."""
     figure, axes = canvas(3.6)
     axis = axes[0, 0]
     low = np.array([np.nan if e.low is None else e.low for e in ppv])
@@ -62,7 +63,7 @@ def ppv_over_prevalence(
         strong = prevalence == main
         axis.axvline(prevalence, color=ORANGE if strong else GREY, lw=1.6 if strong else 1, ls="-" if strong else ":")
         if any(0.85 < prevalence / other < 1.15 for other in named if other != main):
-            continue  # its name would stand on another
+            continue  # its label would overlap another
         named.append(prevalence)
         side = "right" if strong else "left"
         axis.annotate(
@@ -78,39 +79,3 @@ def ppv_over_prevalence(
     axis.set_ylim(top=1)
     axis.legend(fontsize=9, loc="lower right")
     return figure
-
-
-PEOPLE = 100_000  # as icons: blocks of 10 by 10, 40 in a row
-BLOCK, BLOCKS = 100, 40
-
-
-def outline(first: int, end: int) -> str:
-    """SVG path around the cells of the people first..end - 1, a cell being 1 by 1; blocks fill one after the other.
-
-    As in panel.js; both draw the same.
-    """
-    path = ""
-    while first < end:
-        block, inside = divmod(first, BLOCK)
-        x, y, width, height = 10 * (block % BLOCKS), 10 * (block // BLOCKS) + inside // 10, 10, 1
-        if inside == 0 and end - first >= BLOCK:
-            width, height = 10 * min((end - first) // BLOCK, BLOCKS - block % BLOCKS), 10
-        elif inside % 10 == 0 and min(end - first, BLOCK - inside) >= 10:
-            height = min(end - first, BLOCK - inside) // 10
-        else:
-            x += inside % 10
-            width = min(end - first, 10 - inside % 10)
-        path += f"M{x} {y}h{width}v{height}h{-width}z"
-        first += width * height
-    return path
-
-
-def letters(counts: Mapping[str, int], mixed: str) -> tuple[list[str], list[str]]:
-    """The same people as text: a letter for each block, `mixed` where its people differ; the first four blocks, a
-    letter each. counts: letter -> people, of PEOPLE.
-    """
-    everyone = "".join(letter * n for letter, n in counts.items())
-    blocks = [everyone[i : i + BLOCK] for i in range(0, PEOPLE, BLOCK)]
-    whole = "".join(block[0] if len(set(block)) == 1 else mixed for block in blocks)
-    enlarged = [" ".join(block[i : i + 10] for block in blocks[:4]) for i in range(0, BLOCK, 10)]
-    return [whole[i : i + BLOCKS] for i in range(0, len(whole), BLOCKS)], enlarged

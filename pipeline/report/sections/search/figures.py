@@ -1,4 +1,4 @@
-"""The trials of a search, in order and over the time they took."""
+"""The trials of a search, in order and over the time of training."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ STATE_MARKERS = {"complete": "o", "pruned": "v", "failed": "x"}
 
 @styled
 def history(trials: pd.DataFrame, objective: str) -> Figure:
-    """Scores in the order of the trials, and the best complete one so far."""
+    """Draw the scores in the order of the trials, and the best complete one so far."""
     figure, axes = canvas(3.3)
     axis = axes[0, 0]
     done = trials[trials["state"] == "complete"]
@@ -32,7 +32,8 @@ def history(trials: pd.DataFrame, objective: str) -> Figure:
     return figure
 
 
-def trial_points(axis: Axes, trials: pd.DataFrame, x: pd.Series, size: float = 34) -> None:
+def trial_points(axis: Axes, trials: pd.DataFrame, x: pd.Series, *, size: float = 34) -> None:
+    """Draw each trial at x and its score, marked by state and role."""
     for state, marker in STATE_MARKERS.items():
         rows = trials["state"] == state
         where: dict[str, Any]
@@ -52,7 +53,7 @@ def trial_points(axis: Axes, trials: pd.DataFrame, x: pd.Series, size: float = 3
 
 @styled
 def cost(trials: pd.DataFrame, objective: str) -> Figure:
-    """The best score so far over the time of training, trial after trial; below, what each stretch of it went into."""
+    """Draw the best score so far over the time of training; a strip below shows the state of each trial."""
     figure, axes = canvas(3.1, 2, 1, sharex=True, height_ratios=[9, 1])
     above, below = axes[:, 0]
     total = trials["seconds"].sum()

@@ -1,0 +1,88 @@
+"""What a report is made of: the artifacts of one experiment, and the analyses that several sections share."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from pipeline.artifacts.evaluation import MODELS, Evaluation
+from pipeline.artifacts.explanations import Explanations
+from pipeline.artifacts.layout import Layout
+from pipeline.artifacts.runs import EvaluationRuns, SearchRuns
+from pipeline.artifacts.search_result import SearchResult
+from pipeline.core.seeds import derive_seed
+from pipeline.report.analysis.comparison import Comparison, compare
+from pipeline.report.analysis.decision import Decision, decide
+from pipeline.report.analysis.scoring import PartScores, Resampling, score_test_part
+from pipeline.report.settings import ReportSettings
+
+
+@dataclass(frozen=True, eq=False)  # compared by identity: a section may cache an analysis per results
+class Results:
+    """One experiment, as a section sees it."""
+
+    experiment: str
+    search: SearchResult
+    search_runs: SearchRuns
+    evaluation: Evaluation
+    evaluation_runs: EvaluationRuns
+    explanations: Explanations
+    settings: ReportSettings
+    tracking_uri: str | None  # of MLflow; None: the database of the project
+
+    @classmethod
+    def read(
+        cls, layout: Layout, experiment: str, settings: ReportSettings, tracking_uri: str | None = None
+    ) -> "Results":
+        """Read all artifacts of the experiment. Raises DataError if one is missing or damaged."""
+        folder = layout.evaluate(experiment)
+        evaluation = Evaluation.read(folder)
+        return cls(
+            experiment,
+            search=SearchResult.read(layout.search(experiment)),
+            search_runs=SearchRuns.read(layout.search_runs(experiment)),
+            evaluation=evaluation,
+            evaluation_runs=EvaluationRuns.read(layout.evaluation_runs(experiment)),
+            explanations=Explanations.read(folder / "explanations", evaluation),
+            settings=settings,
+            tracking_uri=tracking_uri,
+        )
+
+    @property
+    def objective(self) -> str:
+        """Return the score that the search maximised on val."""
+        return self.search.study.objective
+
+    def generator(self, purpose: str) -> np.random.Generator:
+        """Return a random generator that no other purpose or experiment shares."""
+        return np.random.default_rng(derive_seed(self.settings.seed, purpose, self.experiment))
+
+    def resampling(self, purpose: str) -> Resampling:
+        """Return a bootstrap with a generator of its own."""
+        return Resampling(self.settings.bootstrap_draws, self.generator(purpose))
+
+    @cached_property
+    def scores(self) -> PartScores:
+        """Scores of winner and baseline on the test part."""
+        return score_test_part(self.evaluation, self.resampling("bootstrap"))
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """McNemar tests of winner against baseline."""
+        return compare(self.evaluation)
+
+    @cached_property
+    def decisions(self) -> dict[str, Decision]:
+        """Decisions at the frozen thresholds by model; empty without positive classes."""
+        return {model: self.decide(model) for model in (MODELS if self.evaluation.positive else ())}
+
+    def decide(self, model: str, at: float | None = None) -> Decision:
+        """Return the decision at the main prevalence. at: one threshold for every seed; None: the frozen ones."""
+        screening = self.settings.screening
+        return decide(
+            self.evaluation,
+            model,
+            prevalence_per_100k=screening.prevalence_per_100k,
+            n_screened=screening.n_screened,
+            at=at,
+        )

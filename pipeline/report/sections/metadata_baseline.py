@@ -1,0 +1,72 @@
+"""A classifier that never sees the content of an image: what it reaches may be a shortcut of the data."""
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.report.analysis.scoring import Predictions, score_predictions
+from pipeline.report.formatting import percent, percent_estimate
+from pipeline.report.results import Results
+from pipeline.report.section import Section
+from pipeline.report.table import Table
+from pipeline.statistics.intervals import Estimate
+from pipeline.statistics.scores import LABELS, SCORES, confusion_matrix, scores
+
+WELL_ABOVE = 0.05  # of accuracy, by which the whole interval must exceed the commonest class
+
+
+def context(results: Results) -> dict[str, Any]:
+    """Return the scores of the metadata baseline, of the commonest class and of the winner."""
+    classes, table = results.evaluation.classes, results.explanations.metadata_baseline
+    labels, predicted = table["label"].to_numpy(), table["predicted"].to_numpy()
+    of = Predictions(labels, predicted[None], table["group"].to_numpy())
+    reached = score_predictions(of, len(classes), results.resampling("shortcut"))
+    commonest = int(np.bincount(results.evaluation.parts["train"].labels).argmax())
+    constant = scores(confusion_matrix(labels, np.full_like(labels, commonest), len(classes)))
+    winner = {name: results.scores.means[name]["winner"] for name in SCORES}
+    base, accuracy = float(constant["accuracy"]), reached["accuracy"]
+    features = ", ".join(results.explanations.info.varied) or "nothing that varies"
+    share = shortcut(accuracy, winner["accuracy"], base)
+    return {
+        "sentences": [
+            f"A random forest that never sees the content, only {features}, fitted on train, reaches an accuracy of "
+            f"{percent_estimate(accuracy)} on test; always naming the commonest class of train reaches {percent(base)}."
+            f"{'' if share else ' No shortcut of this kind of any note.'}",
+        ],
+        "cautions": [
+            f"The data carry a shortcut: {share} of what the winner adds to naming the commonest class needs no look "
+            "at what an image shows."
+        ]
+        if share
+        else [],
+        "tables": [
+            Table(
+                "Metadata baseline and winner on test, [95 %] by bootstrap over groups",
+                ["classifier", *(LABELS[name] for name in SCORES)],
+                [
+                    ["winner", *(percent_estimate(winner[name]) for name in SCORES)],
+                    ["metadata baseline", *(percent_estimate(reached[name]) for name in SCORES)],
+                    [f"always {classes[commonest]}", *(percent(float(constant[name])) for name in SCORES)],
+                ],
+                note="Offered: width, height, format and mode of the published file, mean and SD of the outermost ring "
+                "of pixels of the prepared image; what does not vary in train is of no use. “Shortcut”: the whole "
+                "interval is more than 5 points above the commonest class. That a shortcut exists does not show that "
+                "the winner takes it; a border can also belong to the content.",
+            )
+        ],
+    }
+
+
+def shortcut(reached: Estimate, winner: Estimate, base: float) -> str | None:
+    """Return the share of the winner's gain that needs no content; None if the baseline is not well above the constant.
+
+    reached, winner: accuracy; base: that of the commonest class.
+    """
+    if reached.low is None or reached.low <= base + WELL_ABOVE:
+        return None
+    assert reached.value is not None
+    assert winner.value is not None
+    return "all" if reached.value >= winner.value else percent((reached.value - base) / (winner.value - base), 0)
+
+
+SECTION = Section(order=110, title="Metadata baseline", context=context)

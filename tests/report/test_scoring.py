@@ -1,0 +1,32 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest
+from sklearn import metrics as reference
+
+from pipeline.artifacts.evaluation import Evaluation
+from pipeline.report.analysis.comparison import compare
+from pipeline.report.analysis.decision import operating_curves
+
+
+def test_compare_counts_groups(root: Path) -> None:
+    found = compare(Evaluation.read(root / "data/evaluate/single"))
+    table = pd.read_csv(root / "data/evaluate/single/predictions.csv", dtype={"sample": str})
+    test = table[table["part"] == "test"]
+    right = (test["predicted"] == test["label"]).groupby([test["model"], test["sample"]]).first().unstack(0)
+    b = int((right["winner"] & ~right["baseline"]).sum())
+    c = int((~right["winner"] & right["baseline"]).sum())
+    assert found.pairs == [(100, 100, b, c, pytest.approx(binomtest(b, b + c).pvalue), pytest.approx(found.p))]
+
+
+def test_operating_curves_equal_scikit_learn(root: Path) -> None:
+    part = Evaluation.read(root / "data/evaluate/hostile").parts["test"]
+    for (sensitivity, specificity), score in zip(
+        operating_curves(part, "winner"), part.models["winner"].positive_score, strict=True
+    ):
+        copies = pd.Series(part.groups).groupby([part.positive, part.groups]).transform("size")  # a group counts once
+        fpr, tpr, _ = reference.roc_curve(part.positive, score, sample_weight=1 / copies, drop_intermediate=False)
+        np.testing.assert_allclose(sensitivity, tpr, atol=1e-12)
+        np.testing.assert_allclose(specificity, 1 - fpr, atol=1e-12)
