@@ -1,6 +1,7 @@
 """The architecture: the rooms in their order, who owns which library, and what dvc.yaml must know."""
 
 import ast
+import re
 import tomllib
 from pathlib import Path
 
@@ -90,6 +91,18 @@ def test_every_file_of_the_package_is_installed() -> None:
     assert files
     assert not [path for path in files if not any(path.match(pattern) for pattern in patterns)]
     assert not [path for path in [*files, *MODULES] if not (path.parent / "__init__.py").exists()]
+
+
+def test_every_dependency_is_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
+    assert not [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+( ; [^@:]+)?", line)]
+    assert {_canonical(name) for name in needed} <= {_canonical(line) for line in lines}
+
+
+def _canonical(requirement: str) -> str:
+    return re.sub(r"[_.]", "-", re.split(r"[><=]", requirement)[0].lower())
 
 
 def test_no_stage_imports_a_stage() -> None:
