@@ -62,7 +62,6 @@ class StudyInfo(JsonFile):
     importances: dict[str, float] | None  # share of the score's variance by fANOVA; None where the trials do not tell
     hashes: dict[str, str]  # what the study is named by: space, data, code, versions, device, threads
     sources: list[DataSource]
-    workers: int
     threads: int
 
 

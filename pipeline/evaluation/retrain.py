@@ -96,11 +96,12 @@ def study_run(study: StudyInfo, sources: Sequence[DataSource], origin: Origin) -
 
 
 def as_searched(workspace: Workspace, study: StudyInfo) -> Workspace:
-    """Return the workspace with `workers: auto` replaced by what the search measured."""
-    if workspace.search.workers != "auto":
+    """Return the workspace with the threads that `workers: auto` chose for the search, on as many workers as fit."""
+    if workspace.search.workers != "auto" or workspace.search.executor != "local":
         return workspace
-    measured = {"workers": study.workers, "threads": study.threads}
-    return replace(workspace, search=workspace.search.model_copy(update=measured))
+    n_workers = max(1, int(provenance.hardware()["cores"] or 1) // study.threads)
+    settings = workspace.search.model_copy(update={"workers": n_workers, "threads": study.threads})
+    return replace(workspace, search=settings)
 
 
 def plan(result: SearchResult, development: Path, evaluations: Path, n_seeds: int) -> list[Retraining]:

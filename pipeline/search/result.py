@@ -30,7 +30,7 @@ def search_result(
     sources: Sequence[DataSource],
     settings: SearchSettings,
 ) -> SearchResult:
-    """Return what a finished search found. hashes: what the study is named by; settings: with numbers of workers."""
+    """Return what a finished search found. hashes: what the study is named by;."""
     trials = results(ended_trials(study.optuna), experiment)
     best = best_trial(trials)
     baseline = [trial for trial in trials if trial.role == "baseline"][-1]  # of two, the one trained again
@@ -52,7 +52,6 @@ def search_result(
         importances=importances(study.optuna, experiment.n_slots),
         hashes=dict(hashes),
         sources=list(sources),
-        workers=int(settings.workers),
         threads=settings.threads,
     )
     return SearchResult(info, _trial_table(trials), _curve_table(trials), best.config, experiment.baseline)

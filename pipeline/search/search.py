@@ -56,7 +56,6 @@ def search(
             Coordinator(study, experiment, executor, tracker, reproducible=settings.reproducible).run(development)
             draw_study(study.optuna, experiment.objective, out / "figures")
             tracker.study.figures = out / "figures"
-        settings = settings.model_copy(update={"workers": executor.n_workers})
         hashes = {"space": provenance.digest(experiment.identity()), **hashes}
         result = search_result(study, experiment, hashes, sources, settings)
         return result, search_runs(study, experiment, origin, tracker)
