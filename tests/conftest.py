@@ -1,9 +1,9 @@
-"""Shared: the real digits, downloaded, prepared and split once, and the experiments the tests search."""
+"""What all tests share: the real digits, downloaded, prepared and split once, and an experiment on them."""
 
 import os
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: files are tested side by side
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: two files are tested at a time
 
 import pytest
 from markdown_it import MarkdownIt
@@ -18,7 +18,7 @@ from pipeline.stages import download, prepare, split
 
 @pytest.fixture(scope="session")
 def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """data/split/digits of a pipeline that ran on the real digits."""
+    """Return data/split/digits of a pipeline that ran on the real digits."""
     layout = Layout(tmp_path_factory.mktemp("digits"))
     download.run(layout, "digits", DownloadSettings(timeout_s=5, retries=0))
     prepare.run(layout, "digits", PrepareSettings(image_px=8, near_duplicate_bits=None, hash_size=8))
@@ -35,12 +35,12 @@ MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})
 
 
 def markdown_html(text: str) -> str:
-    """As a code host shows it, but for its own marking of bare links."""
+    """Return what a code host shows, except that bare links are not marked."""
     return str(MARKDOWN.render(text))
 
 
 def markdown_rows(text: str) -> list[list[str]]:
-    """The cells of every row of every table, as a reader sees them."""
+    """Return the cells of every row of every table, as a reader sees them."""
     rows: list[list[str]] = []
     inside = False
     for token in MARKDOWN.parse(text):

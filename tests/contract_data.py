@@ -1,4 +1,4 @@
-"""Small generated folders that keep the stage contracts: what `split`, `search` and `evaluate` hand to the reports."""
+"""Small generated artifacts of `prepare`, `split`, `search` and `evaluate`, for tests of what reads them."""
 
 import hashlib
 from pathlib import Path
@@ -49,7 +49,7 @@ def dataset_info(name: str, classes: list[str], positive: list[str], medical: bo
 
 
 def sizes(**parts: tuple[int, int]) -> dict[str, PartSize]:
-    """part -> images, groups."""
+    """Return the sizes of parts, each given as (images, groups)."""
     return {part: PartSize(images=images, groups=groups) for part, (images, groups) in parts.items()}
 
 
@@ -58,7 +58,7 @@ def with_parts(info: DatasetInfo, **parts: tuple[int, int]) -> DatasetInfo:
 
 
 def _samples(info: DatasetInfo, rng: np.random.Generator) -> pd.DataFrame:
-    """One row per image: some groups hold two images, every group one class and one part."""
+    """Return one row per image; some groups hold two images, and every group has one class and one part."""
     rows = []
     for part, size in info.parts.items():
         n_groups = size.groups
@@ -73,7 +73,7 @@ def _samples(info: DatasetInfo, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def project(root: Path, digits_split: Path, experiment: str, name: str = "quick") -> Layout:
-    """A root with the split digits and one experiment file, ready for a search."""
+    """Make a root with the split digits and one experiment file, ready for a search."""
     layout = Layout(root)
     layout.split("digits").parent.mkdir(parents=True, exist_ok=True)
     layout.split("digits").symlink_to(digits_split, target_is_directory=True)
@@ -144,7 +144,7 @@ def study_info(experiment: str, info: DatasetInfo, **fields: Any) -> StudyInfo:
 
 
 def write_search(layout: Layout, experiment: str, info: DatasetInfo, n_trials: int = 12, seed: int = 0) -> None:
-    """Trial 0 is the baseline, 3 is pruned, 5 failed, the others complete."""
+    """Write a search whose trial 0 is the baseline, 3 is pruned, 5 failed, and the others are complete."""
     rng = np.random.default_rng(seed)
     trials, curves, runs = [], [], []
     for number in range(n_trials):
@@ -215,7 +215,7 @@ def _curve(rng: np.random.Generator, epochs: int) -> list[dict[str, float]]:
 
 
 def _steps(curve: list[dict[str, Any]], n_steps: int) -> list[dict[str, Any]]:
-    """At most 20 slices of each pass of n_steps; the loss of the pass falls within it."""
+    """Return at most 20 slices of each pass of n_steps, with a falling loss."""
     rows = []
     for epoch in curve:
         parts = np.array_split(np.arange(1, n_steps + 1), min(20, n_steps))
@@ -235,7 +235,10 @@ def write_evaluate(
     skill: tuple[float, float] = (4.0, 2.0),
     seed: int = 0,
 ) -> None:
-    """skill: how far the logit of the true class lies above the others, winner and baseline; 50 never errs."""
+    """Write an evaluation.
+
+    skill: how far the logit of the true class lies above the others, winner and baseline; 50 never errs.
+    """
     rng = np.random.default_rng(seed)
     table = _samples(info, rng)
     n_classes = len(info.classes)
@@ -291,9 +294,9 @@ def write_evaluate(
 
 
 def write_explanations(folder: Path, info: DatasetInfo, seed: int = 0, bare: bool = False) -> None:
-    """Of the evaluation in the folder: what the first seed of the winner gets wrong and right, and made-up arrays.
+    """Write explanations of the evaluation in the folder: errors and hits of the winner's first seed, random arrays.
 
-    bare: a network that shows neither attention nor kernels, and cannot be listed.
+    bare: of a network without attention maps, kernels and a list of layers.
     """
     rng = np.random.default_rng(seed)
     table = pd.read_csv(folder / "predictions.csv", dtype={"sample": str, "group": str})
@@ -308,12 +311,12 @@ def write_explanations(folder: Path, info: DatasetInfo, seed: int = 0, bare: boo
     kernels = rng.normal(size=(8, channels, 3, 3)).astype(np.float32)
     maps = rng.normal(size=(8, 2, height, width)).astype(np.float32)
     layers = [("0", "Conv2d", "16 × 8 × 8", "8 × 8", 160), ("1", "ReLU", "16 × 8 × 8", "", 0)]
-    found = {"first": "0", "learned": True, "n_kernels": 16, "cam": "1", "cam_px": [8, 8]}
+    about = {"first": "0", "learned": True, "n_kernels": 16, "cam": "1", "cam_px": [8, 8]}
     if bare:
-        found = dict.fromkeys(found)
+        about = dict.fromkeys(about)
     problem = "no <reason>" if bare else None
     Explanations(
-        ExplanationsInfo(seed=100, **found, varied=["width", "border SD"], problem=problem),
+        ExplanationsInfo(seed=100, **about, varied=["width", "border SD"], problem=problem),
         examples=shown,
         images=images,
         cams=None if bare else cams,
@@ -325,7 +328,7 @@ def write_explanations(folder: Path, info: DatasetInfo, seed: int = 0, bare: boo
 
 
 def write_experiment(root: Path, experiment: str, info: DatasetInfo, *, bare: bool = False, **options: Any) -> Layout:
-    """All that the report of an experiment reads."""
+    """Write all that the report of an experiment reads."""
     layout = Layout(root)
     write_search(layout, experiment, info)
     write_evaluate(layout, experiment, info, **options)
@@ -334,7 +337,7 @@ def write_experiment(root: Path, experiment: str, info: DatasetInfo, *, bare: bo
 
 
 def big_info(**images_per_part: int) -> DatasetInfo:
-    """Ten classes, every image its own group: the size of a real experiment."""
+    """Return a data set as large as a real one: ten classes, every image its own group."""
     info = dataset_info("big", [f"class {k}" for k in range(10)], [])
     counts = info.counts | dict.fromkeys(("images", "groups", "kept_images"), sum(images_per_part.values()))
     parts = sizes(**{part: (n, n) for part, n in images_per_part.items()})

@@ -16,7 +16,7 @@ CLOSED = "http://127.0.0.1:9"  # discard: nothing listens there
 
 @dataclass
 class Server:
-    """What a server on loopback was asked; it answers `/<fault>/<data set>/<file>` with that fault."""
+    """The requests to a server on loopback, which answers `/<fault>/<data set>/<file>` with that fault."""
 
     url: str = ""
     ranges: list[str | None] = field(default_factory=list)

@@ -21,7 +21,7 @@ PHRASES = {  # pattern, in any case -> what to write instead
     r"by (itself|themselves)": "automatically",
     r"whatever": "any, regardless of",
     r"(is|are|was|were) none": "there is no",
-    r"in mid-": "during",
+    r"in mid-\w+": "during",
     r"so many": "the number, n",
     r"(is|are|was|were|be|stays?) away": "unreachable",
     r"(is|are|was|were) left\b(?! (out|of|to|unchanged|as|alone))": "remains",

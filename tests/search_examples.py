@@ -23,7 +23,7 @@ def experiment(
 
 
 def finished(sampled: SampledParameters, slot: int, score: float, n_epochs: int = 10) -> FrozenTrial:
-    """A finished trial as the coordinator stores it."""
+    """Return a finished trial as the coordinator stores it."""
     attrs = {"slot": slot, "role": "search", "config": {"n_epochs": n_epochs}, "sampler": dict(sampled.memory)}
     curve = {epoch: score * epoch / n_epochs for epoch in range(1, n_epochs + 1)}
     return create_trial(

@@ -5,7 +5,7 @@ import pandas as pd
 
 
 def table_of(groups: list[tuple[str, int, str]]) -> pd.DataFrame:
-    """One row per (group, label, official part)."""
+    """Return one row per (group, label, official part)."""
     table = pd.DataFrame(groups, columns=["group", "label", "official_part"])
     table["class"] = table["label"].map(lambda k: f"c{k}")
     return table

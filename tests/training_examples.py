@@ -25,7 +25,7 @@ UNET: Configuration = {"model": "unet_encoder", "unet_encoder.width": 1, "lr": 0
 
 
 def samples_of(images: np.ndarray, n_train: int) -> Samples:
-    """The images as two alternating classes, every image its own group; the first `n_train` are `train`."""
+    """Return the images as two alternating classes, every image its own group; the first `n_train` are `train`."""
     n = len(images)
     parts = ["train"] * n_train + ["val"] * (n - n_train)
     table = pd.DataFrame({"part": parts, "label": np.arange(n) % 2, "group": [f"g{i}" for i in range(n)]})

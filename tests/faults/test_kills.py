@@ -1,4 +1,4 @@
-"""A search whose coordinator and workers are killed at random ends with the trials of an undisturbed one."""
+"""A search whose coordinator and workers are killed at random times ends with the trials of an undisturbed one."""
 
 import os
 import random
@@ -43,7 +43,7 @@ def start(root: Path, development: Path) -> "subprocess.Popen[bytes]":
 
 
 def victim(process: "subprocess.Popen[bytes]", rng: random.Random) -> int:
-    """The coordinator, or one of its workers that trains."""
+    """Return the process id of the coordinator or of a worker that is training."""
     workers = [child.pid for child in psutil.Process(process.pid).children() if child.cpu_times().user > 1]
     return rng.choice([process.pid, *workers])
 
@@ -56,7 +56,7 @@ def trials(root: Path) -> pd.DataFrame:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_killed_at_random(digits_folder: Path, tmp_path: Path) -> None:
+def test_fifty_kills_change_no_trial(digits_folder: Path, tmp_path: Path) -> None:
     rng = random.Random(1)
     calm, stormy = tmp_path / "calm", tmp_path / "stormy"
     calm.mkdir()
@@ -68,7 +68,7 @@ def test_killed_at_random(digits_folder: Path, tmp_path: Path) -> None:
         time.sleep(rng.uniform(0.05, 8))
         if process.poll() is not None:
             assert process.returncode in (0, -signal.SIGKILL), (stormy / "log").read_text()[-3000:]
-            assert process.returncode != 0, f"the search was over after {killed} kills; give it more to do"
+            assert process.returncode != 0, f"the search ended after {killed} kills; give it more trials"
             process = start(stormy, digits_folder / "development")
             continue
         try:

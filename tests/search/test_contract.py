@@ -1,4 +1,4 @@
-"""Every sampler with every pruner on every executor: the same trials, whoever trains them and however often."""
+"""Every sampler with every pruner gives the same trials on every executor, also after an interruption."""
 
 import random
 import time
@@ -40,7 +40,7 @@ def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
 
 @pytest.fixture(scope="module")
 def seen() -> dict[tuple[str, str], list[dict[str, Any]]]:
-    """Trials per sampler and pruner, of the executor that came first."""
+    """Return the trials per sampler and pruner, of the executor that is tested first."""
     return {}
 
 
@@ -107,14 +107,15 @@ def search_alone(root: Path, file: Path, digits: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("pruner", pruners())
 @pytest.mark.parametrize("sampler", samplers())
-def test_a_kill_at_a_random_place_changes_no_trial(
+def test_a_kill_at_a_random_time_changes_no_trial(
     tmp_path: Path, digits_folder: Path, seen: dict[tuple[str, str], list[dict[str, Any]]], sampler: str, pruner: str
 ) -> None:
     with open_executor(SearchSettings(workers=2)) as executor:
         if (sampler, pruner) not in seen:
             calm = tmp_path / "calm"
             seen[sampler, pruner] = search(calm, write(calm, sampler, pruner), digits_folder, executor)
-        root, n_lines = tmp_path / "killed", random.Random(f"{sampler} {pruner}").randint(5, 40)
+        root = tmp_path / "killed"
+        n_lines = random.Random(f"{sampler} {pruner}").randint(5, 40)
         given = root, write(root, sampler, pruner), digits_folder
         process = get_context("spawn").Process(target=search_alone, args=given)
         process.start()
@@ -122,20 +123,20 @@ def test_a_kill_at_a_random_place_changes_no_trial(
         while process.is_alive() and not (journals and journals[0].read_bytes().count(b"\n") >= n_lines):
             journals = list(root.glob("state/*/journal.log"))
             time.sleep(0.005)
-        assert process.is_alive(), "the search was over before it was killed"
+        assert process.is_alive(), "the search ended before it was killed"
         process.kill()
         process.join()
         assert numberless(search(*given, executor)) == numberless(seen[sampler, pruner])
 
 
 def numberless(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Trials without their numbers, which those that were killed have taken too."""
+    """Return trials without their numbers, which interrupted trials take too."""
     return [{key: value for key, value in trial.items() if key != "number"} for trial in trials]
 
 
 def test_the_number_of_workers_changes_no_trial(tmp_path: Path, digits_folder: Path) -> None:
     trials = []
-    for workers in (1, 3):  # fewer and more than are decided together
+    for workers in (1, 3):  # fewer and more than are sampled together
         root = tmp_path / str(workers)
         with open_executor(SearchSettings(workers=workers)) as executor:
             trials.append(search(root, write(root, "tpe", "successive_halving"), digits_folder, executor))
@@ -143,7 +144,9 @@ def test_the_number_of_workers_changes_no_trial(tmp_path: Path, digits_folder: P
     assert trials[0] == trials[1]
 
 
-def test_without_batches_every_slot_is_filled_too(tmp_path: Path, digits_folder: Path, executor: Executor) -> None:
+def test_every_slot_is_filled_if_the_search_is_not_reproducible(
+    tmp_path: Path, digits_folder: Path, executor: Executor
+) -> None:
     file = write(tmp_path / "rolling", "tpe", "median")
     file.write_text(file.read_text().replace("trials: 7", "trials: 3"))
     first = search(tmp_path / "rolling", file, digits_folder, executor, reproducible=False)

@@ -1,4 +1,4 @@
-"""The check of a space: its size, samples with their cost, and every corner that cannot be built."""
+"""The check of a space: its size, sampled configurations with their cost, and corners that cannot be built."""
 
 import time
 from pathlib import Path

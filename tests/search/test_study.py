@@ -1,4 +1,4 @@
-"""A study resumes as long as nothing that makes its trials changes, and says what changed when something did."""
+"""A study resumes until something that its trials depend on changes, which is then printed."""
 
 import os
 from contextlib import closing
@@ -52,7 +52,7 @@ def test_two_searches_of_one_study_exclude_each_other(tmp_path: Path) -> None:
         ("objective: accuracy", "objective: macro_f1", {**MADE_BY, "code": "c2"}, "code, objective"),
     ],
 )
-def test_what_changed_is_said(
+def test_what_changed_is_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, made_by: dict[str, str], why: str | None
 ) -> None:
     first = name(tmp_path, experiment(tmp_path))
@@ -65,13 +65,15 @@ def test_what_changed_is_said(
     assert name(tmp_path, experiment(tmp_path)) == first
 
 
-def test_question_and_number_of_trials_change_nothing(tmp_path: Path) -> None:
+def test_question_and_number_of_trials_keep_the_study(tmp_path: Path) -> None:
     first = name(tmp_path, experiment(tmp_path))
     assert name(tmp_path, experiment(tmp_path, "trials: 5", "trials: 50")) == first
     assert name(tmp_path, experiment(tmp_path, "reads digits best?", "reads them well?")) == first
 
 
-def test_fresh_starts_another_that_is_resumed_from_then_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fresh_starts_another_study_that_is_resumed_afterwards(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = experiment(tmp_path)
     first = name(tmp_path, settings)
     assert name(tmp_path, settings, fresh=True) == f"{first}.2"
@@ -88,7 +90,7 @@ def test_adopting_takes_the_finished_trials(tmp_path: Path, capsys: pytest.Captu
         study.optuna.ask()
         other = study.name
     changed = {**MADE_BY, "code": "c2"}
-    for n_new in (1, 0):  # and again, as after an interruption
+    for n_new in (1, 0):  # again, as after an interruption
         with open_study(tmp_path / "state", settings, changed, adopt=other) as study:
             adopted = [(t.value, t.user_attrs) for t in study.optuna.trials]
         assert adopted == [(0.5, {"slot": 0, "adopted": [other, 0]})]
@@ -104,14 +106,14 @@ def test_adopting_takes_the_finished_trials(tmp_path: Path, capsys: pytest.Captu
     assert len(list((tmp_path / "state").iterdir())) == 3
 
 
-@pytest.mark.parametrize("left", [b'{"half', b"\0\0\0\n", b'\xff"\n{"op_code": 1}\n'])
-def test_what_a_kill_or_a_power_cut_left_in_the_journal_is_cut_off(tmp_path: Path, left: bytes) -> None:
+@pytest.mark.parametrize("remains", [b'{"half', b"\0\0\0\n", b'\xff"\n{"op_code": 1}\n'])
+def test_a_line_broken_by_a_kill_or_a_power_cut_is_cut_off(tmp_path: Path, remains: bytes) -> None:
     journal = tmp_path / "journal.log"
     with closing(Journal(journal)) as first:
         first.append_logs([{"op_code": 0, "worker_id": "1"}])
         assert list(first.read_logs(0)) == [{"op_code": 0, "worker_id": "1"}]
     whole = journal.read_bytes()
-    journal.write_bytes(whole + left)
+    journal.write_bytes(whole + remains)
     with closing(Journal(journal)) as second:
         assert list(second.read_logs(0)) == [{"op_code": 0, "worker_id": "1"}]
         second.append_logs([{"op_code": 1, "worker_id": "2"}])

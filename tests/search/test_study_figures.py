@@ -1,4 +1,4 @@
-"""Figures of a study: those that its trials can carry, whatever these are."""
+"""Figures of a study: only those for which its trials suffice."""
 
 from pathlib import Path
 
@@ -18,16 +18,16 @@ ALWAYS = {"history.png", "curves.png"}
 
 
 def study(values: list[float], common: bool = True) -> optuna.Study:
-    found = optuna.create_study(direction="maximize")
-    found.add_trial(create_trial(value=0.1, user_attrs={"role": "baseline", "slot": 0}, intermediate_values={1: 0.1}))
+    made = optuna.create_study(direction="maximize")
+    made.add_trial(create_trial(value=0.1, user_attrs={"role": "baseline", "slot": 0}, intermediate_values={1: 0.1}))
     for k, value in enumerate(values):
         params: dict[str, object] = {"lr": 0.01 * (k + 1), "model": "ab"[k % 2]} if common else {"model": "a"}
         space = {key: SPACE[key] for key in params}
-        if k % 2:  # drawn only there
+        if k % 2:  # sampled only there
             params, space = {**params, "width": float(k)}, space | WIDTH
         more = {"user_attrs": {"role": "search", "slot": k + 1}, "intermediate_values": {1: value / 2, 2: value}}
-        found.add_trial(create_trial(value=value, params=params, distributions=space, **more))
-    return found
+        made.add_trial(create_trial(value=value, params=params, distributions=space, **more))
+    return made
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def study(values: list[float], common: bool = True) -> optuna.Study:
         ([], True, set()),
     ],
 )
-def test_each_is_drawn_where_trials_carry_it(
+def test_each_figure_is_drawn_if_the_trials_suffice(
     tmp_path: Path, values: list[float], common: bool, expected: set[str]
 ) -> None:
     draw_study(study(values, common), "accuracy", tmp_path)
@@ -51,7 +51,7 @@ def test_each_is_drawn_where_trials_carry_it(
     assert (importances(study(values, common), 9) is not None) == ("importances.png" in expected)
 
 
-def test_the_parameter_that_decides_has_the_largest_share() -> None:
+def test_the_parameter_that_decides_is_the_most_important() -> None:
     by_model = study([0.2, 0.8, 0.21, 0.79, 0.22, 0.81, 0.2, 0.8])
     shares = importances(by_model, 9)
     assert shares is not None
@@ -63,7 +63,7 @@ def test_the_parameter_that_decides_has_the_largest_share() -> None:
     assert rising["lr"] > rising["model"]
 
 
-def test_shares_know_the_slots_and_not_the_numbers() -> None:
+def test_importances_depend_on_slots_and_not_on_numbers() -> None:
     whole = study([0.2, 0.8, 0.3, 0.7, 0.1])
     mixed = optuna.create_study(direction="maximize")
     mixed.add_trials(whole.trials[::-1])

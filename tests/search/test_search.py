@@ -1,4 +1,4 @@
-"""The coordinator on the real digits: repeatable, resumable, and at one with MLflow."""
+"""A search on the real digits: repeatable, resumable, and tracked in MLflow."""
 
 import os
 import shutil
@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from conftest import EXPERIMENT
 from pipeline.artifacts.runs import SearchRuns
 from pipeline.artifacts.search_result import TRIAL_COLUMNS
 from pipeline.core.errors import ConfigError, PipelineError
@@ -32,7 +33,7 @@ def run(file: Path, digits: Path, root: Path, settings: SearchSettings | None = 
 
 
 def run_ids(root: Path) -> dict[int, str]:
-    """Number of a trial -> its run."""
+    """Return number of a trial -> id of its run."""
     return {run.number: run.run_id for run in SearchRuns.read(root / "runs.json").trials}
 
 
@@ -44,19 +45,21 @@ def runs(root: Path) -> dict[str, list]:
     client = MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("digits")
     assert experiment
-    found = client.search_runs([experiment.experiment_id])
-    return {role: [r for r in found if r.data.tags["role"] == role] for role in ("study", "baseline", "search")}
+    every = client.search_runs([experiment.experiment_id])
+    return {role: [run for run in every if run.data.tags["role"] == role] for role in ("study", "baseline", "search")}
 
 
 def assert_tracked(out: Path, root: Path) -> None:
-    """Every trial has its one run with equal parameters, score and state; no run is left open."""
-    study, found = read_json(out / "study.json"), runs(root)
-    study_run, ids = SearchRuns.read(root / "runs.json").run_id, run_ids(root)
-    by_id = {r.info.run_id: r for r in found["baseline"] + found["search"]}
+    """Every trial has one run with equal parameters, score and state; no run remains open."""
+    study = read_json(out / "study.json")
+    tracked_runs = runs(root)
+    study_run = SearchRuns.read(root / "runs.json").run_id
+    ids = run_ids(root)
+    by_id = {r.info.run_id: r for r in tracked_runs["baseline"] + tracked_runs["search"]}
     trials = pd.read_csv(out / "trials.csv", dtype=str)
     curves = pd.read_csv(out / "curves.csv")
-    assert [r.info.run_id for r in found["study"]] == [study_run]
-    assert found["study"][0].info.status == "FINISHED"
+    assert [r.info.run_id for r in tracked_runs["study"]] == [study_run]
+    assert tracked_runs["study"][0].info.status == "FINISHED"
     parameters = [name for name in trials.columns if name not in TRIAL_COLUMNS]
     for trial in trials.to_dict("records"):
         tracked = by_id[ids[int(trial["number"])]]
@@ -75,8 +78,6 @@ def assert_tracked(out: Path, root: Path) -> None:
 
 @pytest.fixture(scope="module")
 def unkilled(digits_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from conftest import EXPERIMENT
-
     root = tmp_path_factory.mktemp("unkilled")
     file = root / "quick.yaml"
     file.write_text(EXPERIMENT)
@@ -100,23 +101,23 @@ def test_tables_and_tracking_agree(unkilled: Path) -> None:
     assert trials["score"][0] == pd.read_csv(out / "curves.csv").query("number == 0")["val_accuracy"].max()
 
 
-def test_draws_respect_conditions(unkilled: Path) -> None:
+def test_samples_respect_conditions(unkilled: Path) -> None:
     trials = pd.read_csv(unkilled / "out" / "trials.csv")
     assert set(trials["model"]) <= {"mlp", "cnn"}
     assert (trials["mlp.width"].notna() == (trials["model"] == "mlp")).all()
     assert (trials["cnn.width"].notna() == (trials["model"] == "cnn")).all()
 
 
-def test_a_second_run_trains_nothing_and_says_the_same(unkilled: Path, digits_folder: Path) -> None:
+def test_a_second_search_trains_nothing_and_writes_the_same(unkilled: Path, digits_folder: Path) -> None:
     before = {path: path.read_bytes() for path in (unkilled / "out").rglob("*") if path.is_file()}
     assert len(before) >= 6
-    run(unkilled / "quick.yaml", digits_folder, unkilled)  # so that an edit of the board trains and evaluates nothing
+    run(unkilled / "quick.yaml", digits_folder, unkilled)  # so an edit of the progress trains and evaluates nothing
     assert {path: path.read_bytes() for path in (unkilled / "out").rglob("*") if path.is_file()} == before
     assert_tracked(unkilled / "out", unkilled)
 
 
 @pytest.mark.slow
-def test_killed_anywhere_and_resumed_ends_with_the_same_trials(
+def test_a_killed_search_resumes_and_ends_with_the_same_trials(
     unkilled: Path, digits_folder: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "quick.yaml"
@@ -140,7 +141,7 @@ def test_killed_anywhere_and_resumed_ends_with_the_same_trials(
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     with journal[0].open("ab") as f:
-        f.write(b'{"half')  # a kill in mid-write
+        f.write(b'{"half')  # a kill during a write
     run(file, digits_folder, tmp_path)
     pd.testing.assert_frame_equal(scores(tmp_path / "out"), scores(unkilled / "out"))
     assert (tmp_path / "out" / "best.yaml").read_text() == (unkilled / "out" / "best.yaml").read_text()
@@ -148,7 +149,7 @@ def test_killed_anywhere_and_resumed_ends_with_the_same_trials(
 
 
 def test_adopted_trials_are_tracked_and_not_trained_again(unkilled: Path, digits_folder: Path, tmp_path: Path) -> None:
-    """Here into a study of another number of threads."""
+    """The adopting study has another number of threads."""
     for name in ("quick.yaml", ".state"):
         source = unkilled / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
@@ -169,7 +170,7 @@ def test_another_space_is_another_study(unkilled: Path, digits_folder: Path, tmp
     assert study["study"] != read_json(unkilled / "out" / "study.json")["study"]
     assert study["n_trials"] == {"complete": 2, "pruned": 0, "failed": 0}
     assert study["variations"] == [{"number": 1, "key": "weight_decay", "value": 0.1, "baseline": None}]
-    assert study["importances"] is None  # nothing was drawn
+    assert study["importances"] is None  # nothing was sampled
 
 
 def test_more_trials_extend_the_study(unkilled: Path, digits_folder: Path) -> None:
@@ -196,11 +197,11 @@ space: {lr: {low: 0.001, high: 0.1}}
         run(file, digits_folder, tmp_path, SearchSettings(workers=1))
     with pytest.raises(PipelineError, match="failed trials are retrained"):
         run(file, digits_folder, tmp_path, SearchSettings(workers=1))  # trains them again
-    found = runs(tmp_path)
-    assert len(found["baseline"] + found["search"]) == 10
-    assert {r.info.status for r in found["baseline"] + found["search"]} == {"FAILED"}
-    assert all("leaves no pixel" in r.data.tags["reason"] for r in found["search"])
-    for trials in (2, 9):  # fewer than it takes to stop; the same slots again, and more
+    tracked = runs(tmp_path)
+    assert len(tracked["baseline"] + tracked["search"]) == 10
+    assert {r.info.status for r in tracked["baseline"] + tracked["search"]} == {"FAILED"}
+    assert all("leaves no pixel" in r.data.tags["reason"] for r in tracked["search"])
+    for trials in (2, 9):  # fewer than stop a search; then the same slots again, and more
         file.write_text(text.replace("trials: 9", f"trials: {trials}"))
         with pytest.raises(PipelineError, match="failed: cnn: block 4 of 8"):
             run(file, digits_folder, tmp_path, SearchSettings(workers=1))
