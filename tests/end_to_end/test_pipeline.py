@@ -1,4 +1,4 @@
-"""The whole way with the real tools: `dvc repro` on a copy of the repository, from the digits to the summary."""
+"""The whole pipeline with the real tools: `dvc repro` on a copy of the repository, from the digits to the summary."""
 
 import json
 import os
@@ -46,8 +46,15 @@ def dvc(folder: Path, *arguments: str) -> str:
 
 
 def ran(output: str) -> list[str]:
-    """Names of the stages that a `dvc repro` ran, in order."""
+    """Return the names of the stages that a `dvc repro` ran, in order."""
     return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+def commit(folder: Path) -> None:
+    """Commit all files that git does not ignore."""
+    identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    call(folder, "git", "add", ".")
+    call(folder, "git", *identity, "commit", "--quiet", "--message", "test")
 
 
 def replace(path: Path, old: str, new: str) -> None:
@@ -58,7 +65,7 @@ def replace(path: Path, old: str, new: str) -> None:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository whose params.yaml names one data set and one quick experiment, after its first `dvc repro`."""
+    """Return a repository with one data set and one quick experiment in params.yaml, after its first `dvc repro`."""
     folder = tmp_path_factory.mktemp("project")
     for name in COPIED:
         source, target = ROOT / name, folder / name
@@ -76,13 +83,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     replace(folder / "params.yaml", "n_seeds: 5", "n_seeds: 2")
     (folder / "experiments/quick.yaml").write_text(EXPERIMENT)
     call(folder, "git", "init", "--quiet")
-    call(folder, "git", "add", ".")
-    identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
-    call(folder, "git", *identity, "commit", "--quiet", "--message", "copy")
+    commit(folder)
     stages = ran(dvc(folder, "repro"))
-    of_data = [f"{stage}@digits" for stage in ("download", "prepare", "split", "explore")]
-    of_search = [f"{stage}@quick" for stage in ("search", "evaluate", "report")]
-    assert sorted(stages) == sorted([*of_data, *of_search, "summary"])
+    data_stages = [f"{stage}@digits" for stage in ("download", "prepare", "split", "explore")]
+    experiment_stages = [f"{stage}@quick" for stage in ("search", "evaluate", "report")]
+    assert sorted(stages) == sorted([*data_stages, *experiment_stages, "summary"])
     return folder
 
 
@@ -179,19 +184,34 @@ def test_the_winner_is_the_champion_of_the_registry_and_predicts_what_is_reporte
     np.testing.assert_allclose(served.predict(images[:3]), reported[:3], atol=1e-5)
 
 
+def test_an_equal_search_reruns_no_evaluation_and_changes_no_published_file(project: Path) -> None:
+    """All trials are trained again: neither their study nor their runs are there any more."""
+    commit(project)
+    runs = (project / "data/runs/search/quick.json").read_bytes()
+    shutil.rmtree(project / ".state")
+    (project / "mlflow.db").unlink()
+    assert ran(dvc(project, "repro", "--force", "--single-item", "search@quick")) == ["search@quick"]
+    assert (project / "data/runs/search/quick.json").read_bytes() != runs
+    assert ran(dvc(project, "repro")) == ["report@quick", "summary"]
+    assert call(project, "git", "diff", "--", "reports") == ""
+
+
 def test_an_edit_reruns_what_uses_it(project: Path) -> None:
-    def waiting(module: str) -> set[str]:
-        path = project / "pipeline" / module
+    def waiting(file: str) -> set[str]:
+        path = project / "pipeline" / file
         text = path.read_text()
         path.write_text(f"{text}\n# edited\n")
         stages = ran(dvc(project, "repro", "--dry"))
         path.write_text(text)
         return {stage.partition("@")[0] for stage in stages}
 
-    assert waiting("report/drawing.py") == {"explore", "report", "summary"}
+    pages = {"explore", "report", "summary"}
+    assert waiting("report/drawing.py") == pages
+    assert waiting("report/sections/performance/template.jinja") == pages
     assert waiting("tracking/mlflow.py") == set()
-    assert waiting("training/trainer.py") >= {"search"}
-    assert not waiting("training/trainer.py") & {"download", "prepare", "split", "explore"}
+    waits = waiting("training/trainer.py")
+    assert waits >= {"search"}
+    assert not waits & {"download", "prepare", "split", "explore"}
 
 
 def test_a_new_search_space_is_one_file_and_one_line(project: Path) -> None:
