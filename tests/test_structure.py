@@ -11,6 +11,7 @@ from docs.architecture import PACKAGE, ROOMS, ROOT, arrows, face, imported, modu
 from pipeline.core.code_digest import import_closure
 
 MAX_ROOMS, MAX_ARROWS = 14, 30
+MAX_DVC_LINES = 170
 MODULES = modules()
 STAGES = sorted(p.stem for p in (PACKAGE / "stages").glob("*.py") if p.stem != "__init__")
 DVC = stages()
@@ -114,6 +115,10 @@ def test_a_library_has_one_owner(library: str) -> None:
     users = {module_name(p) for p in MODULES if any(i.partition(".")[0] == library for i in imported(p))}
     assert users
     assert not [user for user in users if not any(f"{user}.".startswith(f"{owner}.") for owner in OWNERS[library])]
+
+
+def test_dvc_yaml_is_short() -> None:
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= MAX_DVC_LINES
 
 
 @pytest.mark.parametrize("stage", STAGES)
