@@ -137,7 +137,6 @@ def study_info(experiment: str, info: DatasetInfo, **fields: Any) -> StudyInfo:
         "importances": {"lr": 0.7, "batch_size": 0.2, "model": 0.1},
         "variations": [],
         "sources": [],
-        "workers": 2,
         "threads": 1,
     }
     return StudyInfo(**shared | fields)

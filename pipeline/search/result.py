@@ -30,7 +30,7 @@ def search_result(
     sources: Sequence[DataSource],
     settings: SearchSettings,
 ) -> SearchResult:
-    """Return what a finished search found. hashes: what the study is named by;."""
+    """Return what a finished search found. hashes: what the study is named by."""
     trials = results(ended_trials(study.optuna), experiment)
     best = best_trial(trials)
     baseline = [trial for trial in trials if trial.role == "baseline"][-1]  # of two, the one trained again
