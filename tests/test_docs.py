@@ -11,6 +11,7 @@ import pytest
 from docs import draw_architecture
 from docs.architecture import ROOMS, ROOT, arrows, rooms_of_stage, stages
 from documents import DOCUMENTS, NOT_RUN, blocks, commands, text_of
+from pipeline.report.section import all_sections
 
 NAMES = re.compile(r"(?<![\w./@<*{-])((?:[\w.-]+/)*[\w-]+\.(?:py|md|jinja|js|toml|yaml|svg))(?![\w/])")
 WRITTEN = {  # files that stages, commands or readers write
@@ -59,16 +60,9 @@ def test_every_stop_of_a_walk_exists() -> None:
     for file, name in [stop for legs in walks.values() for _, stops in legs for stop in stops]:
         body = ast.parse((ROOT / file).read_bytes()).body
         for part in name.split("."):
-            named = [node for node in body if part in _names(node)]
+            named = [node for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == part]
             assert named, f"{file} has no {name}"
-            body = getattr(named[0], "body", [])
-
-
-def _names(node: ast.stmt) -> list[str]:
-    """Return the names that a statement defines or imports."""
-    if isinstance(node, ast.ImportFrom):
-        return [alias.asname or alias.name for alias in node.names]
-    return [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
+            body = named[0].body
 
 
 @pytest.mark.parametrize("walk", _walks())
@@ -90,9 +84,14 @@ def test_no_walk_enters_a_room_again(walk: str) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_link_leads_to_a_file(document: str) -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", text_of(document))
-    assert not [link for link in links if not ((ROOT / document).parent / link).exists()]
+def test_every_link_leads_to_a_file_and_a_heading(document: str) -> None:
+    folder = (ROOT / document).parent
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", text_of(document)):
+        name, _, anchor = link.partition("#")
+        target = folder / name if name else ROOT / document
+        assert target.exists(), link
+        headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE) if anchor else []
+        assert not anchor or anchor in [heading.lower().replace(" ", "-") for heading in headings], link
 
 
 def test_every_make_target_is_listed_and_exists() -> None:
@@ -106,6 +105,13 @@ def test_a_command_is_run_or_has_a_reason() -> None:
     """The end-to-end test runs all commands of the documents but those of NOT_RUN."""
     assert set(NOT_RUN) <= set(commands())
     assert len(set(commands()) - set(NOT_RUN)) > 5
+
+
+def test_the_guide_to_reports_explains_sections_in_their_order() -> None:
+    titles = [section.title for section in all_sections().values()]
+    rows = re.findall(r"^\| ([A-Z][\w ]+) \| ", text_of("docs/report.md"), re.MULTILINE)
+    assert rows
+    assert rows == [title for title in titles if title in rows]
 
 
 def test_every_block_has_a_language_that_is_tested() -> None:
