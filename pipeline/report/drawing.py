@@ -95,8 +95,8 @@ class Picture:
 
     name: str
     png: bytes
-    alt: str  # for readers who cannot see it
-    caption: str
+    alt: str = ""  # for readers who cannot see it; a template may give it, and the caption, instead
+    caption: str = ""
     drawn: bool = True  # made of lines and letters, so a dark page may invert it; scans are not
     run: bool = False  # differs with every run; not in the Markdown twin
 

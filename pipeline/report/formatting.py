@@ -56,6 +56,11 @@ def cell(value: Any) -> str:
     return str(value)
 
 
+def counted(counts: dict[str, int]) -> list[list[str]]:
+    """Return the rows of a table of counts by name."""
+    return [[name.replace("_", " "), f"{n:,}"] for name, n in counts.items()]
+
+
 def _with_ends(estimate: Estimate, show: Any, unit: str = "") -> str:
     low, high = (None if end is None else show(end).removesuffix(unit) for end in (estimate.low, estimate.high))
     if low is not None and high is not None and estimate.value is not None:

@@ -13,8 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.core.files import write_text
-from pipeline.report.formatting import cell, percent
+from pipeline.report.formatting import count, counted, percent
 from pipeline.report.markdown_twin import to_markdown
+from pipeline.report.table import is_wide
 
 FOLDER = Path(__file__).parent
 
@@ -40,7 +41,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"cell": cell, "data_uri": data_uri, "percent": percent}
+    environment.filters |= {function.__name__: function for function in (count, counted, data_uri, is_wide, percent)}
     return environment
 
 

@@ -26,7 +26,7 @@ class Section:
     order: int  # place on the page; those of the project are multiples of 10
     title: str
     context: Callable[[Results], dict[str, Any] | None]  # None leaves the section out
-    figures: Callable[[Results], list[Picture]] = no_figures
+    figures: Callable[[Results], list[Picture]] = no_figures  # called only if there is a context
     script: str = ""  # JavaScript file in the folder of the section
 
     @property

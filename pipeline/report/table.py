@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-WIDE = 85  # letters: what a table as wide as one column holds
+Cells = Sequence[Sequence[object]]
+WIDE = 85  # letters: what a table as wide as one column of the page holds
 
 
 class Link(NamedTuple):
@@ -19,20 +20,19 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """A table with its caption. Every table of a page gets into its Markdown twin, but for those of a run."""
+    """A table of a section without a template."""
 
     caption: str
     head: Sequence[str]
-    rows: Sequence[Sequence[object]]
+    rows: Cells
     labels: int = 1  # columns on the left that name the row
     note: str = ""  # a paragraph below
-    prose: bool = False  # cells hold text that wraps, not numbers
-    chosen: int | None = None  # row to highlight
-    run: bool = False  # cells differ with every run: run ids, seconds, dates, hardware
+    run: bool = False  # cells differ with every run (run ids, seconds, hardware): not in the Markdown twin
 
-    @property
-    def wide(self) -> bool:
-        """Return whether the table needs the whole width of the page."""
-        columns = zip(self.head, *self.rows, strict=True) if self.rows else []
-        lengths = [[len(part) for cell in cells[1:] for part in str(cell).split("\n")] for cells in columns]
-        return not self.prose and sum(3 + max(column) for column in lengths) > WIDE
+
+def is_wide(head: Sequence[str], rows: Cells) -> bool:
+    """Return whether a table needs the whole width of the page."""
+    longest = [max(len(word) for word in name.split()) for name in head]
+    for row in rows:
+        longest = [max(n, len(str(cell))) for n, cell in zip(longest, row, strict=True)]
+    return sum(longest) + 3 * len(longest) > WIDE

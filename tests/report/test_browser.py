@@ -116,6 +116,23 @@ def test_no_layout_overflows(open_page: Any, name: str, width: int, scheme: str,
     assert overflow(page) <= 0
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_narrow_heads_of_tables_have_no_blank_band(open_page: Any, name: str) -> None:
+    page = open_page(name, viewport={"width": 480, "height": 900})
+    heads = page.locator("table:not(.text) thead").evaluate_all("heads => heads.map(head => head.offsetHeight)")
+    assert len(heads) > 2
+    assert max(heads) < 80  # three lines at most
+
+
+def test_wide_windows_are_used(open_page: Any) -> None:
+    """Sections have two columns on a wide window, so the page is much shorter there than on a narrow one."""
+    heights = []
+    for width in (700, 1400):
+        page = open_page("hostile/index.html", viewport={"width": width, "height": 900})
+        heights.append(page.evaluate("document.documentElement.scrollHeight"))
+    assert heights[1] < 0.7 * heights[0]
+
+
 def test_a_class_called_script_is_text(open_page: Any) -> None:
     page = open_page("hostile/index.html")
     assert page.complaints == []

@@ -93,7 +93,7 @@ def test_a_page_leaves_out_what_an_experiment_does_not_have(tmp_path: Path) -> N
     html = (tmp_path / "reports/plain/index.html").read_text(encoding="utf-8")
     assert 'id="screening"' not in html
     assert "screening" not in read_json(tmp_path / "reports/plain/metrics.json")
-    for text in ("No Grad-CAM", "Nothing to show: the first layer", "Not listed: no &lt;reason&gt;."):
+    for text in ("No Grad-CAM", "No kernels to show: the first layer", "Layers not listed: no &lt;reason&gt;."):
         assert text in html
     summary.run(layout, ["plain"])
     assert "No data set with a positive class" in (tmp_path / "reports/index.html").read_text(encoding="utf-8")

@@ -155,7 +155,7 @@ def test_a_parameter_with_one_value_beside_the_baseline_has_no_column(tmp_path: 
     )
     report.run(layout, "e", SETTINGS)
     html = (tmp_path / "reports/e/index.html").read_text()
-    head = re.findall(r'<th scope="col">([^<]*)</th>', html[html.index('<div class="trials">') :])
+    head = re.findall(r'<th scope="col">([^<]*)</th>', html[html.index("span trials") :])
     assert "drawn" in head
     assert "fixed" not in head
 

@@ -120,7 +120,7 @@ def test_milestones_are_the_means_at_the_ends_of_slices() -> None:
 
 def test_the_section_shows_first_and_last_step(folder: Path) -> None:
     results = Results.read(Layout(folder.parents[2]), "e", contract_data.SETTINGS)
-    rows = section.context(results)["milestones"].rows
+    rows = section.context(results)["milestones"]
     assert [row[:4] for row in rows if row[0] == "winner"][:2] == [["winner", "2", "0.08", 2], ["winner", "25", "1", 2]]
     assert [row[:4] for row in rows if row[0] == "winner"][-1] == ["winner", "150", "6", 2]
     assert [row[5] == "–" for row in rows if row[0] == "baseline"] == [True, *[False] * 5]

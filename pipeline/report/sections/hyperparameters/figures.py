@@ -220,7 +220,7 @@ def _norm(scores: pd.Series) -> Normalize:
 
 
 @styled
-def contour(draws: pd.DataFrame, pair: tuple[str, str], objective: str) -> Figure:
+def contour(draws: pd.DataFrame, pair: Sequence[str], objective: str) -> Figure:
     """Draw complete draws over two parameters, coloured by score, with a surface if `has_surface`."""
     figure, axes = canvas(3.9)
     axis, norm = axes[0, 0], _norm(draws["score"])
@@ -236,7 +236,7 @@ def contour(draws: pd.DataFrame, pair: tuple[str, str], objective: str) -> Figur
     return figure
 
 
-def has_surface(draws: pd.DataFrame, pair: tuple[str, str]) -> bool:
+def has_surface(draws: pd.DataFrame, pair: Sequence[str]) -> bool:
     """Return whether there are enough draws, over two numbers with enough different values."""
     enough = len(draws) >= SURFACE_DRAWS
     return enough and all(numeric(draws[name]) and draws[name].nunique() >= SURFACE_VALUES for name in pair)

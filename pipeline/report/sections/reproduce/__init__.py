@@ -11,7 +11,7 @@ from pipeline.report.formatting import duration
 from pipeline.report.results import Results
 from pipeline.report.section import Section
 from pipeline.report.sections.reproduce.checklist import items
-from pipeline.report.table import Link, Table
+from pipeline.report.table import Link
 
 SHA256 = 64  # hexadecimal digits
 
@@ -19,14 +19,11 @@ SHA256 = 64  # hexadecimal digits
 def context(results: Results) -> dict[str, Any]:
     """Return what names the result, where and when it was computed, and the reporting guidelines."""
     checklist = items(screening=bool(results.evaluation.positive)) if results.evaluation.dataset.medical else []
-    answered = sum(1 for item in checklist if item.anchor)
     return {
-        "inputs": Table("What made this page", ["item", "value"], _inputs(results), prose=True),
-        "origin": Table("Where and when it was made", ["item", "value"], _origin(results), prose=True, run=True),
-        "runs": Table("MLflow runs", ["run of", "seed", "run id"], mlflow_runs(results), prose=True, run=True),
+        "inputs": _inputs(results),
+        "origin": _origin(results),
+        "runs": mlflow_runs(results),
         "is_local": _web_address(results.tracking_uri) is None,
-        "experiment_id": results.search_runs.experiment_id,
-        "summary": f"{answered} of {len(checklist)} items are on this page",
         "checklist": checklist,
     }
 

@@ -7,14 +7,13 @@ import numpy as np
 
 from pipeline.report.analysis.decision import Decision, operating_curves
 from pipeline.report.drawing import Picture, png
-from pipeline.report.formatting import count, count_estimate, percent, percent_estimate
+from pipeline.report.formatting import count_estimate, percent, percent_estimate
 from pipeline.report.results import Results
 from pipeline.report.section import Section
 from pipeline.report.sections.screening.figures import operating_curve, ppv_over_prevalence
-from pipeline.report.sections.screening.people import PEOPLE, people
+from pipeline.report.sections.screening.people import people
 from pipeline.report.sections.screening.slider import slider
 from pipeline.report.settings import ScreeningSettings
-from pipeline.report.table import Table
 from pipeline.statistics import intervals
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.screening import estimate_screening, negatives_to_claim
@@ -45,107 +44,58 @@ def context(results: Results) -> dict[str, Any] | None:
     if not results.decisions:
         return None
     winner, settings = results.decisions["winner"], results.settings.screening
-    operation, n_healthy = winner.operation, winner.estimate.n_healthy
-    sure = 1 - intervals.sure_bound(operation.n_healthy)
-    icons = people(operation, settings.prevalence_per_100k)
-    certain = icons.certain
-    claims = [f"at most {n} false positives would take {negatives_to_claim(n, n_healthy):,}" for n in CLAIMS]
+    columns = {**results.decisions, "winner at 0.5": results.decide("winner", at=0.5)}
+    shown = [_shown(decision.estimate, *QUANTITIES) for decision in columns.values()]
+    quantities = list(zip(QUANTITIES.values(), *shown, strict=True))
+    prevalences = _prevalences(settings)
+    errors = [estimate_screening(winner.operation, p, settings.n_screened) for p in prevalences.values()]
     return {
         "settings": settings,
         "min_sensitivity": results.evaluation.info.min_sensitivity,
-        "estimates": _estimates(results, {**results.decisions, "winner at 0.5": results.decide("winner", at=0.5)}),
-        "prevalences": _prevalences(winner, settings),
-        "sure": f"{percent(sure, 2)} of all healthy persons might still be called positive (95 %, rule of three): "
-        f"{count(n_healthy * sure)} of {settings.n_screened:,}",
-        "n_healthy_groups": operation.n_healthy,
-        "claims": f"{', '.join(claims)} negatives without one",
-        "seeds": _seeds(results.decisions),
-        "people": icons,
-        "people_caption": f"The result: 100,000 people at {settings.prevalence_per_100k} per 100,000 and the frozen "
-        "thresholds, 100 in each block; below them the first four blocks, enlarged. Whole people: expected are "
-        f"{count_estimate(estimate_screening(operation, settings.prevalence_per_100k, PEOPLE).false_negatives)} missed."
-        f"{'' if certain else ' Where the sample shows no error, the bound is drawn.'}",
-        "explored": [(name, q.label, q.show(getattr(winner.estimate, name))) for name, q in QUANTITIES.items()],
+        "winner": winner,
+        "columns": list(columns),
+        "estimates": [[quantity.label, *values, quantity.method] for quantity, *values in quantities],
+        "prevalences": [
+            [label, prevalence, *_shown(estimate, "false_positives", "false_negatives", "ppv", "npv")]
+            for (label, prevalence), estimate in zip(prevalences.items(), errors, strict=True)
+        ],
+        "sure": 1 - intervals.sure_bound(winner.operation.n_healthy),
+        "claims": {n: negatives_to_claim(n, winner.estimate.n_healthy) for n in CLAIMS},
+        "seeds": [row for model, decision in results.decisions.items() for row in _seeds(model, decision)],
+        "people": people(winner.operation, settings.prevalence_per_100k),
+        "explored": [(name, q[0].label, q[1]) for name, q in zip(QUANTITIES, quantities, strict=True)],
         "slider": slider(results.evaluation.parts["test"], winner, settings),
     }
 
 
-def _estimates(results: Results, decisions: dict[str, Decision]) -> Table:
-    settings, winner = results.settings.screening, results.decisions["winner"]
-    rows = [
-        [q.label, *(q.show(getattr(decision.estimate, name)) for decision in decisions.values()), q.method]
-        for name, q in QUANTITIES.items()
-    ]
-    return Table(
-        f"Per {settings.n_screened:,} screened at {settings.prevalence_per_100k} per 100,000 "
-        f"({settings.prevalence_source}): mean over seeds [95 %]; at the frozen thresholds, and where the more "
-        "probable side decides",
-        ["quantity", *decisions, "interval"],
-        rows,
-        note=f"Expected: {count(winner.estimate.n_diseased)} diseased and {count(winner.estimate.n_healthy)} healthy "
-        f"persons. Intervals count groups: n = {winner.operation.n_diseased} diseased, {winner.operation.n_healthy} "
-        "healthy. Where the sample shows no error, a one-sided 95 % bound takes the place of an estimate.",
-    )
+def _shown(estimate: Any, *names: str) -> list[str]:
+    return [QUANTITIES[name].show(getattr(estimate, name)) for name in names]
 
 
-def _prevalences(winner: Decision, settings: ScreeningSettings) -> Table:
-    shown = ("false_positives", "false_negatives", "ppv", "npv")
-    rows = []
-    for label, prevalence in _all_prevalences(settings).items():
-        estimate = estimate_screening(winner.operation, prevalence, settings.n_screened)
-        rows.append([label, prevalence, *(QUANTITIES[name].show(getattr(estimate, name)) for name in shown)])
-    return Table(
-        f"The winner at several prevalences, per {settings.n_screened:,} screened",
-        ["prevalence and its source", "per 100,000", *(QUANTITIES[name].label for name in shown)],
-        rows,
-    )
-
-
-def _all_prevalences(settings: ScreeningSettings) -> dict[str, float]:
+def _prevalences(settings: ScreeningSettings) -> dict[str, float]:
     return {settings.prevalence_source: settings.prevalence_per_100k, **settings.other_prevalences}
 
 
-def _seeds(decisions: dict[str, Decision]) -> Table:
+def _seeds(model: str, decision: Decision) -> list[list[str]]:
     rows = []
-    for model, d in decisions.items():
-        for i, threshold in enumerate(d.thresholds):
-            rates = [percent(d.sensitivity[i]), percent(d.specificity[i]), f"{d.auc[i]:.4f}"]
-            rows.append([model, f"{threshold:.4f}", *rates, *(f"{n:,}" for n in d.counts[i])])
-    return Table(
-        "Decision on test at the frozen threshold of every seed",
-        ["model", "threshold", "sensitivity", "specificity", "AUC", "TP, images", "FP", "TN", "FN"],
-        rows,
-    )
+    for i, threshold in enumerate(decision.thresholds):
+        rates = [percent(decision.sensitivity[i]), percent(decision.specificity[i]), f"{decision.auc[i]:.4f}"]
+        rows.append([model, f"{threshold:.4f}", *rates, *(f"{n:,}" for n in decision.counts[i])])
+    return rows
 
 
 def draw(results: Results) -> list[Picture]:
     """Draw what another threshold would trade, and the PPV over the prevalence."""
-    if not results.decisions:
-        return []
     winner, settings = results.decisions["winner"], results.settings.screening
     curves = operating_curves(results.evaluation.parts["test"], "winner")
     frozen = list(zip(winner.sensitivity.tolist(), winner.specificity.tolist(), strict=True))
-    marked = _all_prevalences(settings).values()
+    n_healthy, main = winner.estimate.n_healthy, settings.prevalence_per_100k
+    operating = operating_curve(curves, frozen, n_healthy=n_healthy, n_screened=settings.n_screened)
+    marked = _prevalences(settings).values()
     grid = np.geomspace(min(1.0, *marked), max(20_000.0, *marked), 120)
     ppv = [estimate_screening(winner.operation, float(p)).ppv for p in grid]
-    without_error = (
-        " At 0: no error in this sample, which is no proof of none." if (winner.specificity == 1).any() else ""
-    )
-    return [
-        Picture(
-            "operating",
-            png(operating_curve(curves, frozen, n_healthy=winner.estimate.n_healthy, n_screened=settings.n_screened)),
-            alt="Expected false positives over sensitivity for every threshold, one line per seed, frozen ones marked.",
-            caption="What another threshold would trade. Only the diamonds were fixed beforehand; the lines are "
-            f"exploration.{without_error}",
-        ),
-        Picture(
-            "ppv",
-            png(ppv_over_prevalence(grid, ppv, marked=marked, main=settings.prevalence_per_100k)),
-            alt="Positive predictive value with its interval over the prevalence per 100,000, both logarithmic.",
-            caption="How the PPV depends on the prevalence. Vertical lines: the prevalences of the table.",
-        ),
-    ]
+    by_prevalence = ppv_over_prevalence(grid, ppv, marked=marked, main=main)
+    return [Picture("operating", png(operating)), Picture("ppv", png(by_prevalence))]
 
 
 SECTION = Section(order=90, title="Screening", context=context, figures=draw, script="slider.js")

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from pipeline.report.formatting import count
+from pipeline.report.formatting import count, count_estimate
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.screening import Operation, estimate_screening
 
@@ -30,7 +30,7 @@ class People(NamedTuple):
     """The kinds of people in their order."""
 
     kinds: list[Kind]
-    certain: bool  # every number is an estimate, not a bound
+    missed: str  # the estimate of false negatives
     summary: str  # a sentence about those called positive; empty where a number is a bound
 
 
@@ -47,10 +47,9 @@ def people(operation: Operation, prevalence_per_100k: float) -> People:
     for name, n in counts.items():
         kinds.append(Kind(name, LABELS[name], f"{bounds[name]}{n:,}", outline(first, first + n)))
         first += n
-    certain = not any(bounds.values())
     called, right = counts["tp"] + alarmed, prevalence_per_100k - (expected.false_negatives.value or 0)
-    summary = f"Of {called:,} people called positive, about {count(right)} are diseased." if certain else ""
-    return People(kinds, certain, summary)
+    summary = f"Of {called:,} people called positive, about {count(right)} are diseased."
+    return People(kinds, count_estimate(expected.false_negatives), "" if any(bounds.values()) else summary)
 
 
 def _bound(estimate: Estimate) -> str:

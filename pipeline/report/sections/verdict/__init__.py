@@ -75,14 +75,7 @@ def draw(results: Results) -> list[Picture]:
     scores = results.scores
     seeds = {LABELS[name]: values for name, values in scores.seeds.items()}
     means = {LABELS[name]: values for name, values in scores.means.items()}
-    return [
-        Picture(
-            "scores",
-            png(score_points(seeds, means)),
-            alt="Accuracy, macro precision, macro recall and macro F1 of winner and baseline, with all seeds.",
-            caption="Diamonds: mean over seeds; bars: 95 % bootstrap over groups; dots: every seed.",
-        )
-    ]
+    return [Picture("scores", png(score_points(seeds, means)))]
 
 
 SECTION = Section(order=10, title="Verdict", context=context, figures=draw)
