@@ -37,10 +37,11 @@ test: install ## run the quick tests, offline, about four minutes
 test-all: install ## run the slow tests too: a lost Ray node, a search killed fifty times, pages in chromium
 	python -m pytest $(PARALLEL) -m "not gpu and not network"
 
-check: install ## run ruff and mypy
+check: install ## run ruff, mypy and the word check
 	ruff check .
 	ruff format --check .
 	mypy
+	python tests/language.py
 
 architecture: install ## redraw docs/architecture.md and its diagram from the code
 	python -m docs.draw_architecture

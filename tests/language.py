@@ -1,4 +1,4 @@
-"""Words that make the project's English read translated; `python tests/language.py FILE ...` lists where they occur.
+"""Words that make the project's English read translated; `python tests/language.py [FILE ...]` lists where they occur.
 
 Checked are comments, docstrings, strings and names of Python files, and the whole text of all others.
 """
@@ -9,6 +9,11 @@ import sys
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = ("pipeline", "benchmarks", "tests", "docs", "experiments")
+SUFFIXES = {".py", ".md", ".jinja", ".js", ".yaml", ".toml"}
+NOT_YET = ("pipeline/report/", "tests/report/")  # what these paths begin with is not yet checked
 
 PHRASES = {  # pattern, in any case -> what to write instead
     r"(stands?|stood|standing)\b(?! (alone|for\b|out\b))": "is, lies, lives",
@@ -44,6 +49,14 @@ NAMES = {  # parts of names between underscores -> what to write instead
 PHRASE = re.compile("|".join(rf"(?:\b{pattern}(?!\w))" for pattern in PHRASES), re.IGNORECASE)
 
 
+def checked_files() -> list[Path]:
+    """Return every file with prose of the project, but this one and its test."""
+    paths = [*ROOT.iterdir(), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*"))]
+    texts = [path for path in paths if path.suffix in SUFFIXES or path.name == "Makefile"]
+    checked = [path for path in texts if not path.relative_to(ROOT).as_posix().startswith(NOT_YET)]
+    return sorted(path for path in checked if "language" not in path.stem)
+
+
 def problems(path: Path) -> Iterator[str]:
     """Yield `FILE:LINE: word; write ...` for each word of the lists in a file."""
     text = path.read_text(encoding="utf-8")
@@ -73,6 +86,7 @@ def _name_problems(name: str) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    lines = [line for name in sys.argv[1:] for line in problems(Path(name))]
+    paths = [Path(name) for name in sys.argv[1:]] or checked_files()
+    lines = [line for path in paths for line in problems(path)]
     print("\n".join(lines))
     sys.exit(bool(lines))
