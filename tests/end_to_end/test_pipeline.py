@@ -81,6 +81,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = f"{text[:start]}\n{text[end:]}"
     (folder / "params.yaml").write_text(text)
     replace(folder / "params.yaml", "n_seeds: 5", "n_seeds: 2")
+    replace(folder / "params.yaml", "workers: 3", "workers: 2")
     (folder / "experiments/quick.yaml").write_text(EXPERIMENT)
     call(folder, "git", "init", "--quiet")
     commit(folder)

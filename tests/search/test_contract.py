@@ -11,6 +11,7 @@ import pytest
 
 from conftest import EXPERIMENT
 from pipeline.execution.executor import Executor, open_executor
+from pipeline.execution.local import LocalExecutor
 from pipeline.execution.settings import SearchSettings
 from pipeline.experiment.file import read_experiment
 from pipeline.experiment.registry import pruners, samplers
@@ -25,17 +26,22 @@ OPTIONS |= {"median": ", startup_trials: 1", "patience": ", epochs: 1", "hyperba
 
 
 SLOW = pytest.mark.slow
-EXECUTORS = {
-    "one": SearchSettings(workers=1),
-    "two": SearchSettings(workers=2),
-    "ray": SearchSettings(workers=2, executor="ray"),
-}
 
 
 @pytest.fixture(scope="module", params=[pytest.param("one", marks=SLOW), "two", pytest.param("ray", marks=SLOW)])
-def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
-    with open_executor(EXECUTORS[request.param]) as executor:
-        yield executor
+def executor(request: pytest.FixtureRequest, local_executor: LocalExecutor) -> Iterator[Executor]:
+    if request.param == "ray":
+        with open_executor(SearchSettings(workers=2, executor="ray")) as ray:
+            yield ray
+    else:
+        local_executor.n_workers = {"one": 1, "two": 2}[request.param]
+        yield local_executor
+
+
+@pytest.fixture
+def two_workers(local_executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch) -> LocalExecutor:
+    monkeypatch.setattr(local_executor, "n_workers", 2)
+    return local_executor
 
 
 @pytest.fixture(scope="module")
@@ -108,25 +114,29 @@ def search_alone(root: Path, file: Path, digits: Path) -> None:
 @pytest.mark.parametrize("pruner", pruners())
 @pytest.mark.parametrize("sampler", samplers())
 def test_a_kill_at_a_random_time_changes_no_trial(
-    tmp_path: Path, digits_folder: Path, seen: dict[tuple[str, str], list[dict[str, Any]]], sampler: str, pruner: str
+    tmp_path: Path,
+    digits_folder: Path,
+    two_workers: LocalExecutor,
+    seen: dict[tuple[str, str], list[dict[str, Any]]],
+    sampler: str,
+    pruner: str,
 ) -> None:
-    with open_executor(SearchSettings(workers=2)) as executor:
-        if (sampler, pruner) not in seen:
-            calm = tmp_path / "calm"
-            seen[sampler, pruner] = search(calm, write(calm, sampler, pruner), digits_folder, executor)
-        root = tmp_path / "killed"
-        n_lines = random.Random(f"{sampler} {pruner}").randint(5, 40)
-        given = root, write(root, sampler, pruner), digits_folder
-        process = get_context("spawn").Process(target=search_alone, args=given)
-        process.start()
-        journals: list[Path] = []
-        while process.is_alive() and not (journals and journals[0].read_bytes().count(b"\n") >= n_lines):
-            journals = list(root.glob("state/*/journal.log"))
-            time.sleep(0.005)
-        assert process.is_alive(), "the search ended before it was killed"
-        process.kill()
-        process.join()
-        assert numberless(search(*given, executor)) == numberless(seen[sampler, pruner])
+    if (sampler, pruner) not in seen:
+        calm = tmp_path / "calm"
+        seen[sampler, pruner] = search(calm, write(calm, sampler, pruner), digits_folder, two_workers)
+    root = tmp_path / "killed"
+    n_lines = random.Random(f"{sampler} {pruner}").randint(5, 40)
+    given = root, write(root, sampler, pruner), digits_folder
+    process = get_context("spawn").Process(target=search_alone, args=given)
+    process.start()
+    journals: list[Path] = []
+    while process.is_alive() and not (journals and journals[0].read_bytes().count(b"\n") >= n_lines):
+        journals = list(root.glob("state/*/journal.log"))
+        time.sleep(0.005)
+    assert process.is_alive(), "the search ended before it was killed"
+    process.kill()
+    process.join()
+    assert numberless(search(*given, two_workers)) == numberless(seen[sampler, pruner])
 
 
 def numberless(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -134,12 +144,14 @@ def numberless(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in trial.items() if key != "number"} for trial in trials]
 
 
-def test_the_number_of_workers_changes_no_trial(tmp_path: Path, digits_folder: Path) -> None:
+def test_the_number_of_workers_changes_no_trial(
+    tmp_path: Path, digits_folder: Path, local_executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trials = []
     for workers in (1, 3):  # fewer and more than are sampled together
         root = tmp_path / str(workers)
-        with open_executor(SearchSettings(workers=workers)) as executor:
-            trials.append(search(root, write(root, "tpe", "successive_halving"), digits_folder, executor))
+        monkeypatch.setattr(local_executor, "n_workers", workers)
+        trials.append(search(root, write(root, "tpe", "successive_halving"), digits_folder, local_executor))
     assert len(trials[0]) == 7
     assert trials[0] == trials[1]
 

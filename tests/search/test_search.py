@@ -22,6 +22,8 @@ from pipeline.core.yaml_document import read_yaml
 from pipeline.execution.settings import SearchSettings, Workspace
 from pipeline.search import search
 
+pytestmark = pytest.mark.usefixtures("shared_workers")
+
 
 def run(file: Path, digits: Path, root: Path, settings: SearchSettings | None = None, **options: Any) -> Path:
     out = root / "out"
@@ -30,6 +32,11 @@ def run(file: Path, digits: Path, root: Path, settings: SearchSettings | None = 
     result.write(out)
     runs.write(root / "runs.json")
     return out
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the contents of the files of a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def run_ids(root: Path) -> dict[int, str]:
@@ -77,7 +84,7 @@ def assert_tracked(out: Path, root: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def unkilled(digits_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unkilled(digits_folder: Path, tmp_path_factory: pytest.TempPathFactory, shared_workers: None) -> Path:
     root = tmp_path_factory.mktemp("unkilled")
     file = root / "quick.yaml"
     file.write_text(EXPERIMENT)
@@ -109,11 +116,23 @@ def test_samples_respect_conditions(unkilled: Path) -> None:
 
 
 def test_a_second_search_trains_nothing_and_writes_the_same(unkilled: Path, digits_folder: Path) -> None:
-    before = {path: path.read_bytes() for path in (unkilled / "out").rglob("*") if path.is_file()}
+    before = contents(unkilled / "out")
     assert len(before) >= 6
     run(unkilled / "quick.yaml", digits_folder, unkilled)  # so an edit of the progress trains and evaluates nothing
-    assert {path: path.read_bytes() for path in (unkilled / "out").rglob("*") if path.is_file()} == before
+    assert contents(unkilled / "out") == before
     assert_tracked(unkilled / "out", unkilled)
+
+
+def test_a_fresh_search_trains_again_and_writes_the_same(unkilled: Path, digits_folder: Path, tmp_path: Path) -> None:
+    """So no evaluation reruns."""
+    root = shutil.copytree(unkilled, tmp_path / "fresh")
+    run(root / "quick.yaml", digits_folder, root, fresh=True)
+    files = contents(root / "out")
+    assert {"trials.csv", "curves.csv", "best.yaml", "study.json"} <= set(files)
+    assert files == contents(unkilled / "out")
+    runs, fresh_runs = SearchRuns.read(unkilled / "runs.json"), SearchRuns.read(root / "runs.json")
+    assert fresh_runs.study == f"{runs.study}.2"
+    assert {trial.run_id for trial in fresh_runs.trials}.isdisjoint(trial.run_id for trial in runs.trials)
 
 
 @pytest.mark.slow
@@ -150,9 +169,8 @@ def test_a_killed_search_resumes_and_ends_with_the_same_trials(
 
 def test_adopted_trials_are_tracked_and_not_trained_again(unkilled: Path, digits_folder: Path, tmp_path: Path) -> None:
     """The adopting study has another number of threads."""
-    for name in ("quick.yaml", ".state"):
-        source = unkilled / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    shutil.copy(unkilled / "quick.yaml", tmp_path)
+    shutil.copytree(unkilled / ".state", tmp_path / ".state")
     other = read_json(unkilled / "out" / "study.json")["study"]
     run(tmp_path / "quick.yaml", digits_folder, tmp_path, SearchSettings(workers=2, threads=2), adopt=other)
     assert read_json(tmp_path / "out" / "study.json")["study"] != other
