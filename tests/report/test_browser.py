@@ -145,10 +145,11 @@ def shown(page: Any) -> dict[str, str]:
 
 def expected(evaluation: Evaluation, threshold: float | None, prevalence: float, n_screened: float) -> dict[str, str]:
     """Return the words of a report at these settings."""
-    found = decide(evaluation, "winner", prevalence_per_100k=prevalence, n_screened=n_screened, at=threshold).estimate
+    screened = {"prevalence_per_100k": prevalence, "n_screened": n_screened}
+    estimate = decide(evaluation, "winner", **screened, at=threshold).estimate
     show: list[Any] = [formatting.percent_estimate] * 2 + [formatting.count_estimate] * 2
     show += [lambda e: formatting.percent_estimate(e, 2), lambda e: formatting.percent_estimate(e, 4)]
-    return {name: words(getattr(found, name)) for name, words in zip(NAMES, show, strict=True)}
+    return {name: words(getattr(estimate, name)) for name, words in zip(NAMES, show, strict=True)}
 
 
 def slide(page: Any, name: str, position: int) -> None:
@@ -175,9 +176,9 @@ def test_the_sliders_show_what_a_report_at_these_settings_would_show(
             float(f"{10 ** (prevalence / 200):.3g}"),
             float(f"{10 ** (screened / 50):.2g}"),
         )
-        found = shown(page)
-        assert found == expected(evaluation, *at), at
-        seen.add(tuple(found.values()))
+        texts = shown(page)
+        assert texts == expected(evaluation, *at), at
+        seen.add(tuple(texts.values()))
     assert len(seen) > 40
     assert page.complaints == []
 
@@ -263,7 +264,7 @@ def test_without_javascript_the_table_remains(open_page: Any) -> None:
 def test_axe_finds_no_serious_fault(open_page: Any, name: str, scheme: str, width: int) -> None:
     page = open_page(name, color_scheme=scheme, viewport={"width": width, "height": 900})
     page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run()")
-    serious = [fault for fault in found["violations"] if fault["impact"] in {"serious", "critical"}]
+    axe = page.evaluate("axe.run()")
+    serious = [fault for fault in axe["violations"] if fault["impact"] in {"serious", "critical"}]
     assert [(fault["id"], [node["html"][:200] for node in fault["nodes"][:3]]) for fault in serious] == []
-    assert len(found["passes"]) > 10
+    assert len(axe["passes"]) > 10

@@ -68,13 +68,13 @@ def test_two_seeds_lie_further_apart_than_the_limit_in_5_percent() -> None:
 
 def test_variations_are_put_in_order_around_the_baseline() -> None:
     states = ["complete"] * 4 + ["failed"]
-    found = made(4, lambda t: [0.9, 0.2, 0.95, 0.8, 0.7], states)
-    found.trials.loc[1:, "role"] = "one_at_a_time"
+    searched = made(4, lambda t: [0.9, 0.2, 0.95, 0.8, 0.7], states)
+    searched.trials.loc[1:, "role"] = "one_at_a_time"
     tried = [("lr", 0.1), ("lr", 0.0001), ("flip", True), ("optimizer", "sgd")]
     own = {"lr": 0.001, "flip": False, "optimizer": None}
     trials = [VariedTrial(number=i, key=key, value=value, baseline=own[key]) for i, (key, value) in enumerate(tried, 1)]
-    found = replace(found, study=found.study.model_copy(update={"variations": trials}))
-    lr, flip, optimizer = effects(found, np.array([0.9, 0.91]))
+    searched = replace(searched, study=searched.study.model_copy(update={"variations": trials}))
+    lr, flip, optimizer = effects(searched, np.array([0.9, 0.91]))
     assert (lr.values, lr.scores, lr.baseline) == ([0.0001, 0.001, 0.1], [0.95, 0.9, 0.2], 1)
     assert (flip.values, flip.scores, flip.numeric) == ([False, True], [0.9, 0.8], False)
     assert (optimizer.values, optimizer.scores) == ([None, "sgd"], [0.9, None])
@@ -146,7 +146,7 @@ def test_a_surface_takes_draws_enough() -> None:
     assert len(figures.contour(draws, ("lr", "wd"), "accuracy").axes[0].collections) == 2
 
 
-def test_a_parameter_with_one_value_beside_the_baseline_has_no_column(tmp_path: Path) -> None:
+def test_a_parameter_that_only_the_baseline_changes_has_no_column(tmp_path: Path) -> None:
     layout = contract_data.write_experiment(tmp_path, "e", MRI, n_seeds=1)
     folder = layout.search("e")
     table = pd.read_csv(folder / "trials.csv")
@@ -161,15 +161,15 @@ def test_a_parameter_with_one_value_beside_the_baseline_has_no_column(tmp_path: 
 
 
 def test_the_best_so_far_holds_to_the_last_trial() -> None:
-    found = made(3, states=["complete", "complete", "pruned", "failed"])
-    line = history(found.trials, "accuracy").axes[0].lines[0]
+    searched = made(3, states=["complete", "complete", "pruned", "failed"])
+    line = history(searched.trials, "accuracy").axes[0].lines[0]
     assert list(line.get_xdata()) == [0, 1, 3]
-    assert line.get_ydata()[-1] == found.trials["score"][:2].max()
+    assert line.get_ydata()[-1] == searched.trials["score"][:2].max()
 
 
 def test_cost_adds_up() -> None:
-    found = made(3, states=["complete", "pruned", "failed", "complete"])
-    timed = search.timed_trials(found, runs([100.0, 60.0, 40.0, 200.0]))
+    searched = made(3, states=["complete", "pruned", "failed", "complete"])
+    timed = search.timed_trials(searched, runs([100.0, 60.0, 40.0, 200.0]))
     assert search.states(timed) == [
         ["complete", 2, "50.0 %"],
         ["pruned", 1, "25.0 %"],
@@ -194,8 +194,8 @@ def test_pages_of_few_and_many_trials(tmp_path: Path, n: int) -> None:
     )
     states = ["complete"] + ["failed"] * 2 if n == 3 else None
     shares = {"lr": 0.8, "batch_size": 0.2} if n == 40 else None
-    found = made(n - 1, states=states)
-    replace(found, study=found.study.model_copy(update={"importances": shares})).write(layout.search("e"))
+    searched = made(n - 1, states=states)
+    replace(searched, study=searched.study.model_copy(update={"importances": shares})).write(layout.search("e"))
     runs([10.0] * n).write(layout.search_runs("e"))
     report.run(layout, "e", SETTINGS)
     pictures = {path.stem for path in (tmp_path / "reports/e/figures").iterdir()}

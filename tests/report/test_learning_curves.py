@@ -44,7 +44,7 @@ def test_the_epoch_after_which_the_loss_stays_up(train: list[float], val: list[f
     assert overfitting_start(train, val) == expected
 
 
-def test_each_run_is_judged_alone_and_said_in_words() -> None:
+def test_each_run_is_judged_alone_and_described() -> None:
     rows = [
         {"model": model, "seed": seed, "epoch": i + 1, "train_loss": FALLING[i], "val_loss": loss}
         for model, seed, val in (
@@ -54,8 +54,8 @@ def test_each_run_is_judged_alone_and_said_in_words() -> None:
         )
         for i, loss in enumerate(val)
     ]
-    found = overfitting(pd.DataFrame(rows[::-1]))
-    assert found == {"winner": {7: None}, "baseline": {7: 4, 8: 2}}
+    starts = overfitting(pd.DataFrame(rows[::-1]))
+    assert starts == {"winner": {7: None}, "baseline": {7: 4, 8: 2}}
     assert section.overfitting_sentence("winner", [None]) == "The winner: no over-fitting by this rule under any seed."
     assert (
         section.overfitting_sentence("baseline", [4, 2])
@@ -148,7 +148,7 @@ def test_a_mean_over_seeds_ends_with_the_first_of_them(folder: Path) -> None:
     assert [list(line.get_xdata()) for line in thick] == [[1, 2, 3]] * 2
 
 
-def test_a_picture_is_the_same_whatever_another_library_has_set(folder: Path) -> None:
+def test_a_picture_does_not_depend_on_settings_of_another_library(folder: Path) -> None:
     evaluation = Evaluation.read(folder)
     plain = png(step_curves(evaluation.curves_by_step, evaluation.steps))
     with mpl.rc_context({"axes.facecolor": "red", "lines.linewidth": 9, "figure.facecolor": "grey"}):
@@ -178,7 +178,7 @@ def test_curves_for_plots_are_means_as_far_as_all_seeds_trained() -> None:
         for model, seed, losses in (("winner", 1, (3, 2, 1)), ("winner", 2, (5, 4)), ("baseline", 1, (7,)))
         for epoch, loss in enumerate(losses, 1)
     ]
-    found = mean_curves(pd.DataFrame(rows))
-    assert list(found.columns) == ["epoch", "winner_val_loss", "baseline_val_loss"]
-    assert found["winner_val_loss"].tolist() == [4, 3]
-    assert found["baseline_val_loss"].iloc[0] == 7
+    means = mean_curves(pd.DataFrame(rows))
+    assert list(means.columns) == ["epoch", "winner_val_loss", "baseline_val_loss"]
+    assert means["winner_val_loss"].tolist() == [4, 3]
+    assert means["baseline_val_loss"].iloc[0] == 7

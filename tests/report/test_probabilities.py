@@ -21,12 +21,12 @@ def resampling(draws: int) -> Resampling:
 
 def test_calibration_is_shown_where_the_test_groups_suffice(root: Path, tmp_path: Path) -> None:
     evaluation = Evaluation.read(root / "data/evaluate/single")
-    found = calibrate(evaluation, resampling(20))
-    assert found is not None
-    assert found.n_bins == 5  # 100 groups, 20 a bin
+    calibration = calibrate(evaluation, resampling(20))
+    assert calibration is not None
+    assert calibration.n_bins == 5  # 100 groups, 20 a bin
     part = evaluation.parts["test"]
     top, right = part.models["winner"].probabilities[0].max(axis=1), part.models["winner"].predicted[0] == part.labels
-    assert found.errors["winner"][0] == pytest.approx(calibration_error(top, right, 5))
+    assert calibration.errors["winner"][0] == pytest.approx(calibration_error(top, right, 5))
     few = contract_data.with_parts(MRI, train=(90, 90), val=(90, 90), test=(90, 90))
     report.run(contract_data.write_experiment(tmp_path, "few", few, n_seeds=2), "few", SETTINGS)
     html = (tmp_path / "reports/few/index.html").read_text(encoding="utf-8")
@@ -37,10 +37,10 @@ def test_calibration_is_shown_where_the_test_groups_suffice(root: Path, tmp_path
 def test_the_area_has_an_interval_where_both_sides_suffice(root: Path) -> None:
     evaluation = Evaluation.read(root / "data/evaluate/hostile")
     part = evaluation.parts["test"]
-    found = discriminate(evaluation, resampling(500))
+    areas = discriminate(evaluation, resampling(500))
     expected = [reference.roc_auc_score(part.positive, score) for score in part.models["winner"].positive_score]
-    assert found.seeds["winner"] == pytest.approx(expected)
-    low, high = found.means["winner"].low, found.means["winner"].high
+    assert areas.seeds["winner"] == pytest.approx(expected)
+    low, high = areas.means["winner"].low, areas.means["winner"].high
     assert low is not None
     assert high is not None
     assert low < np.mean(expected) < high

@@ -19,11 +19,11 @@ def test_the_hand_made_filters_do_what_their_names_say() -> None:
 
 def test_they_are_what_a_convolution_of_a_network_computes() -> None:
     image = np.random.default_rng(0).uniform(0, 255, (20, 14))
-    for name, found in responses(image).items():
+    for name, filtered_by in responses(image).items():
         kernel = torch.from_numpy(KERNELS[name])[None, None]
         inner = F.conv2d(torch.from_numpy(image)[None, None], kernel)[0, 0].numpy()
         edge = kernel.shape[-1] // 2
-        np.testing.assert_allclose(found[edge:-edge, edge:-edge], inner, atol=1e-9, err_msg=name)
+        np.testing.assert_allclose(filtered_by[edge:-edge, edge:-edge], inner, atol=1e-9, err_msg=name)
 
 
 def test_sobel_x_rises_where_the_image_brightens_to_the_right() -> None:

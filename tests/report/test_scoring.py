@@ -12,13 +12,14 @@ from pipeline.report.analysis.decision import operating_curves
 
 
 def test_compare_counts_groups(root: Path) -> None:
-    found = compare(Evaluation.read(root / "data/evaluate/single"))
+    comparison = compare(Evaluation.read(root / "data/evaluate/single"))
     table = pd.read_csv(root / "data/evaluate/single/predictions.csv", dtype={"sample": str})
     test = table[table["part"] == "test"]
     right = (test["predicted"] == test["label"]).groupby([test["model"], test["sample"]]).first().unstack(0)
     b = int((right["winner"] & ~right["baseline"]).sum())
     c = int((~right["winner"] & right["baseline"]).sum())
-    assert found.pairs == [(100, 100, b, c, pytest.approx(binomtest(b, b + c).pvalue), pytest.approx(found.p))]
+    p = pytest.approx(binomtest(b, b + c).pvalue)
+    assert comparison.pairs == [(100, 100, b, c, p, pytest.approx(comparison.p))]
 
 
 def test_operating_curves_equal_scikit_learn(root: Path) -> None:

@@ -55,10 +55,10 @@ def test_every_person_is_in_the_section_without_a_script(root: Path, name: str) 
         assert counts["tn"].startswith("at least ")
         assert "the bound is drawn" in html
     else:
-        found = formatting.count(s["prevalence_per_100k"] - s["false_negatives"])
+        diseased = formatting.count(s["prevalence_per_100k"] - s["false_negatives"])
         assert people["fp"] == round(s["false_positives"])
         assert people["fn"] == round(s["false_negatives"])
-        assert f"Of {people['tp'] + people['fp']:,} people called positive, about {found} are diseased." in html
+        assert f"Of {people['tp'] + people['fp']:,} people called positive, about {diseased} are diseased." in html
 
 
 def test_an_outline_goes_around_every_person_once() -> None:

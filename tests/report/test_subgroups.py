@@ -32,16 +32,16 @@ def with_files(evaluation: Evaluation, **columns: Any) -> Evaluation:
 
 
 def rows(folder: Path) -> pd.DataFrame:
-    """Predictions of the winner beside the files."""
+    """Return the predictions of the winner with the columns of files.csv."""
     table = pd.read_csv(folder / "predictions.csv", dtype={"sample": str, "group": str})
     return table[table["model"] == "winner"].merge(pd.read_csv(folder / "files.csv", dtype={"sample": str}))
 
 
 def test_scores_by_file_are_those_of_its_rows(folder: Path) -> None:
-    found = {(s.kind, s.value): s for s in by_file(Evaluation.read(folder), 1, resampling(200))}
-    assert set(found) == {("format", "JPEG"), ("format", "PNG")}  # one mode and one size: nothing to compare
+    subsets = {(s.kind, s.value): s for s in by_file(Evaluation.read(folder), 1, resampling(200))}
+    assert set(subsets) == {("format", "JPEG"), ("format", "PNG")}  # one mode and one size: nothing to compare
     test = rows(folder).query("part == 'test'")
-    for (_, value), subset in found.items():
+    for (_, value), subset in subsets.items():
         part = test[test["format"] == value]
         assert subset.n_images == part["sample"].nunique()
         assert subset.n_groups == part["group"].nunique()
@@ -63,28 +63,28 @@ def test_a_subset_of_one_class_is_scored_on_that_class(folder: Path) -> None:
         )
     )
     mode = evaluation.files["sample"].map(labels).map({0: "L", 1: "RGB"})
-    found = [
+    subsets = [
         s for s in by_file(with_files(evaluation, mode=mode, format="JPEG"), 1, resampling(50)) if s.kind == "mode"
     ]
-    assert [s.n_classes for s in found] == [1, 1]
-    assert all(s.macro_f1.value is not None and s.macro_f1.value > 0.5 for s in found)  # not halved by the other class
+    assert [s.n_classes for s in subsets] == [1, 1]
+    assert all(s.macro_f1.value is not None and s.macro_f1.value > 0.5 for s in subsets)  # not halved
 
 
 def test_values_of_few_groups_stand_together(folder: Path) -> None:
     evaluation = Evaluation.read(folder)
     n = len(evaluation.files)
     mode = np.where(np.arange(n) % 2, "L", [f"mode-{i % 7}" for i in range(n)])
-    found = [s for s in by_file(with_files(evaluation, mode=mode), 30, resampling(50)) if s.kind == "mode"]
-    assert [s.value for s in found] == ["L", "7 other modes"] or [s.value for s in found] == ["7 other modes", "L"]
-    assert sum(s.n_images for s in found) == evaluation.parts["test"].labels.size
+    subsets = [s for s in by_file(with_files(evaluation, mode=mode), 30, resampling(50)) if s.kind == "mode"]
+    assert [s.value for s in subsets] == ["L", "7 other modes"] or [s.value for s in subsets] == ["7 other modes", "L"]
+    assert sum(s.n_images for s in subsets) == evaluation.parts["test"].labels.size
 
 
 def test_a_single_value_of_few_groups_keeps_its_name(folder: Path) -> None:
     evaluation = Evaluation.read(folder)
     n = len(evaluation.files)
     mode = np.where(np.arange(n) % 40, "L", "rare")
-    found = [s for s in by_file(with_files(evaluation, mode=mode), 30, resampling(50)) if s.kind == "mode"]
-    assert [s.value for s in found] == ["L", "rare"]
+    subsets = [s for s in by_file(with_files(evaluation, mode=mode), 30, resampling(50)) if s.kind == "mode"]
+    assert [s.value for s in subsets] == ["L", "rare"]
 
 
 def test_all_images_together_score_as_the_test_part(folder: Path) -> None:
@@ -98,16 +98,16 @@ def test_all_images_together_score_as_the_test_part(folder: Path) -> None:
 
 def test_the_official_test_part_is_split_into_seen_and_unseen(folder: Path) -> None:
     evaluation, table = Evaluation.read(folder), rows(folder)
-    found = official_test(evaluation, resampling(100))
-    assert found
-    assert found.unseen
+    official = official_test(evaluation, resampling(100))
+    assert official
+    assert official.unseen
     theirs = table[table["official_part"] == "test"].drop_duplicates("sample")
     training = table.loc[table["official_part"] == "train", "group"]
-    assert found.everything.n_images == len(theirs)
-    assert found.unseen.n_images == (theirs["part"] == "test").sum()
-    assert found.trained_on == pytest.approx((theirs["part"] == "train").mean())
-    assert found.leaking == pytest.approx(theirs["group"].isin(training).mean())
-    assert 0 < found.leaking < 1
+    assert official.everything.n_images == len(theirs)
+    assert official.unseen.n_images == (theirs["part"] == "test").sum()
+    assert official.trained_on == pytest.approx((theirs["part"] == "train").mean())
+    assert official.leaking == pytest.approx(theirs["group"].isin(training).mean())
+    assert 0 < official.leaking < 1
 
 
 def test_official_parts_that_are_kept_or_missing_are_not_judged(folder: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_missing_table_of_files_says_what_to_do(folder: Path, tmp_path: Path) 
 
 
 def subset(kind: str, value: str, *recalls: tuple[int, int] | None) -> Subset:
-    """recalls: groups found, groups, of each class."""
+    """recalls: groups subsets, groups, of each class."""
     known = [None if r is None else (rate_estimate(r[0] / r[1], r[1]), r[1]) for r in recalls]
     return Subset(kind, value, 9, 9, 2, Estimate(0.5, 0.4, 0.6), Estimate(0.5, 0.4, 0.6), known)
 
@@ -145,9 +145,9 @@ def test_a_class_missed_in_one_kind_of_file_is_named() -> None:
 
 def test_recalls_by_file_count_groups(folder: Path) -> None:
     test = rows(folder).query("part == 'test'")
-    for found in by_file(Evaluation.read(folder), 1, resampling(200)):
-        part = test[test[found.kind] == found.value]
-        for c, recall in enumerate(found.recalls):
+    for subsets in by_file(Evaluation.read(folder), 1, resampling(200)):
+        part = test[test[subsets.kind] == subsets.value]
+        for c, recall in enumerate(subsets.recalls):
             assert recall is not None
             of_class = part[part["label"] == c]
             share = (of_class["predicted"] == c).groupby([of_class["seed"], of_class["group"]]).mean().mean()

@@ -26,16 +26,16 @@ def predictions(error: float, seeds: tuple[int, ...] = (1, 2), n: int = 240) -> 
     labels = groups % K
     samples = np.array([f"{i:012d}" for i in range(n)])
     rng = np.random.default_rng(int(1000 * error))
-    found = {s: np.where(rng.random(n) < error, (labels + 1) % K, labels) for s in seeds}
+    predicted = {s: np.where(rng.random(n) < error, (labels + 1) % K, labels) for s in seeds}
     shared = dict(zip(SHARED, (samples, groups, labels), strict=True))
-    return pd.DataFrame(shared | {f"seed {s}": predicted for s, predicted in found.items()})
+    return pd.DataFrame(shared | {f"seed {s}": predicted for s, predicted in predicted.items()})
 
 
 def test_a_pair_equals_the_direct_computation() -> None:
     tables = {name: predictions(error) for name, error in (("a", 0.1), ("b", 0.3))}
-    found, refused = pairs.compare(tables, K, Resampling(2000, np.random.default_rng(0)))
+    compared, refused = pairs.compare(tables, K, Resampling(2000, np.random.default_rng(0)))
     assert refused == []
-    (pair,) = found
+    (pair,) = compared
     a, b = tables["a"], tables["b"]
     for name, score in (("accuracy", accuracy_score), ("macro_f1", lambda t, p: f1_score(t, p, average="macro"))):
         means = [np.mean([score(t["label"], t[f"seed {s}"]) for s in (1, 2)]) for t in (a, b)]
@@ -72,17 +72,18 @@ def test_other_test_parts_are_refused(column: str) -> None:
     table = predictions(0.2)
     other = table.copy()
     other.loc[5, column] = other.loc[5, column] * 2 if column == "sample" else (other.loc[5, column] + 1) % K
-    found, refused = pairs.compare({"a": table, "b": other, "c": table}, K, Resampling(2000, np.random.default_rng(0)))
-    assert [(pair.first, pair.second) for pair in found] == [("a", "c")]
+    tables = {"a": table, "b": other, "c": table}
+    compared, refused = pairs.compare(tables, K, Resampling(2000, np.random.default_rng(0)))
+    assert [(pair.first, pair.second) for pair in compared] == [("a", "c")]
     assert refused == [("a", "b"), ("b", "c")]
 
 
 def test_every_two_of_five_with_other_numbers_of_seeds() -> None:
     errors = {"a": 0.05, "b": 0.1, "c": 0.2, "d": 0.3, "e": 0.4}
     tables = {name: predictions(e, tuple(range(1 + i))) for i, (name, e) in enumerate(errors.items())}
-    found, _ = pairs.compare(tables, K, Resampling(2000, np.random.default_rng(0)))
-    assert len(found) == 10
-    value = {(pair.first, pair.second): pair.difference["accuracy"].value or 0.0 for pair in found}
+    compared, _ = pairs.compare(tables, K, Resampling(2000, np.random.default_rng(0)))
+    assert len(compared) == 10
+    value = {(pair.first, pair.second): pair.difference["accuracy"].value or 0.0 for pair in compared}
     assert all(value[first, second] > 0 for first, second in pairwise(errors))
     assert value["a", "e"] == pytest.approx(value["a", "c"] + value["c", "e"])
 

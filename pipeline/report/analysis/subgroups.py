@@ -58,7 +58,7 @@ class OfficialTest:
 
 
 def official_test(evaluation: Evaluation, resampling: Resampling) -> OfficialTest | None:
-    """Score the winner on the published test part; None if there is none, or the official parts are kept."""
+    """Score the winner on the published test part; None without one, or if the official parts are kept."""
     images = _images(evaluation)
     theirs = images[images["official_part"] == "test"]
     if evaluation.dataset.keeps_official_test or not len(theirs) or len(theirs) == len(images):

@@ -51,8 +51,10 @@ def slider(part: Part, winner: Decision, settings: ScreeningSettings) -> dict[st
 
 
 def scalable(operation: Operation) -> list[Ends]:
-    """Return value, low and high of: sensitivity, specificity, errors per healthy and per diseased person, and the
-    likelihood ratios of a positive and a negative call.
+    """Return value, low and high of six quantities.
+
+    They are: sensitivity, specificity, errors per healthy and per diseased person, and the likelihood ratios of a
+    positive and a negative call.
     """
     e = estimate_screening(operation, **EQUAL)
     rates_of = [e.sensitivity, e.specificity, e.false_positives, e.false_negatives]
