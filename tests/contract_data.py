@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.artifacts.evaluation import Evaluation, EvaluationInfo, Retrained, RetrainedModel, probability_columns
+from pipeline.artifacts.evaluation import Evaluation, EvaluationInfo, Retrained, RetrainedModel
 from pipeline.artifacts.explanations import LAYER_TYPES, Explanations, ExplanationsInfo
 from pipeline.artifacts.layout import Layout
+from pipeline.artifacts.predictions import probability_columns
 from pipeline.artifacts.runs import EvaluationRuns, GitState, Origin, RetrainingRun, SearchRuns, TrialRun
 from pipeline.artifacts.samples import DatasetInfo, PartSize, Samples, Size
 from pipeline.artifacts.search_result import SearchResult, StudyInfo, TrialScore

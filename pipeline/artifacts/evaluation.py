@@ -6,45 +6,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.json_file import JsonFile, JsonPart
-from pipeline.artifacts.samples import PARTS, DatasetInfo, DataSource, Samples
+from pipeline.artifacts.predictions import (
+    AGAIN,
+    Part,
+    probability_columns,
+    read_part,
+)
+from pipeline.artifacts.samples import PARTS, DatasetInfo, DataSource
 from pipeline.core.errors import DataError
 from pipeline.core.tables import write_csv
 
 MODELS = ("winner", "baseline")
-AGAIN = "run evaluate again"
-PREDICTION_COLUMNS = {
-    "model": "winner or baseline",
-    "seed": "of the retraining",
-    "sample": "id of the image",
-    "group": "id of its group",
-    "part": "train, val or test",
-    "label": "index of the true class",
-    "predicted": "index of the most probable class",
-}  # then the columns of probability_columns
 FILE_TYPES = dict.fromkeys(("sample", "official_part", "format", "mode"), "str") | {"width": "int64", "height": "int64"}
 """files.csv: the published file of each image"""
 STEP_TYPES = {"model": "str", "seed": "int64", "step": "int64", "train_loss": "float64"}
 """steps.csv: mean training loss of each slice of a pass; step: its last one"""
-
-
-def probability_columns(classes: list[str]) -> list[str]:
-    """Return the names of the columns that hold the probability of each class."""
-    return [f"p_{name}" for name in classes]
-
-
-def prediction_table(probabilities: NDArray[Any], samples: Samples) -> pd.DataFrame:
-    """Return one row per image. probabilities: (N, K)."""
-    table = samples.table[["sample", "group", "part", "label"]].copy()
-    table["predicted"] = probabilities.argmax(1)
-    rounded = probabilities.astype(np.float64).round(6)  # as written, so that a threshold means the same later
-    columns = probability_columns(samples.info.classes)
-    return pd.concat([table, pd.DataFrame(rounded, columns=columns, index=table.index)], axis=1)
 
 
 class Retrained(JsonPart):
@@ -81,26 +61,6 @@ class EvaluationInfo(JsonFile):
 
 
 @dataclass(frozen=True)
-class Runs:
-    """One model, retrained under S seeds, on the N images of one part."""
-
-    predicted: NDArray[np.int64]  # (S, N)
-    probabilities: NDArray[np.float64]  # (S, N, K)
-    positive_score: NDArray[np.float64]  # (S, N), summed over the positive classes; 0 without any
-
-
-@dataclass(frozen=True)
-class Part:
-    """Labels and predictions of one part."""
-
-    samples: NDArray[np.str_]  # (N,) ids
-    labels: NDArray[np.int64]  # (N,)
-    groups: NDArray[np.int64]  # (N,) number of the group
-    positive: NDArray[np.bool_]  # (N,) label is a positive class
-    models: dict[str, Runs]
-
-
-@dataclass(frozen=True)
 class Evaluation:
     """data/evaluate/<experiment>/: metrics.json, predictions.csv, curves.csv, steps.csv, files.csv."""
 
@@ -129,7 +89,8 @@ class Evaluation:
     @cached_property
     def parts(self) -> dict[str, Part]:
         """Return the predictions by part. Raises DataError if the seeds do not hold the same images."""
-        return {part: _part(self, part) for part in PARTS}
+        n_seeds = {model: len(self.info.models[model].runs) for model in MODELS}
+        return {part: read_part(self.predictions, part, self.dataset, n_seeds) for part in PARTS}
 
     @cached_property
     def curves_by_step(self) -> pd.DataFrame:
@@ -172,37 +133,6 @@ def read_table(path: Path, types: Mapping[str, str]) -> pd.DataFrame:
         return pd.read_csv(path, usecols=list(types), dtype=kinds, keep_default_na=False)
     except (ValueError, OSError) as error:
         raise DataError(f"{path} is missing or damaged; {AGAIN}", [str(error)]) from None
-
-
-def _part(evaluation: Evaluation, part: str) -> Part:
-    table, is_positive = evaluation.predictions, evaluation.dataset.is_positive
-    table = table[table["part"] == part]
-    table = table.iloc[np.lexsort((table["sample"].cat.codes, table["seed"]))]
-    models: dict[str, Runs] = {}
-    first: pd.DataFrame | None = None  # rows of one run, whose images all others share
-    for model in MODELS:
-        rows, n_runs = table[table["model"] == model], len(evaluation.info.models[model].runs)
-        if rows.empty or len(rows) % n_runs:
-            raise DataError(
-                f"predictions are incomplete; {AGAIN}", [f"{model}, {part}: {len(rows)} rows, {n_runs} seeds"]
-            )
-        n = len(rows) // n_runs
-        first = rows.head(n) if first is None else first
-        samples = rows["sample"].cat.codes.to_numpy().reshape(n_runs, n)
-        if n != len(first) or (samples != first["sample"].cat.codes.to_numpy()).any():
-            reason = f"{model}, {part}: not the same images under every seed and model"
-            raise DataError(f"predictions do not fit together; {AGAIN}", [reason])
-        probabilities = rows[probability_columns(evaluation.classes)].to_numpy()  # (S * N, K)
-        models[model] = Runs(
-            rows["predicted"].to_numpy().reshape(n_runs, n),
-            probabilities.reshape(n_runs, n, -1),
-            evaluation.dataset.positive_score(probabilities).reshape(n_runs, n),
-        )
-    assert first is not None
-    labels = first["label"].to_numpy(dtype=np.int64)
-    groups = np.asarray(first["group"].cat.codes, dtype=np.int64)
-    samples_of: NDArray[np.str_] = first["sample"].to_numpy(dtype=np.str_)
-    return Part(samples_of, labels, groups, is_positive[labels], models)
 
 
 def _curves_by_step(curves: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.artifacts.evaluation import AGAIN, Evaluation, probability_columns, read_table
+from pipeline.artifacts.evaluation import Evaluation, read_table
 from pipeline.artifacts.json_file import JsonFile
+from pipeline.artifacts.predictions import AGAIN, probability_columns
 from pipeline.core.errors import DataError
 from pipeline.core.files import writing
 from pipeline.core.tables import write_csv

@@ -4,6 +4,6 @@ Imports `core`, `statistics`, `artifacts`, `models`, `training`, `execution` and
 """
 
 __all__ = [
-    "explanations", "layer_tables", "model_card", "model_registry", "predictions", "publication", "result",
-    "retrain", "settings",
+    "explanations", "layer_tables", "model_card", "model_registry", "publication", "result", "retrain",
+    "settings", "thresholds",
 ]  # fmt: skip

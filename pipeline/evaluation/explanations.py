@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.artifacts.evaluation import prediction_table
 from pipeline.artifacts.explanations import LAYER_TYPES, Explanations, ExplanationsInfo
+from pipeline.artifacts.predictions import prediction_table
 from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import PipelineError
 from pipeline.evaluation.examples import choose_examples

@@ -11,7 +11,8 @@ from pipeline.evaluation.model_registry import register_champion
 from pipeline.evaluation.retrain import evaluation_lock, retraining_name, study_run
 from pipeline.execution.settings import SearchSettings, Workspace
 from pipeline.tracking.mlflow import write_runs
-from pipeline.tracking.run_record import Outcome, Role, RunRecord, StudyRecord
+from pipeline.tracking.roles import Role
+from pipeline.tracking.run_record import Outcome, RunRecord, StudyRecord
 
 
 def publish_evaluation(root: Path, experiment: str, tracking_uri: str | None) -> None:

@@ -11,8 +11,8 @@ from pipeline.artifacts.evaluation import FILE_TYPES, STEP_TYPES, Evaluation, Ev
 from pipeline.artifacts.runs import EvaluationRuns, Origin, RetrainingRun
 from pipeline.artifacts.samples import PARTS, DataSource, Samples
 from pipeline.artifacts.search_result import StudyInfo
-from pipeline.evaluation.predictions import Thresholds
 from pipeline.evaluation.retrain import FinishedRetraining
+from pipeline.evaluation.thresholds import Thresholds
 
 
 def data_sources(data: Sequence[Samples]) -> list[DataSource]:

@@ -20,7 +20,8 @@ from pipeline.execution.job import Failed, Finished, Job
 from pipeline.execution.progress import Tally, TrainingProgress
 from pipeline.execution.retry import EVALUATION
 from pipeline.execution.settings import SearchSettings, Workspace
-from pipeline.tracking.run_record import Role, RunRecord, StudyRun
+from pipeline.tracking.roles import Role
+from pipeline.tracking.run_record import RunRecord, StudyRun
 from pipeline.tracking.tracker import Tracker
 from pipeline.training.network import ModelDescription
 

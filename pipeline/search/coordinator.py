@@ -24,7 +24,8 @@ from pipeline.search.selection import best_trial
 from pipeline.search.slots import Proposal, Slots
 from pipeline.search.study import OpenStudy
 from pipeline.search.trials import EndedTrial, read_trial, results, run_name, slot_seed
-from pipeline.tracking.run_record import Role, RunRecord
+from pipeline.tracking.roles import Role
+from pipeline.tracking.run_record import RunRecord
 from pipeline.tracking.tracker import Tracker
 
 

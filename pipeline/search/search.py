@@ -21,7 +21,7 @@ from pipeline.search.trials import close_open_trials, ended_trials
 from pipeline.tracking.run_record import StudyRun
 from pipeline.tracking.tracker import Tracker
 
-DECIDES_RESULTS = ("pipeline.execution.job", "pipeline.search.sampling", "pipeline.search.pruning")
+DECIDES_RESULTS = ("pipeline.execution.job", "pipeline.search.sampling", "pipeline.search.trial_pruner")
 
 
 def search(

@@ -10,8 +10,8 @@ from pipeline.artifacts.configuration import Configuration, own_options
 from pipeline.execution.retry import SEARCH
 from pipeline.experiment.experiment import Experiment
 from pipeline.search.optuna_study import SampledParameters
-from pipeline.search.pruning import TrialPruner
 from pipeline.search.sampling import sample_parameters
+from pipeline.search.trial_pruner import TrialPruner
 from pipeline.search.trials import EndedTrial, ended_trials
 
 REOPENED = "reopened"  # attribute of a study: numbers of failed trials whose slots are trained again

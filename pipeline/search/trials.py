@@ -10,7 +10,8 @@ from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.epoch import Epoch
 from pipeline.core.seeds import derive_seed
 from pipeline.experiment.experiment import Experiment
-from pipeline.tracking.run_record import Role, RunRecord
+from pipeline.tracking.roles import Role
+from pipeline.tracking.run_record import RunRecord
 
 STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 

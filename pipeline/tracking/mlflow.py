@@ -20,7 +20,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline.artifacts.samples import DataSource
 from pipeline.core.errors import PipelineError, first_line
 from pipeline.core.files import locked
-from pipeline.tracking.run_record import Outcome, Role, RunRecord, StudyRecord
+from pipeline.tracking.roles import Role
+from pipeline.tracking.run_record import Outcome, RunRecord, StudyRecord
 from pipeline.tracking.sqlite import address, create_database
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # all four are read when mlflow is imported

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,7 @@ from mlflow.entities import Metric
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.epoch import Epoch
 from pipeline.artifacts.samples import DataSource
-
-
-class Role(StrEnum):
-    """Values of the tag `role` of a run in MLflow."""
-
-    STUDY = "study"  # the parent of all other runs
-    BASELINE = "baseline"
-    ONE_AT_A_TIME = "one_at_a_time"  # the baseline with one value changed
-    SEARCH = "search"  # a sampled trial
-    EVALUATE = "evaluate"  # a retraining of winner or baseline
+from pipeline.tracking.roles import Role
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from pydantic_core import PydanticKnownError, core_schema
 from pipeline.core.errors import UnknownKeyError
 from pipeline.core.yaml_document import Integer, Number, Strict
 from pipeline.models.registry import model_spec, registry
-from pipeline.training.optimizers.registry import registry as optimizers
-from pipeline.training.schedules.registry import registry as schedules
+from pipeline.training.optimizers import registry as optimizers
+from pipeline.training.schedules import registry as schedules
 
 
 @dataclass(frozen=True)

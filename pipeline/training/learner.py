@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipeline.training.config import Training
-from pipeline.training.optimizers.registry import registry as optimizers
+from pipeline.training.optimizers import registry as optimizers
 from pipeline.training.precision import TrainingPrecision
-from pipeline.training.schedules.registry import registry as schedules
+from pipeline.training.schedules import registry as schedules
 
 
 class Learner:

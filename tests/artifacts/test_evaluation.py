@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.artifacts.evaluation import prediction_table
+from pipeline.artifacts.predictions import prediction_table
 from pipeline.artifacts.samples import Samples
 
 

@@ -9,9 +9,9 @@ from contract_data import ORIGIN
 from evaluation_examples import description, finished_retraining
 from pipeline.artifacts.evaluation import Evaluation
 from pipeline.artifacts.samples import Samples
-from pipeline.evaluation.predictions import choose_thresholds, predict_all
 from pipeline.evaluation.result import champion, data_sources, evaluation_result, evaluation_runs, write_models
 from pipeline.evaluation.retrain import FinishedRetraining
+from pipeline.evaluation.thresholds import choose_thresholds, predict_all
 from pipeline.training.network import ModelDescription
 
 SCORES = {("winner", 1): 0.5, ("winner", 2): 0.7, ("winner", 3): 0.7, ("baseline", 1): 0.9}

@@ -27,7 +27,8 @@ from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.execution.job import Failed, Finished, Job, Result
 from pipeline.execution.settings import SearchSettings, Workspace
 from pipeline.stages import evaluate, search
-from pipeline.tracking.run_record import Role, RunRecord
+from pipeline.tracking.roles import Role
+from pipeline.tracking.run_record import RunRecord
 
 DIED, BROKEN = Failed("killed", died=True), Failed("the loss is nan")
 EPOCH = Epoch(1, 1.0, 0.5, 0.5, 1.0, 0.5, 0.5, None, None, 0.1, 1 / 3)

@@ -15,7 +15,7 @@ from pipeline.artifacts.evaluation import Evaluation
 from pipeline.artifacts.layout import Layout
 from pipeline.report import formatting
 from pipeline.report.analysis.decision import decide
-from pipeline.report.sections.screening.slider import scalable
+from pipeline.report.sections.screening.slider_data import scalable
 from pipeline.stages import report, summary
 from pipeline.statistics.screening import Operation, estimate_screening
 

@@ -12,7 +12,7 @@ from pipeline.core.files import read_json
 from pipeline.report import formatting
 from pipeline.report.results import Results
 from pipeline.report.sections.screening.people import outline
-from pipeline.report.sections.screening.slider import POSITIONS, thresholds
+from pipeline.report.sections.screening.slider_data import POSITIONS, thresholds
 from pipeline.statistics.screening import estimate_screening
 
 

@@ -9,7 +9,8 @@ from mlflow import MlflowClient
 
 from pipeline.artifacts.epoch import Epoch
 from pipeline.tracking.mlflow import MlflowStudy
-from pipeline.tracking.run_record import Outcome, Role, RunRecord, StudyRecord, StudyRun
+from pipeline.tracking.roles import Role
+from pipeline.tracking.run_record import Outcome, RunRecord, StudyRecord, StudyRun
 
 WRITES = ("log_batch", "log_inputs", "log_artifacts", "create_run", "update_run", "set_terminated", "set_tag")
 

@@ -20,7 +20,8 @@ from mlflow.entities import Run
 from pipeline.artifacts.epoch import Epoch
 from pipeline.core.errors import PipelineError
 from pipeline.tracking import tracker as background
-from pipeline.tracking.run_record import Role, RunRecord, StudyRun, Written
+from pipeline.tracking.roles import Role
+from pipeline.tracking.run_record import RunRecord, StudyRun, Written
 from pipeline.tracking.tracker import Tracker
 
 

@@ -6,8 +6,8 @@ from pydantic import ValidationError
 from pipeline.core.errors import InputError, UnknownKeyError
 from pipeline.models.registry import registry
 from pipeline.training.config import Training, all_fields, check_model_name, find_field, implied_model
-from pipeline.training.optimizers.registry import registry as optimizers
-from pipeline.training.schedules.registry import registry as schedules
+from pipeline.training.optimizers import registry as optimizers
+from pipeline.training.schedules import registry as schedules
 
 
 def test_every_key_leads_to_its_field() -> None:

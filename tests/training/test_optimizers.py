@@ -9,8 +9,8 @@ import torch
 import contributing
 from pipeline.artifacts.samples import Samples
 from pipeline.training.config import Training
-from pipeline.training.optimizers.registry import register, registry
-from pipeline.training.schedules.registry import registry as schedules
+from pipeline.training.optimizers import register, registry
+from pipeline.training.schedules import registry as schedules
 from pipeline.training.trainer import Trainer
 from training_examples import CNN, MLP
 

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from pipeline.training.schedules.registry import register, registry
+from pipeline.training.schedules import register, registry
 
 
 def an_optimizer() -> torch.optim.Optimizer:

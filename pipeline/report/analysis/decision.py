@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.artifacts.evaluation import Evaluation, Part
+from pipeline.artifacts.evaluation import Evaluation
+from pipeline.artifacts.predictions import Part
 from pipeline.statistics import groups, screening
 from pipeline.statistics.roc import area_under_roc
 from pipeline.statistics.screening import Operation, ScreeningEstimate

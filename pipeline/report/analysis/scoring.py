@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.artifacts.evaluation import MODELS, Evaluation, Part
+from pipeline.artifacts.evaluation import MODELS, Evaluation
+from pipeline.artifacts.predictions import Part
 from pipeline.statistics import bootstrap, intervals
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.scores import SCORES, class_scores, confusion_matrix, scores

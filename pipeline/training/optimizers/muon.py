@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.training.config import Training
-from pipeline.training.optimizers.registry import register
+from pipeline.training.optimizers import register
 from pipeline.training.parameter_groups import parameter_groups
 
 NEWTON_SCHULZ = 3.4445, -4.7750, 2.0315  # of X, X X^T X and (X X^T)^2 X

@@ -4,7 +4,7 @@ from torch import nn
 from torch.optim import SGD
 
 from pipeline.training.config import Training
-from pipeline.training.optimizers.registry import register
+from pipeline.training.optimizers import register
 from pipeline.training.parameter_groups import parameter_groups
 
 

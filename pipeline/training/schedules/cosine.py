@@ -6,7 +6,7 @@ Source: Loshchilov and Hutter 2016, arXiv:1608.03983.
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from pipeline.training.schedules.registry import register
+from pipeline.training.schedules import register
 
 
 @register("cosine")

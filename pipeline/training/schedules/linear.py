@@ -3,7 +3,7 @@
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from pipeline.training.schedules.registry import register
+from pipeline.training.schedules import register
 
 
 @register("linear")

@@ -6,7 +6,7 @@ Source: Smith and Topin 2017, arXiv:1708.07120.
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 
-from pipeline.training.schedules.registry import register
+from pipeline.training.schedules import register
 
 
 @register("one_cycle")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.artifacts.evaluation import probability_columns
+from pipeline.artifacts.predictions import probability_columns
 from pipeline.report.drawing import Picture, png
 from pipeline.report.formatting import percent
 from pipeline.report.reference_filters import KERNELS, responses

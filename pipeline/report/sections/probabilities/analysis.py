@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.artifacts.evaluation import MODELS, Evaluation, Part, Runs
+from pipeline.artifacts.evaluation import MODELS, Evaluation
+from pipeline.artifacts.predictions import Part, Runs
 from pipeline.report.analysis.scoring import Resampling
 from pipeline.statistics import bootstrap, calibration, intervals
 from pipeline.statistics.groups import effective_groups

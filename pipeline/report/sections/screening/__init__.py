@@ -12,7 +12,7 @@ from pipeline.report.results import Results
 from pipeline.report.section import Section
 from pipeline.report.sections.screening.figures import operating_curve, ppv_over_prevalence
 from pipeline.report.sections.screening.people import people
-from pipeline.report.sections.screening.slider import slider
+from pipeline.report.sections.screening.slider_data import slider
 from pipeline.report.settings import ScreeningSettings
 from pipeline.statistics import intervals
 from pipeline.statistics.intervals import Estimate

@@ -1,5 +1,5 @@
 "use strict";
-// Shows the estimates of slider.py at other prevalences, numbers of people and thresholds. tests/report/test_browser.py
+// Shows the estimates of slider_data.py at other prevalences, numbers of people and thresholds. tests/report/test_browser.py
 // compares its numbers and words with those of the report. No library, no request.
 
 function scaled(ends, scale) { return ends.map((end) => end === null ? null : scale(end)); }

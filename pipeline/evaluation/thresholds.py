@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.artifacts.evaluation import PREDICTION_COLUMNS, prediction_table, probability_columns
+from pipeline.artifacts.predictions import PREDICTION_COLUMNS, prediction_table, probability_columns
 from pipeline.artifacts.samples import DatasetInfo, Samples
 from pipeline.core.progress import track
 from pipeline.evaluation.retrain import FinishedRetraining

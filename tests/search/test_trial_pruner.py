@@ -8,8 +8,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.registry import pruners
-from pipeline.search.pruning import TrialPruner
 from pipeline.search.sampling import sample_parameters
+from pipeline.search.trial_pruner import TrialPruner
 from search_examples import experiment, finished
 
 PRUNER_OPTIONS = {

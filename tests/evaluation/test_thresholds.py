@@ -9,7 +9,7 @@ import pytest
 from contract_data import dataset_info
 from evaluation_examples import description, finished_retraining
 from pipeline.artifacts.samples import Samples
-from pipeline.evaluation.predictions import choose_thresholds, predict_all
+from pipeline.evaluation.thresholds import choose_thresholds, predict_all
 
 TUMOR = dataset_info("mri", ["healthy", "tumor"], ["tumor"])
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.artifacts.evaluation import Part
+from pipeline.artifacts.predictions import Part
 from pipeline.report.analysis.decision import Decision, operate, rates
 from pipeline.report.settings import ScreeningSettings
 from pipeline.statistics.intervals import Estimate

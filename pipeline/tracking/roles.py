@@ -1,0 +1,13 @@
+"""The roles of runs in MLflow."""
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """Values of the tag `role` of a run in MLflow."""
+
+    STUDY = "study"  # the parent of all other runs
+    BASELINE = "baseline"
+    ONE_AT_A_TIME = "one_at_a_time"  # the baseline with one value changed
+    SEARCH = "search"  # a sampled trial
+    EVALUATE = "evaluate"  # a retraining of winner or baseline
