@@ -43,7 +43,7 @@ class RetrainedModel(JsonPart):
 
 
 class EvaluationInfo(JsonFile):
-    """metrics.json"""
+    """Contents of metrics.json."""
 
     experiment: str
     question: str

@@ -21,7 +21,7 @@ LAYER_TYPES = {**dict.fromkeys(("name", "kind", "output", "formula_px"), "str"),
 
 
 class ExplanationsInfo(JsonFile):
-    """explanations.json"""
+    """Contents of explanations.json."""
 
     seed: int  # of the retraining that is explained: the best on val, which is the champion
     first: str | None  # name of the first layer with weights, if it is a convolution or sees all pixels
@@ -36,7 +36,7 @@ class ExplanationsInfo(JsonFile):
 
 @dataclass(frozen=True)
 class Explanations:
-    """data/evaluate/<experiment>/explanations/"""
+    """The folder data/evaluate/<experiment>/explanations/."""
 
     info: ExplanationsInfo
     examples: pd.DataFrame

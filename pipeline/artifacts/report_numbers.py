@@ -66,7 +66,7 @@ class Intervals(JsonPart):
 
 
 class NumbersInfo(JsonFile):
-    """numbers.json"""
+    """Contents of numbers.json."""
 
     experiment: str
     dataset: str

@@ -53,7 +53,7 @@ class TrialRun(TrainingRun):
 
 
 class SearchRuns(JsonFile):
-    """data/runs/search/<experiment>.json"""
+    """Contents of data/runs/search/<experiment>.json."""
 
     study: str  # full name: that of StudyInfo, numbered where a search was started with --fresh
     origin: Origin
@@ -73,7 +73,7 @@ class RetrainingRun(TrainingRun):
 
 
 class EvaluationRuns(JsonFile):
-    """data/runs/evaluate/<experiment>.json"""
+    """Contents of data/runs/evaluate/<experiment>.json."""
 
     origin: Origin
     retrainings: list[RetrainingRun]

@@ -43,7 +43,7 @@ class VariedTrial(JsonPart):
 
 
 class StudyInfo(JsonFile):
-    """study.json"""
+    """Contents of study.json."""
 
     study: str  # name: <experiment>@<hash>, equal for equal searches
     experiment: str

@@ -58,7 +58,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(chromium: Any, root: Path) -> Iterator[Any]:
-    """Opens a page of the reports; it carries what went wrong in `.complaints` and what it asked for in `.asked`."""
+    """Open a page of the reports; it carries what went wrong in `.complaints` and what it asked for in `.asked`."""
     contexts = []
 
     def opened(name: str, **options: Any) -> Any:

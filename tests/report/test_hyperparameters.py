@@ -24,7 +24,7 @@ from pipeline.stages import report
 
 
 def made(n: int, score: Any = None, states: list[str] | None = None) -> SearchResult:
-    """A baseline and n draws; score: of the draws, as a function of their table."""
+    """Return a baseline and n draws; score: of the draws, as a function of their table."""
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"number": range(n + 1), "slot": range(n + 1), "state": "complete", "epochs": 3})
     table = table.assign(violation=0.0, reason="")

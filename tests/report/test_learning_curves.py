@@ -69,7 +69,7 @@ def test_each_run_is_judged_alone_and_described() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Passes of 25 steps (winner, in 20 slices) and 3 (baseline), 6 epochs, 2 seeds."""
+    """Return passes of 25 steps (winner, in 20 slices) and 3 (baseline), 6 epochs, 2 seeds."""
     info = contract_data.dataset_info("plain", ["a", "b"], [])
     return contract_data.write_experiment(tmp_path, "e", info, n_seeds=2).evaluate("e")
 

@@ -33,7 +33,7 @@ def test_no_false_positive_is_a_bound_not_a_zero(root: Path) -> None:
 
 
 def cells(path: str) -> int:
-    """The area of an outline, drawn as rectangles."""
+    """Return the area of an outline, drawn as rectangles."""
     return sum(int(w) * int(h) for w, h in re.findall(r"h(\d+)v(\d+)", path))
 
 

@@ -97,7 +97,7 @@ def fill_freed_memory() -> None:
 
 
 def gradients(layer: nn.Module, images: Tensor, precision: str, guard: SmallInputGuard | None = None) -> list[Tensor]:
-    """The output, then the gradients of the images and the parameters, in freed memory that holds NaN."""
+    """Return the output, then the gradients of the images and the parameters, in freed memory that holds NaN."""
     layer.zero_grad()
     images = images.clone().requires_grad_()
     fill_freed_memory()
