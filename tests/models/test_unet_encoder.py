@@ -14,7 +14,7 @@ COLOUR, GREY = Shapes(3, 16, 16, 2), Shapes(1, 16, 16, 2)
 
 
 def published_unet(width: int = 2) -> dict[str, torch.Tensor]:
-    """Return a state dict in the layout of the public U-Net: encoders, bottleneck, and a decoder that is of no use here."""
+    """Return a state dict in the layout of the public U-Net: encoders, bottleneck, and a decoder, unused here."""
     generator = torch.Generator().manual_seed(7)
     state = {}
     channels = 3

@@ -90,7 +90,7 @@ def test_every_two_of_five_with_other_numbers_of_seeds() -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_the_summary_compares_what_shares_a_test_part(root: Path, tmp_path: Path, n: int) -> None:
-    """The experiments perfect and single are on one data set with different test parts; the copies of hostile share theirs."""
+    """The experiments perfect and single share a data set but no test part; the copies of hostile share theirs."""
     names = ["single", "perfect", "hostile", "copy", "other"][:n]
     layout, copy = Layout(root), Layout(tmp_path)
     for name in names:
