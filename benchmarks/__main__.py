@@ -25,12 +25,8 @@ TITLES = {
 def run(root: Path) -> None:
     """Run the benchmark. root: of the repository."""
     rows: list[Row] = []
-    for row in chain(
-        training_speed.rows(ROUNDS, root / "data/raw/brain_mri"),
-        memory.rows(root),
-        search_overhead.rows(ROUNDS),
-        grid.rows(root),
-    ):
+    speed = training_speed.rows(ROUNDS, root / "data/raw/brain_mri")
+    for row in chain(speed, memory.rows(root), search_overhead.rows(ROUNDS), grid.rows(root)):
         print(f"{row.name}: {row.ratio:.4g}", flush=True)  # each takes a while
         rows.append(row)
     scaling = []

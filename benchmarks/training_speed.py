@@ -8,7 +8,7 @@ of a search is. The usual way has a spawned process of its own: it keeps no free
 pages shared with its forked workers.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -93,8 +93,10 @@ def rows(rounds: int, raw: Path) -> Iterator[Row]:
 def training(task: Task, rounds: int) -> Iterator[Row]:
     """Yield the comparisons of a task with the usual way and with the bound."""
     samples = generated(task.n, N_VAL, task.shape)
-    with _usual(task.config, samples, SingleImages(*samples.part("train"))) as usual:
-        ways = {"ours": _ours(task.config, samples), "bound": _bound(task.config, samples), "usual": usual}
+    with _usual_way(task.config, samples, SingleImages(*samples.part("train"))) as usual:
+        ways: dict[str, Way] = {"usual": usual}
+        ways["ours"] = partial(_timed, _ours, task.config, samples)
+        ways["bound"] = partial(_timed, _bound, task.config, samples)
         speed = speeds(ways, task.n, rounds)
     yield _row(f"{task.name}, against the usual", speed["ours"], speed["usual"], task.target)
     yield _row(f"{task.name}, against the bound", speed["ours"], speed["bound"], TARGET_BOUND)
@@ -108,11 +110,12 @@ def mri_training(jpegs: Path, rounds: int) -> Iterator[Row]:
     files = ImageFolder(jpegs, _transform(3, transforms.Resize(USUAL_PX)))
     n = N_PASSES * len(files)
     usual_samples = generated(int(MRI["batch_size"]), N_VAL, (USUAL_PX, USUAL_PX, 3))
-    with _usual(MRI, usual_samples, ConcatDataset([files] * N_PASSES)) as usual:
-        ways = {"usual": usual}
+    with _usual_way(MRI, usual_samples, ConcatDataset([files] * N_PASSES)) as usual:
+        ways: dict[str, Way] = {"usual": usual}
         for size, (shape, _) in MRI_SIZES.items():
             samples = generated(n, N_VAL, shape)
-            ways |= {f"ours {size}": _ours(MRI, samples), f"bound {size}": _bound(MRI, samples)}
+            ways[f"ours {size}"] = partial(_timed, _ours, MRI, samples)
+            ways[f"bound {size}"] = partial(_timed, _bound, MRI, samples)
         speed = speeds(ways, n, rounds)
     for size, (_, target) in MRI_SIZES.items():
         name = f"MRI 2 convolutions, batch 32, {size}"
@@ -191,55 +194,43 @@ def _trainer(config: Configuration, samples: Samples, precision: str) -> Trainer
     return Trainer({**settings, **config}, samples, seed=1)
 
 
-def _timed(make_pass: Callable[[], Pass]) -> float:
-    """Make a pass ready, then return the seconds that it takes."""
-    return seconds_of(make_pass())
+def _timed(make: Callable[..., Pass], *args: object) -> float:
+    """Make a pass, then return the seconds that it takes."""
+    return seconds_of(make(*args))
 
 
-def _ours(config: Configuration, samples: Samples) -> Way:
-    return partial(_timed, lambda: partial(list, _trainer(config, samples, "bfloat16").epochs()))
+def _ours(config: Configuration, samples: Samples) -> Pass:
+    return partial(list, _trainer(config, samples, "bfloat16").epochs())
 
 
-def _bound(config: Configuration, samples: Samples) -> Way:
-    def make_pass() -> Pass:
-        trainer = _trainer(config, samples, "bfloat16")
-        batch = trainer.batches.normalise(trainer.batches.images[: trainer.config.batch_size])
-        labels = trainer.batches.labels[: trainer.config.batch_size]
-
-        def run() -> None:
-            for _ in range(trainer.batches.n_steps):
-                _step(trainer, batch, labels)
-
-        return run
-
-    return partial(_timed, make_pass)
+def _bound(config: Configuration, samples: Samples) -> Pass:
+    trainer = _trainer(config, samples, "bfloat16")
+    batch = trainer.batches.normalise(trainer.batches.images[: trainer.config.batch_size])
+    labels = trainer.batches.labels[: trainer.config.batch_size]
+    return partial(_train_on, trainer, [(batch, labels)] * trainer.batches.n_steps)
 
 
-@contextmanager
-def _usual(config: Configuration, samples: Samples, images: ImageDataset) -> Iterator[Way]:
-    """Yield the usual way over `images`. samples: of the same shape."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as process:
-        yield lambda: process.submit(_timed, partial(_make_usual, config, samples, images)).result()
-
-
-def _make_usual(config: Configuration, samples: Samples, images: ImageDataset) -> Pass:
+def _usual(config: Configuration, samples: Samples, images: ImageDataset) -> Pass:
     trainer = _trainer(config, samples, "float32")
     trainer.model.to(memory_format=torch.contiguous_format)
     size = trainer.config.batch_size
     # the default start method is that of this process, spawn: each worker would import torch
     loader = DataLoader(images, size, shuffle=True, num_workers=2, multiprocessing_context="fork")
-
-    def run() -> None:
-        for batch, labels in loader:
-            _step(trainer, batch, labels)
-
-    return run
+    return partial(_train_on, trainer, loader)
 
 
-def _step(trainer: Trainer, batch: torch.Tensor, labels: torch.Tensor) -> None:
-    with torch.autocast("cpu", torch.bfloat16, enabled=trainer.config.precision == "bfloat16"):
-        logits = trainer.model(batch)
-    loss = torch.nn.functional.cross_entropy(logits.float(), labels)
-    trainer.learner.optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    trainer.learner.optimizer.step()
+@contextmanager
+def _usual_way(config: Configuration, samples: Samples, images: ImageDataset) -> Iterator[Way]:
+    """Yield the usual way over `images`, in a process of its own. samples: of the same shape."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        yield lambda: process.submit(_timed, _usual, config, samples, images).result()
+
+
+def _train_on(trainer: Trainer, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
+    for batch, labels in batches:
+        with torch.autocast("cpu", torch.bfloat16, enabled=trainer.config.precision == "bfloat16"):
+            logits = trainer.model(batch)
+        loss = torch.nn.functional.cross_entropy(logits.float(), labels)
+        trainer.learner.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        trainer.learner.optimizer.step()

@@ -61,11 +61,11 @@ def _raise_the_process(*_: object) -> Callable[[], None]:
 
 def test_the_usual_way_has_a_spawned_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fork would keep freed memory, as this process does."""
-    monkeypatch.setattr(training_speed, "_make_usual", _raise_the_process)
+    monkeypatch.setattr(training_speed, "_usual", _raise_the_process)
     samples = generated(8, 2, (8, 8, 1))
     images = training_speed.SingleImages(*samples.part("train"))
     with (
-        training_speed._usual(TINY.config, samples, images) as usual,
+        training_speed._usual_way(TINY.config, samples, images) as usual,
         pytest.raises(RuntimeError, match="SpawnProcess"),
     ):
         usual()
@@ -93,7 +93,7 @@ class _ForkedImages(training_speed.SingleImages):
 def test_the_usual_way_forks_its_workers() -> None:
     """As PyTorch does on Linux; spawned workers would take longer to start than a pass takes."""
     samples = generated(16, 2, (8, 8, 1))
-    with training_speed._usual(TINY.config, samples, _ForkedImages(*samples.part("train"))) as usual:
+    with training_speed._usual_way(TINY.config, samples, _ForkedImages(*samples.part("train"))) as usual:
         assert usual() > 0
 
 
