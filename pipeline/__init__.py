@@ -1,1 +1,1 @@
-"""From raw images to numbers one can defend: download, split, search, evaluate, report."""
+"""From raw images to numbers that you can defend: download, split, search, evaluate, report."""

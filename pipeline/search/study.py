@@ -49,6 +49,8 @@ def open_study(
     name = base if generation == 1 else f"{base}.{generation}"
     folder = state / name
     is_new = not (folder / "journal.log").exists()
+    if adopt == name:
+        raise InputError(f"{name} is the study itself: its finished trials are there; leave --adopt out to resume it")
     if adopt:
         _check_adoptable(state, adopt, experiment)
     with ExitStack() as held:

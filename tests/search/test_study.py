@@ -101,6 +101,8 @@ def test_adopting_takes_the_finished_trials(tmp_path: Path, capsys: pytest.Captu
         name(tmp_path, settings, {**MADE_BY, "code": "c3"}, adopt=other)
     with pytest.raises(InputError, match=f"there is no study 'quick@0'.*: .*{other}"):
         name(tmp_path, settings, {**MADE_BY, "code": "c4"}, adopt="quick@0")
+    with pytest.raises(InputError, match=f"{other} is the study itself"):
+        name(tmp_path, settings, MADE_BY, adopt=other)
     with pytest.raises(InputError, match="differs in seed"):
         name(tmp_path, experiment(tmp_path, "seed: 3", "seed: 4"), adopt=other)
     assert len(list((tmp_path / "state").iterdir())) == 3
