@@ -1,4 +1,4 @@
-"""`python -m pipeline <command> [item]`: what dvc.yaml calls, and what people run besides.
+"""`python -m pipeline <command> [item]`: the stages of dvc.yaml, and the commands for users.
 
 Reads params.yaml and hands each stage its paths and settings. A stage is imported when it runs: --help is quick.
 """
@@ -21,7 +21,7 @@ LAYOUT = Layout()
 
 
 class Command(NamedTuple):
-    """What `run` is given: params.yaml, and the command line with its item, if it takes one."""
+    """A command: its function, the kind of item that it takes, and its help text."""
 
     run: Callable[["Params", argparse.Namespace], None]
     items: Literal["datasets", "experiments", ""]

@@ -56,7 +56,7 @@ class EvaluationInfo(JsonFile):
 
     @property
     def champion(self) -> Retrained:
-        """Return the winner's retraining with the highest score on val; the test part has no say."""
+        """Return the winner's retraining with the highest score on val; test scores are not used."""
         return max(self.models["winner"].runs, key=lambda run: run.val_score)
 
 

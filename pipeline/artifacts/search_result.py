@@ -1,4 +1,4 @@
-"""What a search found: every trial with its state and score, the learning curves, the winner, and what was asked."""
+"""What a search found: every trial with its state and score, the learning curves and the winner; its settings."""
 
 from dataclasses import dataclass
 from functools import cached_property

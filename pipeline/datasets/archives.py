@@ -1,4 +1,4 @@
-"""Stream the members of packed files: nothing is unpacked to disk, and nothing hostile reaches memory."""
+"""Stream the members of packed files: nothing is unpacked to disk, and unsafe members are refused."""
 
 import gzip
 import tarfile

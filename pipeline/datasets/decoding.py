@@ -1,4 +1,4 @@
-"""Decode image files to one grey channel: every file type and mode that occurs, and no impostors."""
+"""Decode image files to one grey channel; accept only known file types and modes."""
 
 import io
 import warnings
@@ -39,7 +39,7 @@ class DecodedImage:
 def decode_image(data: bytes, image_px: int) -> DecodedImage:
     """Decode an image file and resize it to image_px x image_px; the aspect ratio is not kept.
 
-    Raises DataError with the reason if the file is unreadable or of a kind whose grey values would be guesswork.
+    Raises DataError with the reason if the file is unreadable, or its mode does not define grey values.
     """
     if not data:
         raise DataError("empty file")

@@ -59,7 +59,7 @@ def register_champion(info: EvaluationInfo, runs: EvaluationRuns, folder: Path, 
         version = known[0].version if known else _log_model(client, info.experiment, run_id, served, example)
         client.set_registered_model_alias(info.experiment, "champion", str(version))
     except UNREACHABLE as error:
-        _log.warning("the champion of %s is not registered: %s", info.experiment, first_line(error))
+        _log.warning("the champion of %s is not registered: %s; run publish later", info.experiment, first_line(error))
 
 
 def _log_model(client: MlflowClient, name: str, run_id: str, model: nn.Module, example: np.ndarray) -> str:

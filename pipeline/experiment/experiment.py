@@ -35,7 +35,7 @@ class Bound(Strict):
 
 
 class Plan(Strict):
-    """What an experiment asks and how much it may train."""
+    """The question of an experiment and its budget."""
 
     question: str = Field(min_length=1, description="what the experiment is to answer, one sentence")
     dataset: str

@@ -159,7 +159,7 @@ class Coordinator:
 
 
 def _store(running: _Running, result: Result | None, study: OpenStudy, experiment: Experiment) -> None:
-    """Store with the trial what came of it, and tell Optuna."""
+    """Store the outcome of the trial in the study."""
     trial, epochs = running.trial, running.record.epochs
     trial.set_user_attr("curves", [vars(epoch) for epoch in epochs])
     if result is None:

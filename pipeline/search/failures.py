@@ -34,7 +34,7 @@ class FailurePolicy:
             raise self.give_up(n, f"{n} trials in a row failed")
 
     def give_up(self, n: int | None, what: str) -> PipelineError:
-        """Open the slots of the failed ones among the last `n` trials again; return the error to raise. None: all."""
+        """Reopen the slots of failed trials among the last `n` (None: all); return the error to raise."""
         failed = [trial for trial in (self._closed if n is None else self._closed[-n:]) if trial.reason]
         self.slots.reopen([trial.number for trial in failed])
         cause = f": {failed[-1].reason}" if failed else ""

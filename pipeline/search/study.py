@@ -96,7 +96,7 @@ def _print_difference(state: Path, experiment: Experiment, made_by: Mapping[str,
         return
     last, ours = read_json(earlier[-1]), _made_by(experiment, made_by)
     changed = [key for key in ours if last.get(key) != ours[key]]
-    why = f"changed: {', '.join(changed)}" if changed else "as asked with --fresh"
+    why = f"changed: {', '.join(changed)}" if changed else "--fresh was given"
     print(f"{name} is a new study ({why}); {earlier[-1].parent.name} stays as it is")
 
 
@@ -107,7 +107,8 @@ def _check_adoptable(state: Path, other: str, experiment: Experiment) -> None:
         raise InputError(f"there is no study {other!r} in {state}; those of {experiment.name} are: {known}")
     theirs, ours = read_json(state / other / "made_by.json"), _made_by(experiment, {})
     if differing := [key for key in ours if theirs.get(key) != ours[key]]:
-        raise InputError(f"{other} cannot be adopted: it differs in {', '.join(differing)}; make them equal")
+        keys = ", ".join(differing)
+        raise InputError(f"{other} cannot be adopted: it differs in {keys}; restore these values, or leave --adopt out")
 
 
 def _adopt(other: OpenStudy, study: OpenStudy) -> None:
@@ -116,7 +117,7 @@ def _adopt(other: OpenStudy, study: OpenStudy) -> None:
     taken = {t.user_attrs["adopted"][1] for t in have if t.user_attrs.get("adopted", [""])[0] == other.name}
     if have and not taken:
         again = f"adopt into a new study with --fresh --adopt {other.name}"
-        raise InputError(f"{study.name} has trials of its own already; {again}")
+        raise InputError(f"{study.name} already has trials; {again}")
     ended = other.optuna.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
     missing = [trial for trial in ended if trial.number not in taken]
     for trial in missing:
@@ -127,4 +128,4 @@ def _adopt(other: OpenStudy, study: OpenStudy) -> None:
         )  # fmt: skip
         copy.datetime_start, copy.datetime_complete = trial.datetime_start, trial.datetime_complete
         study.optuna.add_trial(copy)
-    print(f"{study.name} takes {len(missing)} trials of {other.name}")
+    print(f"{study.name} adopted {len(missing)} trials of {other.name}")

@@ -18,7 +18,7 @@ def run(layout: Layout, dataset: str, settings: preparation.PrepareSettings) -> 
     records, pictures = preparation.read_pictures(spec, raw, settings.image_px)
     digests |= check_content(spec, records)
     images = np.stack([picture.pixels for picture in pictures])  # (N, H, W, C)
-    # copies are sought in published pixels, or in pictures of a fixed size
+    # copies are found in published pixels, or in pictures of a fixed size
     compared = images if spec.native_shape else np.stack([picture.compared for picture in pictures])
     groups = group_rows(compared, settings.near_duplicate_bits, settings.hash_size)
     table = preparation.sample_table(spec, records, pictures, groups=groups)

@@ -173,7 +173,7 @@ def write_runs(root: Path, uri: str | None, study: StudyRecord, records: Iterabl
         MlflowStudy(root, uri, study).sync(records)
     except UNREACHABLE as error:
         reason = f"MLflow is unreachable: {first_line(error)}"
-        raise PipelineError(f"{reason}; publish again later, what it has already is not repeated") from error
+        raise PipelineError(f"{reason}; run publish again later; runs that are there are not repeated") from error
 
 
 def _close(client: MlflowClient, run_id: str, outcome: Outcome) -> None:

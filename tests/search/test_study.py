@@ -77,7 +77,7 @@ def test_fresh_starts_another_study_that_is_resumed_afterwards(
     settings = experiment(tmp_path)
     first = name(tmp_path, settings)
     assert name(tmp_path, settings, fresh=True) == f"{first}.2"
-    assert "as asked with --fresh" in capsys.readouterr().out
+    assert "--fresh was given" in capsys.readouterr().out
     assert name(tmp_path, settings) == f"{first}.2"
     assert name(tmp_path, settings, fresh=True) == f"{first}.3"
     assert name(tmp_path, settings) == f"{first}.3"
@@ -94,10 +94,10 @@ def test_adopting_takes_the_finished_trials(tmp_path: Path, capsys: pytest.Captu
         with open_study(tmp_path / "state", settings, changed, adopt=other) as study:
             adopted = [(t.value, t.user_attrs) for t in study.optuna.trials]
         assert adopted == [(0.5, {"slot": 0, "adopted": [other, 0]})]
-        assert f"takes {n_new} trials of {other}" in capsys.readouterr().out
+        assert f"adopted {n_new} trials of {other}" in capsys.readouterr().out
     with open_study(tmp_path / "state", settings, {**MADE_BY, "code": "c3"}) as study:
         study.optuna.add_trial(create_trial(value=0.5, user_attrs={"slot": 0}))
-    with pytest.raises(InputError, match="has trials of its own already"):
+    with pytest.raises(InputError, match="already has trials"):
         name(tmp_path, settings, {**MADE_BY, "code": "c3"}, adopt=other)
     with pytest.raises(InputError, match=f"there is no study 'quick@0'.*: .*{other}"):
         name(tmp_path, settings, {**MADE_BY, "code": "c4"}, adopt="quick@0")

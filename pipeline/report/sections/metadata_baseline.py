@@ -31,7 +31,7 @@ def context(results: Results) -> dict[str, Any]:
         "sentences": [
             f"A random forest that never sees the content, only {features}, fitted on train, reaches an accuracy of "
             f"{percent_estimate(accuracy)} on test; always naming the commonest class of train reaches {percent(base)}."
-            f"{'' if share else ' No shortcut of this kind of any note.'}",
+            f"{'' if share else ' No notable shortcut of this kind.'}",
         ],
         "cautions": [
             f"The data carry a shortcut: {share} of what the winner adds to naming the commonest class needs no look "
