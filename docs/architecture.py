@@ -26,7 +26,6 @@ ROOMS = (  # the architecture: each room may import only those before it
     "stages",
     "commands",
 )
-ROUNDED_TO = 50  # lines of code: a small change leaves the documents as they are
 
 
 def modules() -> list[Path]:
@@ -115,19 +114,10 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def size(room: str) -> tuple[int, int]:
-    """Return the number of modules of a room (its face not counted) and its lines of code, rounded."""
+    """Return the number of modules of a room, its face not counted, and its lines."""
     files = [path for path in modules() if room_of(module_name(path)) == room]
-    n_modules = sum(path.name != "__init__.py" for path in files)
-    return n_modules, _rounded(sum(n_lines(path) for path in files))
-
-
-def n_lines(path: Path) -> int:
-    """Return the number of lines of a file."""
-    return len(path.read_bytes().splitlines())
-
-
-def _rounded(lines: int) -> int:
-    return max(1, round(lines / ROUNDED_TO)) * ROUNDED_TO
+    lines = sum(len(path.read_bytes().splitlines()) for path in files)
+    return sum(path.name != "__init__.py" for path in files), lines
 
 
 def purpose(room: str) -> str:

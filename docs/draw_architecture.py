@@ -12,8 +12,6 @@ from docs.architecture import (
     ROOT,
     arrows,
     files_of_stage,
-    modules,
-    n_lines,
     purpose,
     rooms_of_stage,
     size,
@@ -29,12 +27,9 @@ START, END = "<!-- written by make architecture: start -->", "<!-- written by ma
 def tables() -> str:
     """Return the generated part of docs/architecture.md."""
     between = [pair for pair in arrows() if pair[1] != "core"]
-    n_modules = sum(path.name != "__init__.py" for path in modules())
-    lines = sum(n_lines(path) for path in modules())
     return "\n\n".join(
         [
-            f"{len(ROOMS)} rooms, {len(between)} arrows between rooms other than `core`, {n_modules} modules, "
-            f"about {round(lines, -2):,} lines.",
+            f"{len(ROOMS)} rooms, {len(between)} arrows between rooms other than `core`.",
             "![The rooms in their order, what each imports, and what each stage depends on](architecture.svg)",
             "### Rooms",
             "\n".join(_room_rows()),
@@ -46,12 +41,11 @@ def tables() -> str:
 
 def _room_rows() -> Iterator[str]:
     pairs = arrows()
-    yield "| room | holds | imports, apart from `core` | modules | lines, about |"
-    yield "| :--- | :--- | :--- | ---: | ---: |"
+    yield "| room | holds | imports, apart from `core` |"
+    yield "| :--- | :--- | :--- |"
     for room in ROOMS:
-        n_modules, lines = size(room)
         names = ", ".join(other for other in ROOMS if (room, other) in pairs and other != "core")
-        yield f"| [`{room}`](../pipeline/{room}/__init__.py) | {purpose(room)} | {names} | {n_modules} | {lines:,} |"
+        yield f"| [`{room}`](../pipeline/{room}/__init__.py) | {purpose(room)} | {names} |"
 
 
 def _stage_rows() -> Iterator[str]:
@@ -120,12 +114,10 @@ def diagram() -> str:
 
 
 def _description(room: str) -> list[str]:
-    n_modules, lines = size(room)
     x = _x(room) + BOX_WIDTH / 2 + 12
     text = textwrap.wrap(purpose(room).replace("`", ""), width=int((WIDTH - x) / 7), max_lines=2, placeholder=" …")
-    top = _y(room) + 4 - 8 * len(text)
-    parts = [part for i, line in enumerate(text) for part in _text(x, top + 16 * i, line)]
-    return parts + _text(x, top + 16 * len(text), f"{n_modules} modules, about {lines:,} lines", "note")
+    top = _y(room) + 12 - 8 * len(text)
+    return [part for i, line in enumerate(text) for part in _text(x, top + 16 * i, line)]
 
 
 def _x(room: str) -> float:
@@ -177,11 +169,14 @@ def document() -> str:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write both files; print the size of each room, which changes too often to be in them."""
     text = document()
     DOCUMENT.write_text(text, encoding="utf-8")
     DIAGRAM.write_text(diagram(), encoding="utf-8")
     print(f"wrote {DOCUMENT.relative_to(ROOT)} and {DIAGRAM.relative_to(ROOT)}")
+    for room in ROOMS:
+        n_modules, lines = size(room)
+        print(f"{room:12}{n_modules:4} modules {lines:6,} lines")
 
 
 if __name__ == "__main__":
