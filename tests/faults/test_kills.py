@@ -50,7 +50,7 @@ def victim(process: "subprocess.Popen[bytes]", rng: random.Random) -> int:
 
 def trials(root: Path) -> pd.DataFrame:
     table = pd.read_csv(root / "out" / "trials.csv")
-    kept = table[table["state"] != "failed"].drop(columns="number")
+    kept = table[table["state"] != "failed"].drop(columns=["number", "reason"])  # the reason of failed ones
     return kept.reset_index(drop=True)
 
 
