@@ -118,8 +118,7 @@ class Samples:
         Raises DataError if a file is missing, the files do not belong together, or a byte changed since.
         """
         if missing := [f"{folder / name}: no such file" for name in FILES if not (folder / name).is_file()]:
-            command = "`dvc repro split@<data set>`"
-            raise DataError(f"{folder}: incomplete data; run {command}, which writes it", missing)
+            raise DataError(f"{folder}: incomplete data; run `dvc repro split@<data set>`", missing)
         info = DatasetInfo.read(folder / "dataset.json")
         if (digest := samples_digest(folder)) != info.digest:
             raise DataError(

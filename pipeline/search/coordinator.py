@@ -5,7 +5,6 @@ slot; an interrupted slot is trained again with the same decisions, so that an i
 of an uninterrupted one.
 """
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from pipeline.search.selection import best_trial
 from pipeline.search.slots import Proposal, Slots
 from pipeline.search.study import OpenStudy
 from pipeline.search.trials import EndedTrial, read_trial, results, run_name, slot_seed
+from pipeline.tracking.mlflow import now_ms
 from pipeline.tracking.roles import Role
 from pipeline.tracking.run_record import RunRecord
 from pipeline.tracking.tracker import Tracker
@@ -108,7 +108,7 @@ class Coordinator:
     def _start(self, proposal: Proposal) -> _Running:
         """Store the trial of a slot before it is trained."""
         study, sampled = self.study.optuna, proposal.sampled
-        started_ms = time.time_ns() // 1_000_000
+        started_ms = now_ms()
         attrs = {
             "slot": proposal.slot,
             "role": proposal.role,
@@ -162,12 +162,10 @@ def _store(running: _Running, result: Result | None, study: OpenStudy, experimen
     """Store the outcome of the trial in the study."""
     trial, epochs = running.trial, running.record.epochs
     trial.set_user_attr("curves", [vars(epoch) for epoch in epochs])
-    if result is None:
-        study.optuna.tell(trial, state=TrialState.FAIL)
-        return
     if isinstance(result, Failed):
         trial.set_user_attr("died", result.died)
         trial.set_user_attr("reason", result.reason)
+    if result is None or isinstance(result, Failed):
         study.optuna.tell(trial, state=TrialState.FAIL)
         return
     if running.proposal.pruner:
