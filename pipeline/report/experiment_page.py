@@ -21,6 +21,7 @@ def write_experiment_page(results: Results, folder: Path) -> None:
         code = script(f"sections/{name}/{section.script}") if section.script else ""
         text = render(
             f"sections/{name}/template.jinja",
+            f"sections/{name}.jinja",
             "section.jinja",
             results=results,
             dataset=results.evaluation.dataset,

@@ -18,9 +18,9 @@ def no_figures(_: Results) -> list[Picture]:
 class Section:
     """What one section shows.
 
-    Its folder may hold template.jinja, which gets the names of the context, `pictures` by name, `results` and
-    `dataset`. Without one, `cautions`, `sentences`, `tables` and pictures are shown in this order. Cautions are
-    sentences that the verdict repeats, in either case.
+    A template, <name>.jinja next to the module or template.jinja in its folder, gets the names of the context,
+    `pictures` by name, `results` and `dataset`. Without one, `cautions`, `sentences`, `tables` and pictures are shown
+    in this order. Cautions are sentences that the verdict repeats, in either case.
     """
 
     order: int  # place on the page; those of the project are multiples of 10
