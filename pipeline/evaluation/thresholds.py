@@ -10,7 +10,7 @@ from pipeline.artifacts.predictions import PREDICTION_COLUMNS, prediction_table,
 from pipeline.artifacts.samples import DatasetInfo, Samples
 from pipeline.core.progress import track
 from pipeline.evaluation.retrain import FinishedRetraining
-from pipeline.statistics.threshold import choose_threshold
+from pipeline.statistics.roc import choose_threshold
 from pipeline.training.prediction import load_trained, predict
 from pipeline.training.process import keep_freed_memory
 

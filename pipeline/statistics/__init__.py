@@ -3,4 +3,4 @@
 Knows no torch, no files and no pages. Imports nothing but `core`.
 """
 
-__all__ = ["bootstrap", "calibration", "groups", "intervals", "roc", "scores", "screening", "significance", "threshold"]
+__all__ = ["bootstrap", "calibration", "intervals", "roc", "scores", "screening", "significance"]

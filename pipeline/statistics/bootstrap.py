@@ -1,13 +1,66 @@
-"""Bootstrap over groups: resampled confusion matrices and percentile intervals."""
+"""Groups as sampling units: means over groups, and the bootstrap that resamples them whole.
 
+The images of one patient, or copies of one picture, are not independent. Throughout, groups: (N,) any.
+"""
+
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from pipeline.statistics.groups import group_weights
 from pipeline.statistics.intervals import CONFIDENCE
+
+BLOCK = 250  # draws whose weights are in memory together: tens of MB for 10,000 groups
+
+
+def own_group_sizes(groups: ArrayLike) -> NDArray[np.int64]:
+    """Return the size of each image's group, (N,); with 1 / size as weights, each group counts once."""
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    return sizes[group]
+
+
+def group_means(values: NDArray[Any], groups: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the mean over groups of each group's mean, (S,). values: (S, N) in [0, 1].
+
+    An interval with n = number of groups then holds for groups of any sizes: among variables in [0, 1] with the same
+    mean, none has a larger variance than a 0/1 variable.
+    """
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    # no weights 1 / size: a rate of 1 must come out as exactly 1
+    return np.array([(np.bincount(group, weights=row) / sizes).mean() for row in values.astype(float)])
+
+
+def effective_groups(groups: NDArray[Any]) -> float:
+    """Return the number of equal groups that give a mean over images the same variance, if copies add no information.
+
+    Source: Kish 1965.
+    """
+    sizes = np.unique(groups, return_counts=True)[1]
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
+
+
+def group_weights(
+    labels: NDArray[Any], groups: NDArray[Any], draws: int, rng: np.random.Generator
+) -> Iterator[NDArray[np.int64]]:
+    """Yield how often each group is drawn in resamples with as many groups of each class as the sample has.
+
+    labels: (N,) int. Blocks: (groups, at most BLOCK draws), groups in sorted order, `draws` columns together. A group
+    with several labels counts under its lowest.
+    """
+    names, group = np.unique(groups, return_inverse=True)
+    stratum = np.full(names.size, labels.max() + 1)
+    np.minimum.at(stratum, group, labels)
+    for start in range(0, draws, BLOCK):
+        n = min(BLOCK, draws - start)
+        weights = np.empty((names.size, n), dtype=np.int64)
+        for label in np.unique(stratum):
+            members = np.flatnonzero(stratum == label)
+            picks = rng.integers(0, members.size, (n, members.size)) + np.arange(n)[:, None] * members.size
+            counts = np.bincount(picks.ravel(), minlength=n * members.size)
+            weights[members] = counts.reshape(n, members.size).T
+        yield weights
 
 
 def bootstrap_confusions(
@@ -20,8 +73,8 @@ def bootstrap_confusions(
 ) -> NDArray[np.int64]:
     """Return the confusion matrices of `draws` resamples of whole groups, (draws, S, K, K).
 
-    labels: (N,) int, groups: (N,) any, predicted: (S, N) int of S runs on the same images. Each draw has as many groups
-    of each class as the sample, and resamples all runs alike, so that differences between runs stay paired.
+    labels: (N,) int, predicted: (S, N) int of S runs on the same images. Each draw has as many groups of each class as
+    the sample, and resamples all runs alike, so that differences between runs stay paired.
     """
     n_runs = len(predicted)
     names, group = np.unique(groups, return_inverse=True)

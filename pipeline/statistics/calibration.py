@@ -1,4 +1,7 @@
-"""Calibration of stated probabilities: reliability curve, expected error, and temperature scaling."""
+"""Calibration of stated probabilities: reliability curve, expected error, and temperature scaling.
+
+Throughout, confidence: (N,) in [0, 1], right: (N,) bool.
+"""
 
 from typing import Any
 
@@ -10,25 +13,11 @@ ROUNDING = 5e-7  # predictions.csv holds six decimals, so a probability of 0 is 
 COLDEST, HOTTEST = 0.05, 20.0
 
 
-def bin_of(confidence: NDArray[Any], n_bins: int) -> NDArray[np.int64]:
-    """Return the bin of each confidence, (N,); bins of equal mass, split at the quantiles of confidence (N,).
-
-    Equal values share a bin, so some bins may be empty. Bins of equal width would put most of a good model's images
-    into the last one.
-    """
-    # ranks as whole numbers: a quantile's rounding would push an image over the edge now and then
-    edges = np.sort(confidence)[np.arange(1, n_bins) * (confidence.size - 1) // n_bins]
-    return np.searchsorted(edges, confidence, side="left").astype(np.int64)
-
-
 def reliability(
     confidence: NDArray[Any], right: NDArray[Any], n_bins: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return mean confidence and accuracy of the bins that hold images, (bins, 2), and their numbers of images.
-
-    confidence: (N,) in [0, 1], right: (N,) bool.
-    """
-    index = bin_of(confidence, n_bins)
+    """Return mean confidence and accuracy of the bins that hold images, (bins, 2), and their numbers of images."""
+    index = _bin_of(confidence, n_bins)
     n = np.bincount(index, minlength=n_bins)
     is_held = n > 0
     sums = [np.bincount(index, weights=values, minlength=n_bins)[is_held] for values in (confidence, right)]
@@ -52,15 +41,27 @@ def exact_error(
     The images of a group are all right or all wrong together, so the number of groups is the sample size.
     """
     names, group = np.unique(groups, return_inverse=True)
-    index = bin_of(confidence, n_bins)
+    index = _bin_of(confidence, n_bins)
     surplus = (rng.random((draws, names.size))[:, group] < confidence) - confidence  # (draws, N)
     gaps = np.stack([surplus[:, index == b].sum(axis=1) for b in range(n_bins)])
     return float(np.abs(gaps).sum(axis=0).mean() / confidence.size)
 
 
+def _bin_of(confidence: NDArray[Any], n_bins: int) -> NDArray[np.int64]:
+    """Return the bin of each confidence, (N,); bins of equal mass, split at the quantiles.
+
+    Equal values share a bin, so some bins may be empty. Bins of equal width would put most of a good model's images
+    into the last one.
+    """
+    # ranks as whole numbers: a quantile's rounding would push an image over the edge now and then
+    edges = np.sort(confidence)[np.arange(1, n_bins) * (confidence.size - 1) // n_bins]
+    return np.searchsorted(edges, confidence, side="left").astype(np.int64)
+
+
 def tempered(probabilities: NDArray[Any], temperature: NDArray[Any] | float) -> NDArray[np.float64]:
     """Return softmax(log p / T) over the last axis, which keeps the order of the classes. T broadcasts to (..., 1)."""
-    return np.asarray(special.softmax(_logits(probabilities) / temperature, axis=-1), dtype=np.float64)
+    logits = np.log(np.maximum(probabilities, ROUNDING))
+    return np.asarray(special.softmax(logits / temperature, axis=-1), dtype=np.float64)
 
 
 def fit_temperature(probabilities: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float64]:
@@ -68,7 +69,7 @@ def fit_temperature(probabilities: NDArray[Any], labels: NDArray[Any]) -> NDArra
 
     NaN where every image is right: then colder is always better, and there is no minimum. Source: Guo et al. 2017.
     """
-    logits = _logits(probabilities)
+    logits = np.log(np.maximum(probabilities, ROUNDING))
     truth = logits[:, np.arange(labels.size), labels].mean(axis=1)
     low = np.full(len(logits), np.log(1 / HOTTEST))
     high = np.full(len(logits), np.log(1 / COLDEST))
@@ -77,11 +78,5 @@ def fit_temperature(probabilities: NDArray[Any], labels: NDArray[Any]) -> NDArra
         scaled = np.exp(middle)[:, None, None] * logits
         slope = (special.softmax(scaled, axis=-1) * logits).sum(axis=-1).mean(axis=1) - truth
         low, high = np.where(slope < 0, middle, low), np.where(slope < 0, high, middle)
-    temperatures: NDArray[np.float64] = np.exp(-(low + high) / 2)
-    temperatures[(probabilities.argmax(axis=-1) == labels).all(axis=1)] = np.nan
-    return temperatures
-
-
-def _logits(probabilities: NDArray[Any]) -> NDArray[np.float64]:
-    logits: NDArray[np.float64] = np.log(np.maximum(probabilities, ROUNDING))
-    return logits
+    is_right = (probabilities.argmax(axis=-1) == labels).all(axis=1)
+    return np.where(is_right, np.nan, np.exp(-(low + high) / 2))

@@ -30,8 +30,7 @@ def wilson(x: float, n: float) -> tuple[float, float]:
     spread = Z * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
     # at the ends rounding leaves 1e-17 where the formula gives exactly 0 and 1
     low = 0.0 if x == 0 else float((middle - spread) / (1 + Z**2 / n))
-    high = 1.0 if x == n else float((middle + spread) / (1 + Z**2 / n))
-    return low, high
+    return low, 1.0 if x == n else float((middle + spread) / (1 + Z**2 / n))
 
 
 def clopper_pearson(x: float, n: float) -> tuple[float, float]:
@@ -39,8 +38,7 @@ def clopper_pearson(x: float, n: float) -> tuple[float, float]:
     _check(x, n)
     tail = (1 - CONFIDENCE) / 2
     low = 0.0 if x == 0 else float(special.betaincinv(x, n - x + 1, tail))
-    high = 1.0 if x == n else float(special.betaincinv(x + 1, n - x, 1 - tail))
-    return low, high
+    return low, 1.0 if x == n else float(special.betaincinv(x + 1, n - x, 1 - tail))
 
 
 def sure_bound(n: float) -> float:
@@ -53,9 +51,7 @@ def rate_estimate(rate: float, n: float) -> Estimate:
     """Return Wilson's estimate; at exactly 0 or 1 a one-sided bound, because no sample proves "never" or "always"."""
     if rate == 1:
         return Estimate(1.0, sure_bound(n), None)
-    if rate == 0:
-        return Estimate(0.0, None, 1 - sure_bound(n))
-    return Estimate(rate, *wilson(rate * n, n))
+    return Estimate(rate, *wilson(rate * n, n)) if rate else Estimate(0.0, None, 1 - sure_bound(n))
 
 
 def _check(x: float, n: float) -> None:

@@ -1,23 +1,23 @@
-"""The area under the ROC curve: how well a score separates two kinds of images over all thresholds."""
+"""The ROC curve of a score: the area under it over all thresholds, and the threshold of a screening decision on it."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse, stats
 
-from pipeline.statistics.groups import group_weights
+from pipeline.statistics.bootstrap import group_weights, own_group_sizes
 
 Task = tuple[NDArray[Any], NDArray[Any]]  # positive: (N,) bool, score: (N,) float
+ROUNDING = 1e-9  # 57 of 60 reach a sensitivity of 0.95, however the sums were rounded
 
 
 def area_under_roc(positive: NDArray[Any], score: NDArray[Any]) -> float:
     """Return the chance that a positive scores above a negative; ties count half. (N,) bool, (N,) float."""
     n1 = int(positive.sum())
-    n0 = int((~positive).sum())
-    ranks = stats.rankdata(score)
-    return float((ranks[positive].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
+    n0 = positive.size - n1
+    return float((stats.rankdata(score)[positive].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
 
 
 def bootstrap_areas(
@@ -56,10 +56,40 @@ def _stairs(positive: NDArray[Any], score: NDArray[Any], group: NDArray[Any], n_
     shade = np.where(n_positive == n, 1, np.where(n_positive == 0, 0, 2))  # 2: positives and negatives tie
     starts = np.append(True, (shade[1:] != shade[:-1]) | (shade[1:] == 2))
     step = (np.cumsum(starts) - 1)[tie]
-    shape = (int(step[-1]) + 1, n_groups)
     member = group[order]
 
     def counts(mask: NDArray[Any]) -> Any:
-        return sparse.csr_array((np.ones(int(mask.sum()), np.float32), (step[mask], member[mask])), shape=shape)
+        ones = np.ones(int(mask.sum()), np.float32)
+        return sparse.csr_array((ones, (step[mask], member[mask])), shape=(int(step[-1]) + 1, n_groups))
 
     return counts(kind), counts(~kind)
+
+
+def choose_threshold(positive: ArrayLike, score: ArrayLike, groups: ArrayLike, min_sensitivity: float) -> float:
+    """Return the t of the rule "positive where score >= t" with sensitivity >= min_sensitivity and most specificity.
+
+    positive: (N,) bool; score: (N,) float; groups: (N,) any, each of which counts once within its class. Many t share
+    the largest specificity. The most sensitive of them costs nothing; it may lie anywhere between two neighbouring
+    scores, and the middle of this gap gives new images the same room on both sides.
+    Raises ValueError if a class is missing, a score is not finite, or min_sensitivity is outside (0, 1].
+    """
+    is_positive = np.asarray(positive, dtype=bool)
+    values = np.asarray(score, dtype=float)
+    if not 0 < min_sensitivity <= 1:
+        raise ValueError(f"0 < min_sensitivity <= 1 must hold, but got {min_sensitivity}")
+    if not np.isfinite(values).all():
+        raise ValueError("every score must be finite")
+    falling = np.argsort(-values[is_positive], kind="stable")
+    diseased = values[is_positive][falling]
+    healthy = values[~is_positive]
+    if not diseased.size or not healthy.size:
+        raise ValueError(f"both classes must occur, but got {diseased.size} positive and {healthy.size} negative")
+    n_detected = np.cumsum(1 / own_group_sizes(np.asarray(groups)[is_positive])[falling])  # groups, at each score
+    enough = int(np.argmax(n_detected / n_detected[-1] >= min_sensitivity - ROUNDING))
+    below = healthy[healthy < diseased[enough]]
+    if not below.size:
+        return float(diseased[-1])
+    low = below.max()
+    high = diseased[diseased > low].min()
+    middle = low + (high - low) / 2
+    return float(middle if middle > low else high)  # neighbouring floats have no middle

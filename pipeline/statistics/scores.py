@@ -1,4 +1,7 @@
-"""Confusion matrices, the scores read from them, and the log loss: what training and evaluation measure with."""
+"""Confusion matrices, the scores read from them, and the log loss: what training and evaluation measure with.
+
+Throughout, confusion: (..., K, K), rows are the truth.
+"""
 
 from typing import Any
 
@@ -10,9 +13,7 @@ LABELS = {name: name.replace("_f1", " F1").replace("_", " ") for name in SCORES}
 
 
 def confusion_matrix(labels: ArrayLike, predicted: ArrayLike, n_classes: int) -> NDArray[np.int64]:
-    """Count images by true class (rows) and predicted class (columns).
-
-    labels, predicted: (..., N) int in [0, n_classes). Returns (..., K, K).
+    """Count images by true and predicted class, (..., K, K). labels, predicted: (..., N) int in [0, n_classes).
 
     Leading axes broadcast, so (N,) labels may meet (S, N) predictions of S runs.
     Raises ValueError on a class outside the range, which would otherwise wrap and count as another class.
@@ -24,41 +25,32 @@ def confusion_matrix(labels: ArrayLike, predicted: ArrayLike, n_classes: int) ->
     lead = truth.shape[:-1]
     runs = np.arange(np.prod(lead, dtype=int)).reshape(*lead, 1)
     cells = (runs * n_classes + truth.astype(np.int64)) * n_classes + guess
-    counts = np.bincount(cells.ravel(), minlength=runs.size * n_classes**2)
-    return counts.reshape(*lead, n_classes, n_classes)
+    return np.bincount(cells.ravel(), minlength=runs.size * n_classes**2).reshape(*lead, n_classes, n_classes)
 
 
 def class_scores(confusion: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-    """Return precision, recall, f1 and support of each class, (..., K). confusion: (..., K, K), rows are the truth."""
+    """Return precision, recall, f1 and support of each class, (..., K)."""
     hits = np.diagonal(confusion, axis1=-2, axis2=-1).astype(float)
     support = confusion.sum(axis=-1).astype(float)
     n_predicted = confusion.sum(axis=-2).astype(float)
-    return {
-        "precision": _ratio(hits, n_predicted),
-        "recall": _ratio(hits, support),
-        "f1": _ratio(2 * hits, support + n_predicted),
-        "support": support,
-    }
+    ratios = {"precision": (hits, n_predicted), "recall": (hits, support), "f1": (2 * hits, support + n_predicted)}
+    return {**{name: _ratio(*pair) for name, pair in ratios.items()}, "support": support}
 
 
 def scores(confusion: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-    """Return each of SCORES with shape (...), 0-d for one matrix. confusion: (..., K, K), rows are the truth.
+    """Return each of SCORES with shape (...), 0-d for one matrix.
 
     A class that neither occurs nor is predicted counts as 0 in the macro means, as in scikit-learn given all labels.
     """
     classes = class_scores(confusion)
     n_right = np.trace(confusion, axis1=-2, axis2=-1).astype(float)
-    return {
-        "accuracy": _ratio(n_right, classes["support"].sum(axis=-1)),
-        "macro_precision": classes["precision"].mean(axis=-1),
-        "macro_recall": classes["recall"].mean(axis=-1),
-        "macro_f1": classes["f1"].mean(axis=-1),
-    }
+    macros = {f"macro_{name}": classes[name].mean(axis=-1) for name in ("precision", "recall", "f1")}
+    return {"accuracy": _ratio(n_right, classes["support"].sum(axis=-1)), **macros}
 
 
 def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
     """Return part / whole, and 0 where whole is 0 (scikit-learn's zero_division=0)."""
-    out = np.zeros(np.broadcast_shapes(part.shape, whole.shape))
+    out = np.zeros_like(part)
     np.divide(part, whole, out=out, where=whole != 0)
     return out
 

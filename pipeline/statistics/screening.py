@@ -11,11 +11,6 @@ from scipy import special
 from pipeline.statistics.intervals import CONFIDENCE, Estimate, Z, clopper_pearson, rate_estimate, sure_bound, wilson
 
 
-def negatives_to_claim(n_false_positives: float, n_healthy_screened: float) -> int:
-    """Return how many independent negatives, all called negative, support a claim of at most n_false_positives."""
-    return int(np.ceil(np.log(1 - CONFIDENCE) / np.log1p(-n_false_positives / n_healthy_screened)))
-
-
 @dataclass(frozen=True)
 class Operation:
     """Results of a fixed threshold on a sample. Rates are means over groups, n counts these groups."""
@@ -39,6 +34,37 @@ class ScreeningEstimate:
     false_negatives: Estimate
     ppv: Estimate
     npv: Estimate
+
+
+def negatives_to_claim(n_false_positives: float, n_healthy_screened: float) -> int:
+    """Return how many independent negatives, all called negative, support a claim of at most n_false_positives."""
+    return int(np.ceil(np.log(1 - CONFIDENCE) / np.log1p(-n_false_positives / n_healthy_screened)))
+
+
+def estimate_screening(
+    operation: Operation, prevalence_per_100k: float, n_screened: float = 100_000
+) -> ScreeningEstimate:
+    """Estimate errors and predictive values if the operation decided on n_screened persons.
+
+    Raises ValueError unless 0 < prevalence_per_100k < 100,000.
+    """
+    if not 0 < prevalence_per_100k < 100_000:
+        raise ValueError(f"0 < prevalence_per_100k < 100,000 must hold, but got {prevalence_per_100k}")
+    share = prevalence_per_100k / 100_000
+    diseased, healthy = n_screened * share, n_screened * (1 - share)
+    se, n1 = operation.sensitivity, operation.n_diseased
+    sp, n0 = operation.specificity, operation.n_healthy
+    return ScreeningEstimate(
+        n_diseased=diseased,
+        n_healthy=healthy,
+        sensitivity=rate_estimate(se, n1),
+        specificity=rate_estimate(sp, n0),
+        false_positives=_missed(sp, healthy, clopper_pearson(sp * n0, n0), n0),
+        false_positives_wilson=_missed(sp, healthy, wilson(sp * n0, n0), n0),
+        false_negatives=_missed(se, diseased, wilson(se * n1, n1), n1),
+        ppv=_predictive((se, n1), (sp, n0), share),
+        npv=_predictive((sp, n0), (se, n1), 1 - share),
+    )
 
 
 def _missed(rate: float, persons: float, ends: tuple[float, float], n: float) -> Estimate:
@@ -71,29 +97,3 @@ def _predictive(hit: tuple[float, float], reject: tuple[float, float], share: fl
     spread = Z * np.sqrt((1 - se) / (se * n1) + sp / ((1 - sp) * n0))
     logit = special.logit(value(se, sp))
     return Estimate(value(se, sp), float(special.expit(logit - spread)), float(special.expit(logit + spread)))
-
-
-def estimate_screening(
-    operation: Operation, prevalence_per_100k: float, n_screened: float = 100_000
-) -> ScreeningEstimate:
-    """Estimate errors and predictive values if the operation decided on n_screened persons.
-
-    Raises ValueError unless 0 < prevalence_per_100k < 100,000.
-    """
-    if not 0 < prevalence_per_100k < 100_000:
-        raise ValueError(f"0 < prevalence_per_100k < 100,000 must hold, but got {prevalence_per_100k}")
-    share = prevalence_per_100k / 100_000
-    diseased, healthy = n_screened * share, n_screened * (1 - share)
-    se, n1 = operation.sensitivity, operation.n_diseased
-    sp, n0 = operation.specificity, operation.n_healthy
-    return ScreeningEstimate(
-        n_diseased=diseased,
-        n_healthy=healthy,
-        sensitivity=rate_estimate(se, n1),
-        specificity=rate_estimate(sp, n0),
-        false_positives=_missed(sp, healthy, clopper_pearson(sp * n0, n0), n0),
-        false_positives_wilson=_missed(sp, healthy, wilson(sp * n0, n0), n0),
-        false_negatives=_missed(se, diseased, wilson(se * n1, n1), n1),
-        ppv=_predictive((se, n1), (sp, n0), share),
-        npv=_predictive((sp, n0), (se, n1), 1 - share),
-    )

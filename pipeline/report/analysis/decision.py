@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from pipeline.artifacts.evaluation import Evaluation
 from pipeline.artifacts.predictions import Part
-from pipeline.statistics import groups, screening
+from pipeline.statistics import screening
+from pipeline.statistics.bootstrap import group_means, own_group_sizes
 from pipeline.statistics.roc import area_under_roc
 from pipeline.statistics.screening import Operation, ScreeningEstimate
 
@@ -47,8 +48,8 @@ def decide(
 
 def rates(part: Part, called: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return sensitivity and specificity over groups, (S,) each. called: (S, N) positive."""
-    sensitivity = groups.group_means(called[:, part.positive], part.groups[part.positive])
-    return sensitivity, groups.group_means(~called[:, ~part.positive], part.groups[~part.positive])
+    sensitivity = group_means(called[:, part.positive], part.groups[part.positive])
+    return sensitivity, group_means(~called[:, ~part.positive], part.groups[~part.positive])
 
 
 def operate(part: Part, sensitivity: NDArray[Any], specificity: NDArray[Any]) -> Operation:
@@ -61,7 +62,7 @@ def operating_curves(part: Part, model: str) -> list[tuple[NDArray[np.float64], 
     """Return sensitivity and specificity of each seed at every threshold, from no image called positive to all."""
     curves, weights = [], np.empty(len(part.groups))
     for kind in (part.positive, ~part.positive):
-        weights[kind] = 1 / groups.own_group_sizes(part.groups[kind])
+        weights[kind] = 1 / own_group_sizes(part.groups[kind])
     for score in part.models[model].positive_score:
         order = np.argsort(-score, kind="stable")
         last = np.append(np.diff(score[order]) != 0, True)  # ties move together

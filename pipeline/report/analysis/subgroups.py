@@ -9,7 +9,7 @@ import pandas as pd
 from pipeline.artifacts.evaluation import Evaluation
 from pipeline.artifacts.samples import PARTS
 from pipeline.report.analysis.scoring import Predictions, Resampling, score_predictions
-from pipeline.statistics.groups import group_means
+from pipeline.statistics.bootstrap import group_means
 from pipeline.statistics.intervals import Estimate, rate_estimate
 
 FILE_COLUMNS = ("format", "mode", "size")

@@ -10,7 +10,7 @@ from pipeline.artifacts.evaluation import MODELS, Evaluation
 from pipeline.artifacts.predictions import Part, Runs
 from pipeline.report.analysis.scoring import Resampling
 from pipeline.statistics import bootstrap, calibration, intervals
-from pipeline.statistics.groups import effective_groups
+from pipeline.statistics.bootstrap import effective_groups
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.roc import Task, area_under_roc, bootstrap_areas
 from pipeline.statistics.scores import log_loss
