@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial, create_trial
 from conftest import EXPERIMENT
 from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.file import read_experiment
-from pipeline.search.optuna_study import SampledParameters
+from pipeline.search.sampling import SampledParameters
 
 
 def experiment(

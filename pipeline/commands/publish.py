@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.evaluation.publication import publish_evaluation
-from pipeline.search.publication import publish_search
+from pipeline.search.result import publish_search
 
 
 def run(root: Path, experiment: str, tracking_uri: str | None) -> None:

@@ -14,8 +14,7 @@ from pipeline.artifacts.evaluation import EvaluationInfo
 from pipeline.artifacts.runs import EvaluationRuns
 from pipeline.core.errors import first_line
 from pipeline.execution.settings import Workspace
-from pipeline.tracking.mlflow import UNREACHABLE
-from pipeline.tracking.sqlite import address
+from pipeline.tracking.mlflow import UNREACHABLE, address
 from pipeline.training.network import ModelDescription
 from pipeline.training.prediction import load_trained, mean_logits
 

@@ -3,4 +3,4 @@
 Imports `core`, `artifacts` and `training`.
 """
 
-__all__ = ["autotune", "executor", "job", "preview", "progress", "retry", "settings"]
+__all__ = ["autotune", "executor", "job", "progress", "retry", "settings"]

@@ -1,4 +1,4 @@
-"""`search.workers: auto`: the number of workers and of threads per worker that train fastest here, measured once.
+"""What is measured before trials: the fastest number of workers (`search.workers: auto`), and a configuration's cost.
 
 The number of threads decides the order of sums, so a resumed search must train with the threads it began with: what
 was measured is cached under all that it depends on.
@@ -11,13 +11,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import torch
+
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.samples import Samples
-from pipeline.core.errors import PipelineError, first_line
+from pipeline.core.errors import InputError, PipelineError, first_line
 from pipeline.core.files import locked, read_json, write_json
 from pipeline.core.provenance import digest, hardware
 from pipeline.execution.settings import SearchSettings
 from pipeline.training.device import device, visible_gpus
+from pipeline.training.network import build_network, image_shapes
 from pipeline.training.process import die_with_parent, prepare_process
 from pipeline.training.trainer import Trainer
 
@@ -96,3 +99,22 @@ def _epoch_s(config: Configuration, development: Path) -> float:
         raise
     _together.wait()
     return median(trainer.estimate_epoch_s(n_steps=8) for _ in range(ROUNDS))
+
+
+def measure_cost(config: Configuration, samples: Samples, threads: int) -> tuple[int, float]:
+    """Return trainable parameters and seconds per epoch with this number of CPU threads, estimated from a few steps."""
+    prepare_process(threads)
+    trainer = Trainer(config, samples, seed=0, device=device())
+    return trainer.n_parameters, trainer.estimate_epoch_s()
+
+
+def problem_of_network(config: Configuration, samples: Samples) -> str | None:
+    """Return why the network cannot be built for these images, None if it can; needs no memory for its weights."""
+    shapes = image_shapes(samples)
+    try:
+        with torch.device("meta"):
+            network = build_network(config, shapes).eval()
+            network(torch.empty(2, shapes.channels, shapes.height, shapes.width))
+    except (InputError, RuntimeError, AssertionError) as error:
+        return first_line(error)
+    return None

@@ -14,8 +14,7 @@ from pipeline.artifacts.epoch import Epoch
 from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import PipelineError
 from pipeline.execution.job import STARTED, Failed, Job, Message, Result, train
-from pipeline.execution.limits import resident_gb
-from pipeline.execution.message_loop import MessageLoop
+from pipeline.execution.message_loop import MessageLoop, resident_gb
 from pipeline.execution.settings import SearchSettings
 from pipeline.training.device import visible_gpus
 from pipeline.training.process import die_with_parent, prepare_process

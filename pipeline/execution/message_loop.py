@@ -1,4 +1,4 @@
-"""The message loop shared by all executors: start jobs, receive epochs, continue or stop, collect results."""
+"""The message loop shared by all executors: start jobs, receive epochs, continue or stop within limits, end."""
 
 import time
 from abc import ABC, abstractmethod
@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Self, TypeVar
 
+import psutil
+
 from pipeline.artifacts.epoch import Epoch
 from pipeline.execution.job import STARTED, Failed, Job, Message, OnEpoch, Result, Stopped
-from pipeline.execution.limits import beyond_limit
 from pipeline.execution.retry import BEFORE_TRAINING
 from pipeline.execution.settings import SearchSettings
 
@@ -116,3 +117,20 @@ class MessageLoop(ABC, Generic[Handle]):
         goes_on = on_epoch(training.index, message)
         self.answer(training.handle, goes_on)
         return None if goes_on else Stopped()
+
+
+def beyond_limit(settings: SearchSettings, *, elapsed_s: float = 0.0, used_gb: float = 0.0) -> Failed | None:
+    """Return why a training fails, or None within the limits."""
+    if settings.limit_s is not None and elapsed_s > settings.limit_s:
+        return Failed(f"took longer than the {settings.limit_s:g} s of search.limit_s")
+    if settings.limit_gb is not None and used_gb > settings.limit_gb:
+        return Failed(f"used {used_gb:.2f} GiB, more than the {settings.limit_gb:g} of search.limit_gb")
+    return None
+
+
+def resident_gb(pid: int | None = None) -> float:
+    """Return the resident memory of a process in GiB (this one if None); 0 if it has exited."""
+    try:
+        return float(psutil.Process(pid).memory_info().rss / 2**30)
+    except psutil.NoSuchProcess:
+        return 0.0

@@ -18,8 +18,7 @@ from pipeline.artifacts.epoch import Epoch
 from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import InputError, first_line
 from pipeline.execution.job import STARTED, Failed, Job, Message, train
-from pipeline.execution.limits import beyond_limit, resident_gb
-from pipeline.execution.message_loop import MessageLoop
+from pipeline.execution.message_loop import MessageLoop, beyond_limit, resident_gb
 from pipeline.execution.settings import SearchSettings
 from pipeline.training.process import prepare_process
 

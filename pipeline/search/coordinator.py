@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from optuna.trial import Trial, TrialState, create_trial
+from optuna.trial import Trial, TrialState
 
 from pipeline.artifacts.epoch import Epoch
 from pipeline.core.errors import PipelineError
@@ -18,9 +18,9 @@ from pipeline.execution.executor import Executor
 from pipeline.execution.job import Failed, Finished, Job, Result, Stopped
 from pipeline.execution.progress import Tally, TrainingProgress
 from pipeline.experiment.experiment import Experiment
-from pipeline.search.failures import FailurePolicy
+from pipeline.search.sampling import running_trial
 from pipeline.search.selection import best_trial
-from pipeline.search.slots import Proposal, Slots
+from pipeline.search.slots import FailurePolicy, Proposal, Slots
 from pipeline.search.study import OpenStudy
 from pipeline.search.trials import EndedTrial, read_trial, results, run_name, slot_seed
 from pipeline.tracking.mlflow import now_ms
@@ -72,7 +72,7 @@ class Coordinator:
                 while open_slots := self.slots.open():
                     self._train(self.slots.next_batch(open_slots), development)
             if not self.best:
-                raise self.failures.give_up(None, "no trial is complete; the last one failed")
+                raise self.failures.give_up(0, "no trial is complete; the last one failed")
         except PipelineError as error:
             self.tracker.end("failed", str(error))
             raise
@@ -107,21 +107,10 @@ class Coordinator:
 
     def _start(self, proposal: Proposal) -> _Running:
         """Store the trial of a slot before it is trained."""
-        study, sampled = self.study.optuna, proposal.sampled
-        started_ms = now_ms()
-        attrs = {
-            "slot": proposal.slot,
-            "role": proposal.role,
-            "config": proposal.config,
-            "started_ms": started_ms,
-            "sampler": dict(sampled.memory),
-        }
-        study.add_trial(
-            create_trial(
-                state=TrialState.RUNNING, params=dict(sampled.params), distributions=dict(sampled.distributions),
-                user_attrs=attrs,
-            )
-        )  # fmt: skip
+        study, started_ms = self.study.optuna, now_ms()
+        attrs = {key: getattr(proposal, key) for key in ("slot", "role", "config")}
+        attrs |= {"started_ms": started_ms, "sampler": dict(proposal.sampled.memory)}
+        study.add_trial(running_trial(proposal.sampled, attrs))
         trial = Trial(study, study.get_trials(deepcopy=False)[-1]._trial_id)
         seed = slot_seed(self.experiment.seed, proposal.slot)
         record = self.tracker.start(run_name(trial.number), Role(proposal.role), proposal.config, seed, started_ms)

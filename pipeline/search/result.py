@@ -1,9 +1,12 @@
-"""The result of a search as artifacts: what it found, and what differs in every run."""
+"""The result of a search: as artifacts, what it found and what differs in every run; and published in MLflow again."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 
+from pipeline.artifacts.configuration import Configuration
+from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.runs import Origin, SearchRuns, TrialRun
 from pipeline.artifacts.samples import DataSource
 from pipeline.artifacts.search_result import (
@@ -13,13 +16,19 @@ from pipeline.artifacts.search_result import (
     StudyInfo,
     TrialScore,
     VariedTrial,
+    parameter_texts,
 )
-from pipeline.execution.settings import SearchSettings
+from pipeline.core import provenance
+from pipeline.core.errors import InputError
+from pipeline.core.files import locked
+from pipeline.execution.settings import SearchSettings, Workspace
 from pipeline.experiment.experiment import Experiment
 from pipeline.search.selection import best_trial
-from pipeline.search.study import OpenStudy, base_name
+from pipeline.search.study import OpenStudy, study_lock
 from pipeline.search.study_figures import importances
 from pipeline.search.trials import EndedTrial, ended_trials, results
+from pipeline.tracking.mlflow import write_runs
+from pipeline.tracking.run_record import Outcome, StudyRecord, StudyRun
 from pipeline.tracking.tracker import Tracker
 
 
@@ -34,13 +43,10 @@ def search_result(
     trials = results(ended_trials(study.optuna), experiment)
     best = best_trial(trials)
     baseline = [trial for trial in trials if trial.role == "baseline"][-1]  # of two, the one trained again
+    name, _, digest = study.name.partition("@")
     info = StudyInfo(
-        study=base_name(study.name),
+        study=f"{name}@{digest.partition('.')[0]}",  # without the number that `fresh` adds: equal for equal results
         experiment=experiment.name,
-        question=experiment.question,
-        dataset=experiment.dataset,
-        objective=experiment.objective,
-        seed=experiment.seed,
         sampler=experiment.sampler.model_dump(),
         pruner=experiment.pruner.model_dump(),
         space=list(experiment.space),
@@ -53,36 +59,13 @@ def search_result(
         hashes=dict(hashes),
         sources=list(sources),
         threads=settings.threads,
+        **experiment.model_dump(include={"question", "dataset", "objective", "seed"}),
     )
-    return SearchResult(info, _trial_table(trials), _curve_table(trials), best.config, experiment.baseline)
-
-
-def search_runs(study: OpenStudy, experiment: Experiment, origin: Origin, tracker: Tracker) -> SearchRuns:
-    """Return when and where each trial ran."""
-    ids = tracker.run_ids()
-    return SearchRuns(
-        study=study.name,
-        origin=origin,
-        experiment_id=tracker.experiment_id,
-        run_id=tracker.study.written.run_id,
-        trials=[
-            TrialRun(
-                number=trial.number,
-                run_id=ids.get(trial.name, ""),
-                started_ms=trial.started_ms,
-                ended_ms=trial.ended_ms,
-                epoch_seconds=[epoch.seconds for epoch in trial.epochs],
-            )
-            for trial in results(ended_trials(study.optuna), experiment)
-        ],
-    )
-
-
-def study_tags(info: StudyInfo | Experiment, hashes: Mapping[str, str]) -> dict[str, str]:
-    """Return the tags of a study in MLflow."""
-    name = info.experiment if isinstance(info, StudyInfo) else info.name
-    digests = {"data_digest": hashes["data"], "code_digest": hashes["code"]}
-    return {"experiment": name, "objective": info.objective, **digests}
+    rows = [{**vars(trial), "epochs": len(trial.epochs)} for trial in trials]
+    columns = [{key: row[key] for key in TRIAL_COLUMNS} | row["config"] for row in rows]
+    table = pd.DataFrame(columns, dtype=object)  # an int stays an int where other trials have no value
+    curves = pd.DataFrame([{"number": trial.number, **vars(epoch)} for trial in trials for epoch in trial.epochs])
+    return SearchResult(info, table, curves.drop(columns="seconds"), best.config, experiment.baseline)
 
 
 def _varied(experiment: Experiment, trial: EndedTrial) -> VariedTrial:
@@ -90,14 +73,66 @@ def _varied(experiment: Experiment, trial: EndedTrial) -> VariedTrial:
     return VariedTrial(number=trial.number, key=key, value=value, baseline=experiment.baseline.get(key))
 
 
-def _trial_table(trials: Sequence[EndedTrial]) -> pd.DataFrame:
-    """Return one row per trial, its parameters as columns."""
-    rows = [{**vars(trial), "epochs": len(trial.epochs)} for trial in trials]
-    columns = [{key: row[key] for key in TRIAL_COLUMNS} | row["config"] for row in rows]
-    return pd.DataFrame(columns, dtype=object)  # an int stays an int where other trials have no value
+def search_runs(study: OpenStudy, experiment: Experiment, origin: Origin, tracker: Tracker) -> SearchRuns:
+    """Return when and where each trial ran."""
+    ids = tracker.run_ids()
+    trials = [
+        TrialRun(
+            number=trial.number,
+            run_id=ids.get(trial.name, ""),
+            started_ms=trial.started_ms,
+            ended_ms=trial.ended_ms,
+            epoch_seconds=[epoch.seconds for epoch in trial.epochs],
+        )
+        for trial in results(ended_trials(study.optuna), experiment)
+    ]
+    ours = {"experiment_id": tracker.experiment_id, "run_id": tracker.study.written.run_id}
+    return SearchRuns(study=study.name, origin=origin, trials=trials, **ours)
 
 
-def _curve_table(trials: Sequence[EndedTrial]) -> pd.DataFrame:
-    """Return one row per trial and epoch."""
-    rows = [{"number": trial.number, **vars(epoch)} for trial in trials for epoch in trial.epochs]
-    return pd.DataFrame(rows).drop(columns="seconds")
+def study_run(
+    info: StudyInfo | Experiment, name: str, origin: Origin, sources: Sequence[DataSource], hashes: Mapping[str, str]
+) -> StudyRun:
+    """Return the run of a study in MLflow, with its tags. name: full name of the study."""
+    experiment = info.experiment if isinstance(info, StudyInfo) else info.name
+    tags = {"experiment": experiment, "objective": info.objective}
+    tags |= {"data_digest": hashes["data"], "code_digest": hashes["code"]}
+    tags |= provenance.tags(f"search@{experiment}", origin.model_dump())
+    return StudyRun(info.dataset, name, tags, tuple(sources))
+
+
+def publish_search(root: Path, experiment: str, tracking_uri: str | None) -> None:
+    """Write what MLflow lacks of the search. Raises InputError if it is missing, BusyError while it runs."""
+    layout = Layout(root)
+    folder = layout.search(experiment)
+    if not (folder / "study.json").exists():
+        raise InputError(f"there is no {folder / 'study.json'}; run: dvc pull {folder} (or dvc repro)")
+    result, runs = SearchResult.read(folder), SearchRuns.read(layout.search_runs(experiment))
+    trials = _published_trials(result, runs, parameter_texts(folder))
+    info, best = result.study, best_trial(trials)
+    run = study_run(info, runs.study, runs.origin, info.sources, info.hashes)
+    study = StudyRecord(run, figures=folder / "figures", winner=best.name, outcome=Outcome("complete"))
+    complete = sorted((trial for trial in trials if trial.state == "complete"), key=lambda trial: trial.ended_ms)
+    for i, last in enumerate(complete):
+        study.log("best_score", best_trial(complete[: i + 1]).score or 0.0, last.number, at_ms=last.ended_ms)
+    study.log("score", best.score or 0.0, 0, at_ms=best.ended_ms)
+    with locked(study_lock(Workspace(root).searches, runs.study), f"study {runs.study}"):
+        write_runs(root, tracking_uri, study, [trial.record(info.seed) for trial in trials])
+
+
+def _published_trials(result: SearchResult, runs: SearchRuns, configs: Mapping[int, Configuration]) -> list[EndedTrial]:
+    """Return the trials as `results` gives them, from the artifacts. configs: by number."""
+    curves = dict(list(result.curves.groupby("number")))
+    rows = {row["number"]: row for row in result.trials.astype(object).to_dict("records")}
+    return [
+        EndedTrial(
+            **{key: rows[run.number][key] for key in ("number", "slot", "state", "role", "violation", "reason")},
+            config=configs[run.number],
+            epochs=tuple(run.epochs(curves[run.number]) if run.number in curves else ()),
+            score=None if pd.isna(rows[run.number]["score"]) else rows[run.number]["score"],
+            died=False,
+            started_ms=run.started_ms,
+            ended_ms=run.ended_ms,
+        )
+        for run in runs.trials
+    ]

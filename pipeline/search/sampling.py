@@ -1,23 +1,40 @@
-"""Sample the parameters of a trial: a function of the experiment, the slot, and the trials a sampler may learn from.
+"""Sample the parameters of a trial and prune it: what the samplers and pruners of an experiment see, and answer.
 
-The sampler sees a study in memory in which the number of a trial is its slot. So its draws depend neither on which of
-two trials was faster nor on where a search was interrupted.
+Both see a study in memory in which the number of a trial is its slot. So the draws depend neither on which of two
+trials was faster nor on where a search was interrupted. What a sampler or pruner stores with a trial (`memory`) is
+handed back to it in later decisions.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+from warnings import catch_warnings
 
 import optuna
-from optuna.trial import FrozenTrial
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.artifacts.configuration import Configuration
 from pipeline.core.seeds import derive_seed
 from pipeline.experiment.experiment import Experiment
-from pipeline.experiment.registry import SamplingRequest
+from pipeline.experiment.registry import WHOLE, SamplingRequest
 from pipeline.experiment.space import SearchParameter
-from pipeline.search.optuna_study import SampledParameters, quietly, study_in_memory
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@dataclass(frozen=True)
+class SampledParameters:
+    """The sampled parameters of one slot. memory: what the sampler stored with them."""
+
+    slot: int
+    params: Configuration
+    distributions: Mapping[str, BaseDistribution]
+    memory: Mapping[str, Any] = field(default_factory=dict)
 
 
 def sample_parameters(
@@ -35,10 +52,8 @@ def sample_parameters(
         seed=derive_seed(seed, "sampler", slot),
         study_seed=derive_seed(seed, "sampler"),
     )
-    study = study_in_memory(
-        experiment, slot, earlier if sampler.learns else (), running=running if sampler.learns else ()
-    )
-    with quietly():
+    study = _study(experiment, slot, earlier, running=running) if sampler.learns else _study(experiment, slot, ())
+    with catch_warnings(action="ignore", category=ExperimentalWarning):  # most of these features are years old
         study.sampler = sampler.make(request)
     trial = study.ask()
     sampled: Configuration = dict(experiment.fixed)
@@ -56,3 +71,88 @@ def _suggest(trial: optuna.Trial, parameter: SearchParameter) -> Any:
     if parameter.integer:
         return trial.suggest_int(key, int(low), int(high), step=int(step or 1), log=parameter.log)
     return trial.suggest_float(key, low, high, step=step, log=parameter.log)
+
+
+class TrialPruner:
+    """Decides after each epoch of one running trial whether it is pruned."""
+
+    def __init__(self, experiment: Experiment, slot: int, n_epochs: int, earlier: Iterable[FrozenTrial]) -> None:
+        """earlier: finished trials to compare it with."""
+        self.n_epochs = n_epochs
+        self.memory: dict[str, Any] = {}
+        with catch_warnings(action="ignore", category=ExperimentalWarning):
+            self._pruner = experiment.pruner.make()
+        self._study = _study(experiment, slot, earlier, n_epochs=n_epochs)
+        self._study.add_trial(create_trial(state=TrialState.RUNNING))
+
+    def stops(self, epoch: int, score: float) -> bool:
+        """Return whether the trial is pruned after this epoch."""
+        trial = self._study.get_trials(deepcopy=False)[-1]
+        self._study._storage.set_trial_intermediate_value(trial._trial_id, _step(epoch, self.n_epochs), score)
+        stops = self._pruner.prune(self._study, self._study.get_trials(deepcopy=False)[-1])
+        self.memory = dict(self._study.get_trials(deepcopy=False)[-1].system_attrs)
+        return stops
+
+
+def _study(
+    experiment: Experiment,
+    slot: int,
+    earlier: Iterable[FrozenTrial],
+    *,
+    running: Iterable[SampledParameters] = (),
+    n_epochs: int | None = None,
+) -> optuna.Study:
+    """Return a study in memory of the sampled trials before `slot`.
+
+    n_epochs: epochs of the trial to compare with; the scores of the others are given at the same shares of theirs.
+    """
+    study = optuna.create_study(storage=InMemoryStorage(), study_name=experiment.name, direction="maximize")
+    trials = {sampled.slot: running_trial(sampled) for sampled in running}
+    for trial in earlier:
+        if trial.state != TrialState.FAIL and trial.user_attrs["role"] == "search":
+            trials[trial.user_attrs["slot"]] = _light(trial, n_epochs)
+    gap = _SharedTrial(TrialState.FAIL)  # the baseline, a variation or a failed trial: nothing to learn from
+    for k in range(slot):  # study.add_trial would validate each trial again
+        study._storage.create_new_trial(study._study_id, trials.get(k, gap))
+    return study
+
+
+def running_trial(sampled: SampledParameters, user_attrs: dict[str, Any] | None = None) -> FrozenTrial:
+    """Return a trial that has just been sampled."""
+    params, distributions = dict(sampled.params), dict(sampled.distributions)
+    return create_trial(state=TrialState.RUNNING, params=params, distributions=distributions, user_attrs=user_attrs)
+
+
+def _step(epoch: int, n_epochs: int) -> int:
+    """Return Optuna's step: the share of a trial's epochs, times `WHOLE`."""
+    return round(WHOLE * epoch / n_epochs)
+
+
+def _light(trial: FrozenTrial, n_epochs: int | None) -> FrozenTrial:
+    """Return a finished trial as samplers and pruners see it."""
+    attrs = {**trial.user_attrs.get("sampler", {}), **trial.user_attrs.get("pruner", {})}
+    attrs |= {key: value for key, value in trial.system_attrs.items() if key.startswith("constraints")}
+    own = trial.user_attrs["config"]["n_epochs"]
+    n_epochs = n_epochs or own
+    share = own / n_epochs
+    values = {}
+    for epoch in range(1, n_epochs + 1):
+        if (value := trial.intermediate_values.get(max(1, round(epoch * share)))) is not None:
+            values[_step(epoch, n_epochs)] = value
+    return _SharedTrial(
+        trial.state, value=trial.value, params=trial.params, distributions=trial.distributions,
+        intermediate_values=values, system_attrs=attrs,
+    )  # fmt: skip
+
+
+class _SharedTrial(FrozenTrial):
+    """A finished trial. Nothing changes it, so its deep copy is shallow; a real one would cost more than all else."""
+
+    def __init__(self, state: TrialState, **content: Any) -> None:
+        dicts = ("params", "distributions", "intermediate_values", "user_attrs", "system_attrs")
+        empty: dict[str, Any] = {key: {} for key in dicts}
+        ended = dict.fromkeys(("datetime_start", "datetime_complete"), datetime.min)  # no sampler or pruner reads them
+        super().__init__(number=-1, trial_id=-1, state=state, **{"value": None, **empty, **ended, **content})
+
+    def __deepcopy__(self, memo: object) -> "FrozenTrial":
+        return copy(self)

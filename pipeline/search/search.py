@@ -13,15 +13,14 @@ from pipeline.execution.executor import device_of_workers, open_executor
 from pipeline.execution.settings import SearchSettings, Workspace
 from pipeline.experiment.file import read_experiment
 from pipeline.search.coordinator import Coordinator
-from pipeline.search.result import search_result, search_runs, study_tags
+from pipeline.search.result import search_result, search_runs, study_run
 from pipeline.search.sampling import sample_parameters
 from pipeline.search.study import OpenStudy, open_study
 from pipeline.search.study_figures import draw_study
 from pipeline.search.trials import close_open_trials, ended_trials
-from pipeline.tracking.run_record import StudyRun
 from pipeline.tracking.tracker import Tracker
 
-DECIDES_RESULTS = ("pipeline.execution.job", "pipeline.search.sampling", "pipeline.search.trial_pruner")
+DECIDES_RESULTS = ("pipeline.execution.job", "pipeline.search.sampling")
 
 
 def search(
@@ -37,17 +36,15 @@ def search(
     settings = workspace.search
     if settings.workers == "auto" and settings.executor == "local":
         first = sample_parameters(experiment, experiment.first_sampled, ()).params
-        config = own_options({**experiment.fixed, **first})
-        most_workers = experiment.parallel if settings.reproducible else None
-        cache = workspace.searches / "autotune.json"
-        settings = autotune(settings, config, development, cache=cache, most_workers=most_workers)
+        most = experiment.parallel if settings.reproducible else None
+        config, cache = own_options({**experiment.fixed, **first}), workspace.searches / "autotune.json"
+        settings = autotune(settings, config, development, cache=cache, most_workers=most)
     hashes = made_by(samples, settings)
     sources = [samples.source(part) for part in DEVELOPMENT]
     with open_study(workspace.searches, experiment, hashes, fresh=fresh, adopt=adopt) as study:
         close_open_trials(study.optuna)
         origin = first_origin(study, workspace.root)
-        tags = {**study_tags(experiment, hashes), **provenance.tags(f"search@{experiment.name}", origin.model_dump())}
-        run = StudyRun(experiment.dataset, study.name, tags, tuple(sources))
+        run = study_run(experiment, study.name, origin, sources, hashes)
         records = [trial.record(experiment.seed) for trial in ended_trials(study.optuna)]
         with (
             Tracker(workspace.root, settings.tracking_uri, run, records) as tracker,

@@ -1,20 +1,21 @@
-"""The slots of a search: which are open, and what was sampled for those whose results the sampler may not see yet."""
+"""The slots of a search: which are open, what each is to train, and when failing trials stop the search."""
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import takewhile
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from pipeline.artifacts.configuration import Configuration, own_options
+from pipeline.core.errors import PipelineError
 from pipeline.execution.retry import SEARCH
 from pipeline.experiment.experiment import Experiment
-from pipeline.search.optuna_study import SampledParameters
-from pipeline.search.sampling import sample_parameters
-from pipeline.search.trial_pruner import TrialPruner
+from pipeline.search.sampling import SampledParameters, TrialPruner, sample_parameters
 from pipeline.search.trials import EndedTrial, ended_trials
 
 REOPENED = "reopened"  # attribute of a study: numbers of failed trials whose slots are trained again
+MAX_EQUAL_FAILURES = 5  # in a row
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Slots:
     def __init__(self, study: optuna.Study, experiment: Experiment, *, reproducible: bool) -> None:
         self.study, self.experiment, self.reproducible = study, experiment, reproducible
         self.ended = ended_trials(study)
-        self._pending: dict[int, SampledParameters] = {}
+        self._pending: dict[int, SampledParameters] = {}  # whose results the sampler may not see yet
 
     def open(self) -> list[int]:
         """Return the slots that are still to be trained, or trained again after a worker's death."""
@@ -70,8 +71,8 @@ class Slots:
 
     def propose(self, slot: int) -> Proposal:
         """Return the baseline, a variation, or what the sampler draws; an interrupted slot keeps its parameters."""
-        experiment, given = self.experiment, self.experiment.given(slot)
-        if given:
+        experiment = self.experiment
+        if given := experiment.given(slot):
             return Proposal(slot, *given, sampled=SampledParameters(slot, {}, {}), pruner=None)
         earlier = [
             trial
@@ -96,14 +97,41 @@ class Slots:
         numbers: list[int] = self.study.user_attrs.get(REOPENED, [])
         return numbers
 
-    def reopen(self, numbers: list[int]) -> None:
-        """Open the slots of failed trials again, for the next start."""
-        self.study.set_user_attr(REOPENED, [*self.reopened(), *numbers])
-
     def _sampled_before(self, slot: int) -> SampledParameters | None:
         """Return what an interrupted or dead trial of the slot was given."""
-        trials: list[FrozenTrial] = self.study.get_trials(deepcopy=False)
-        for trial in reversed(trials):
+        for trial in reversed(self.study.get_trials(deepcopy=False)):
             if trial.user_attrs["slot"] == slot:
                 return SampledParameters(slot, trial.params, trial.distributions, trial.user_attrs["sampler"])
         return None
+
+
+class FailurePolicy:
+    """Stops the search after MAX_EQUAL_FAILURES trials in a row that failed for one cause: the experiment is at fault.
+
+    Deaths of workers are left out: they have the retry policy of their own.
+    """
+
+    def __init__(self, slots: Slots) -> None:
+        self.slots = slots
+        self._closed: list[EndedTrial] = []
+        for trial in sorted(slots.ended, key=lambda trial: trial.ended_ms):
+            self.add(trial)
+
+    def add(self, trial: EndedTrial) -> None:
+        """Count a trial that was closed just now."""
+        if trial.state != "interrupted" and not trial.died and trial.number not in self.slots.reopened():
+            self._closed.append(trial)
+
+    def check(self) -> None:
+        """Raise PipelineError if the last trials all failed for one cause."""
+        last = self._closed[-1].reason if self._closed else ""
+        n = sum(1 for _ in takewhile(lambda trial: trial.reason == last, reversed(self._closed))) if last else 0
+        if n >= MAX_EQUAL_FAILURES:
+            raise self.give_up(n, f"{n} trials in a row failed")
+
+    def give_up(self, n: int, what: str) -> PipelineError:
+        """Open the slots of failed trials among the last `n` (0: all) for the next start; return the error to raise."""
+        failed = [trial for trial in self._closed[-n:] if trial.reason]
+        self.slots.study.set_user_attr(REOPENED, [*self.slots.reopened(), *(trial.number for trial in failed)])
+        cause = f": {failed[-1].reason}" if failed else ""
+        return PipelineError(f"{what}{cause}; fix the cause and rerun; failed trials are retrained")

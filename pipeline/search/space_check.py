@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.artifacts.configuration import Configuration, own_options
 from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import ConfigError
-from pipeline.execution.preview import measure_cost, problem_of_network
+from pipeline.execution.autotune import measure_cost, problem_of_network
 from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.file import read_experiment
 from pipeline.experiment.samplers.random import Random

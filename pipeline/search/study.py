@@ -1,6 +1,10 @@
-"""The studies on disk: one folder each under `.state/search`, named by all that its trials depend on."""
+"""The studies on disk: one folder each under `.state/search`, named by all that its trials depend on.
+
+A study is one of Optuna's journals, a file with one writer.
+"""
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -10,13 +14,49 @@ from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
+from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import TrialState, create_trial
 
 from pipeline.core.errors import InputError
 from pipeline.core.files import locked, read_json, write_json
 from pipeline.core.provenance import digest
 from pipeline.experiment.experiment import Experiment
-from pipeline.search.journal import Journal
+
+
+class Journal(BaseJournalBackend):
+    """The journal of a study whose lock this process holds.
+
+    A line is handed to the operating system when it is written, so a killed process loses none; `sync` keeps them
+    through a power cut too. The format is that of optuna's JournalFileBackend, which can read the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Truncate the file at the first incomplete line: what a kill or a power cut left was never synced."""
+        self._file = path.open("a+b")
+        self._file.seek(0)
+        self._logs, whole = [], 0
+        for line in self._file:
+            try:
+                self._logs.append(json.loads(line if line.endswith(b"\n") else b""))
+            except ValueError:
+                break
+            whole += len(line)
+        self._file.truncate(whole)
+
+    def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
+        return self._logs[log_number_from:]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        lines = [json.dumps(log, separators=(",", ":")) for log in logs]
+        self._file.write("".join(f"{line}\n" for line in lines).encode())
+        self._file.flush()
+        self._logs += [json.loads(line) for line in lines]  # as they are read back later
+
+    def sync(self) -> None:
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
 
 
 @dataclass(frozen=True)
@@ -47,8 +87,7 @@ def open_study(
     generations = [int(rest[1:] or 1) for rest in rests if re.fullmatch(r"(\.\d+)?", rest)]
     generation = max(generations, default=0 if fresh else 1) + (1 if fresh else 0)
     name = base if generation == 1 else f"{base}.{generation}"
-    folder = state / name
-    is_new = not (folder / "journal.log").exists()
+    ours: dict[str, Any] = json.loads(json.dumps({**made_by, **experiment.identity()}, default=str))
     if adopt == name:
         raise InputError(f"{name} is the study itself: its finished trials are there; leave --adopt out to resume it")
     if adopt:
@@ -57,10 +96,10 @@ def open_study(
         held.enter_context(locked(study_lock(state, name), f"study {name}"))
         if adopt:
             held.enter_context(locked(study_lock(state, adopt), f"study {adopt}"))
-        if is_new:
-            _print_difference(state, experiment, made_by, name)
-        study = held.enter_context(_opened(folder))
-        write_json(folder / "made_by.json", _made_by(experiment, made_by))
+        if not (state / name / "journal.log").exists():
+            _print_difference(state, experiment.name, ours, name)
+        study = held.enter_context(_opened(state / name))
+        write_json(state / name / "made_by.json", ours)
         if adopt:
             _adopt(held.enter_context(_opened(state / adopt)), study)
         yield study
@@ -69,11 +108,6 @@ def open_study(
 def study_lock(state: Path, name: str) -> Path:
     """Return the file that the process searching in the study locks."""
     return state / name / "lock"
-
-
-def base_name(name: str) -> str:
-    """Return the name of a study without the number that `fresh` adds: equal for equal results."""
-    return name.partition("@")[0] + "@" + name.partition("@")[2].partition(".")[0]
 
 
 @contextmanager
@@ -85,16 +119,11 @@ def _opened(folder: Path) -> Iterator[OpenStudy]:
         journal.sync()
 
 
-def _made_by(experiment: Experiment, made_by: Mapping[str, str]) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(json.dumps({**made_by, **experiment.identity()}, default=str))
-    return plain
-
-
-def _print_difference(state: Path, experiment: Experiment, made_by: Mapping[str, str], name: str) -> None:
-    earlier = sorted(state.glob(f"{experiment.name}@*/made_by.json"), key=lambda path: path.stat().st_mtime)
+def _print_difference(state: Path, experiment: str, ours: Mapping[str, Any], name: str) -> None:
+    earlier = sorted(state.glob(f"{experiment}@*/made_by.json"), key=lambda path: path.stat().st_mtime)
     if not earlier:
         return
-    last, ours = read_json(earlier[-1]), _made_by(experiment, made_by)
+    last = read_json(earlier[-1])
     changed = [key for key in ours if last.get(key) != ours[key]]
     why = f"changed: {', '.join(changed)}" if changed else "--fresh was given"
     print(f"{name} is a new study ({why}); {earlier[-1].parent.name} stays as it is")
@@ -105,9 +134,8 @@ def _check_adoptable(state: Path, other: str, experiment: Experiment) -> None:
     if not (state / other / "made_by.json").exists():
         known = ", ".join(sorted(path.name for path in state.glob(f"{experiment.name}@*"))) or "none"
         raise InputError(f"there is no study {other!r} in {state}; those of {experiment.name} are: {known}")
-    theirs, ours = read_json(state / other / "made_by.json"), _made_by(experiment, {})
-    if differing := [key for key in ours if theirs.get(key) != ours[key]]:
-        keys = ", ".join(differing)
+    theirs, ours = read_json(state / other / "made_by.json"), json.loads(json.dumps(experiment.identity(), default=str))
+    if keys := ", ".join(key for key in ours if theirs.get(key) != ours[key]):
         raise InputError(f"{other} cannot be adopted: it differs in {keys}; restore these values, or leave --adopt out")
 
 

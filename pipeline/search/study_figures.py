@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.importance import FanovaImportanceEvaluator
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from optuna.visualization import matplotlib as plots
 
 from pipeline.core.files import writing
@@ -28,14 +28,9 @@ def importances(study: optuna.Study, n_slots: int) -> dict[str, float] | None:
     no parameter varies in all of them: a parameter that only some trials have gets no share.
     Source: fANOVA, Hutter et al. 2014.
     """
-    trials = [trial for trial in _sampled_trials(study) if trial.user_attrs["slot"] < n_slots]
-    trials.sort(key=lambda trial: int(trial.user_attrs["slot"]))  # numbers change with interruptions
-    sampled = _study_of(trials)
-    complete = sampled.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    common = _common(complete, _varied(complete))
-    if not common or not _enough(complete):
-        return None
-    shares = _forest().evaluate(sampled, params=common)
+    sampled = _sampled_trials(study, n_slots)
+    _, common = _varied(sampled)
+    shares = FanovaImportanceEvaluator(seed=0).evaluate(sampled, params=common) if common else {}
     total = sum(shares.values())
     return {key: float(value / total) for key, value in shares.items()} if total > 0 else None
 
@@ -45,60 +40,54 @@ def draw_study(study: optuna.Study, objective: str, folder: Path) -> None:
 
     The baseline and its variations are in the first two only.
     """
-    sampled = _study_of(_sampled_trials(study))
-    complete = sampled.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    varied = _varied(complete)
-    common = _common(complete, varied)
+    sampled = _sampled_trials(study)
+    varied, common = _varied(sampled)
     figures: dict[str, Callable[[], Any]] = {
         "history": lambda: plots.plot_optimization_history(study, target_name=objective),
         "curves": lambda: plots.plot_intermediate_values(study),
     }
-    if _enough(complete) and varied:
+    if varied:
         figures |= {
-            "parallel": lambda: plots.plot_parallel_coordinate(sampled, list(varied), target_name=objective),
-            "slices": lambda: plots.plot_slice(sampled, list(varied), target_name=objective),
+            "parallel": lambda: plots.plot_parallel_coordinate(sampled, varied, target_name=objective),
+            "slices": lambda: plots.plot_slice(sampled, varied, target_name=objective),
         }
-    if _enough(complete) and common:
-        figures["importances"] = lambda: plots.plot_param_importances(sampled, _forest(), common, target_name=objective)
+    if common:
+        forest = FanovaImportanceEvaluator(seed=0)
+        figures["importances"] = lambda: plots.plot_param_importances(sampled, forest, common, target_name=objective)
     for name, draw in figures.items():
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), writing(folder / f"{name}.png") as part:
             warnings.simplefilter("ignore", ExperimentalWarning)
+            warnings.filterwarnings("ignore", "Tight layout not applied")  # long names on a narrow figure
             draw()
-        figure = plt.gcf()
-        if name == "parallel":
-            figure.set_size_inches(max(7, 1.5 * len(varied)), 5)
-        with writing(folder / f"{name}.png") as part:
+            figure = plt.gcf()
+            if name == "parallel":
+                figure.set_size_inches(max(7, 1.5 * len(varied)), 5)
             figure.savefig(part, format="png", dpi=100, bbox_inches="tight", metadata={"Software": None})
         plt.close("all")
 
 
-def _forest() -> FanovaImportanceEvaluator:
-    return FanovaImportanceEvaluator(seed=0)
+def _sampled_trials(study: optuna.Study, n_slots: int | None = None) -> optuna.Study:
+    """Return a study without the baseline and its variations. n_slots: keep only the first, ordered by slot."""
+    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.user_attrs["role"] == "search"]
+    if n_slots is not None:  # numbers change with interruptions
+        trials = sorted(trials, key=lambda trial: int(trial.user_attrs["slot"]))
+        trials = [trial for trial in trials if trial.user_attrs["slot"] < n_slots]
+    sampled = optuna.create_study(direction="maximize")
+    sampled.add_trials(trials)
+    return sampled
 
 
-def _sampled_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the trials without the baseline and its variations, which the sampler did not draw."""
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.user_attrs["role"] == "search"]
+def _varied(study: optuna.Study) -> tuple[list[str], list[str]]:
+    """Return the parameters with several values in complete trials, and those of them that all these trials have.
 
-
-def _study_of(trials: list[FrozenTrial]) -> optuna.Study:
-    study = optuna.create_study(direction="maximize")
-    study.add_trials(trials)
-    return study
-
-
-def _varied(trials: list[FrozenTrial]) -> dict[str, list[Any]]:
-    """Return the values of the parameters that took more than one."""
+    Both are empty if the complete trials are too few or score the same.
+    """
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if len(complete) < MIN_TRIALS or len({trial.value for trial in complete}) == 1:
+        return [], []
     values: dict[str, list[Any]] = defaultdict(list)
-    for trial in trials:
+    for trial in complete:
         for key, value in trial.params.items():
             values[key].append(value)
-    return {key: taken for key, taken in values.items() if len(set(taken)) > 1}
-
-
-def _common(trials: list[FrozenTrial], varied: dict[str, list[Any]]) -> list[str]:
-    return [key for key, values in varied.items() if len(values) == len(trials)]
-
-
-def _enough(complete: list[FrozenTrial]) -> bool:
-    return len(complete) >= MIN_TRIALS and len({trial.value for trial in complete}) > 1
+    varied = [key for key, taken in values.items() if len(set(taken)) > 1]
+    return varied, [key for key in varied if len(values[key]) == len(complete)]

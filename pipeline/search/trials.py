@@ -58,19 +58,17 @@ def read_trial(trial: FrozenTrial) -> EndedTrial:
     """Return an ended trial of a study."""
     attrs = trial.user_attrs
     interrupted = trial.state == TrialState.FAIL and "reason" not in attrs
+    best = max(trial.intermediate_values.values(), default=None)
     assert trial.datetime_complete
     return EndedTrial(
+        **{key: attrs[key] for key in ("slot", "role", "config", "started_ms")},
         number=trial.number,
-        slot=attrs["slot"],
         state="interrupted" if interrupted else STATES[trial.state],
-        role=attrs["role"],
-        config=attrs["config"],
         epochs=tuple(Epoch(**epoch) for epoch in attrs.get("curves", [])),
-        score=_score(trial),
+        score=trial.value if trial.state == TrialState.COMPLETE else best,
         violation=sum(max(0.0, violation) for violation in trial.constraints.values()),
         reason=attrs.get("reason", ""),
         died=attrs.get("died", False),
-        started_ms=attrs["started_ms"],
         ended_ms=round(1000 * trial.datetime_complete.timestamp()),
     )
 
@@ -103,9 +101,3 @@ def run_name(number: int) -> str:
 def slot_seed(seed: int, slot: int) -> int:
     """Return the seed of the training in a slot. seed: of the experiment."""
     return derive_seed(seed, "trial", slot)
-
-
-def _score(trial: FrozenTrial) -> float | None:
-    if trial.state == TrialState.COMPLETE:
-        return trial.value
-    return max(trial.intermediate_values.values(), default=None)

@@ -3,4 +3,4 @@
 Imports `core` and `artifacts`.
 """
 
-__all__ = ["mlflow", "roles", "run_record", "sqlite", "tracker"]
+__all__ = ["mlflow", "roles", "run_record", "tracker"]

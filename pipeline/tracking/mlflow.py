@@ -1,20 +1,25 @@
 """MLflow as a projection of the records: `MlflowStudy.sync` writes what is missing, and repeated it writes nothing.
 
 MLflow is never asked for results. A run is identified by its study, name and start, so that a lost connection, a
-killed process or another call writes nothing twice.
+killed process or another call writes nothing twice. The database mlflow.db is created whole or not at all.
 """
 
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset as DatasetEntity
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.artifacts.samples import DataSource
@@ -22,7 +27,6 @@ from pipeline.core.errors import PipelineError, first_line
 from pipeline.core.files import locked
 from pipeline.tracking.roles import Role
 from pipeline.tracking.run_record import Outcome, RunRecord, StudyRecord
-from pipeline.tracking.sqlite import address, create_database
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # all four are read when mlflow is imported
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # a failed write is checked and repeated later
@@ -194,3 +198,31 @@ def _input(source: DataSource) -> DatasetInput:
 def now_ms() -> int:
     """Return the milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+@event.listens_for(Engine, "connect")
+def _write_ahead(connection: object, _: object) -> None:
+    """Append commits to a log: readers do not wait; what a power cut loses is written again at the next start."""
+    if isinstance(connection, sqlite3.Connection):
+        with suppress(sqlite3.DatabaseError):  # no database, or a locked one: the next statement reports it at once
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def address(root: Path, uri: str | None) -> str:
+    """Return the address of the server, or of the database below `root`."""
+    return uri or f"sqlite:///{root.resolve() / 'mlflow.db'}"
+
+
+def create_database(root: Path) -> None:
+    """Create the database elsewhere and rename it: MLflow cannot use one whose creation was killed half way."""
+    if (root / "mlflow.db").exists():
+        return
+    new = root / ".state" / "mlflow-new.db"
+    for leftover in new.parent.glob(f"{new.name}*"):
+        leftover.unlink()
+    store: Any = SqlAlchemyStore  # untyped
+    store(f"sqlite:///{new}", (root / "mlartifacts").as_uri()).engine.dispose()
+    for name in ("mlflow.db-wal", "mlflow.db-shm"):  # of a deleted database; they would damage this one
+        (root / name).unlink(missing_ok=True)
+    new.replace(root / "mlflow.db")

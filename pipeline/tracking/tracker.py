@@ -13,10 +13,9 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from pipeline.artifacts.configuration import Configuration
 from pipeline.core.errors import PipelineError, first_line
-from pipeline.tracking.mlflow import UNREACHABLE, MlflowStudy, now_ms
+from pipeline.tracking.mlflow import UNREACHABLE, MlflowStudy, address, now_ms
 from pipeline.tracking.roles import Role
 from pipeline.tracking.run_record import Outcome, RunRecord, StudyRecord, StudyRun
-from pipeline.tracking.sqlite import address
 
 SYNC_EVERY_S = 1.0
 RETRY_AFTER_S = 30.0

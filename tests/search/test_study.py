@@ -12,8 +12,7 @@ from conftest import EXPERIMENT
 from pipeline.core.errors import BusyError, InputError
 from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.file import read_experiment
-from pipeline.search.journal import Journal
-from pipeline.search.study import open_study
+from pipeline.search.study import Journal, open_study
 
 MADE_BY = {"data": "d1", "code": "c1"}
 
