@@ -10,9 +10,8 @@ from pathlib import Path
 
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.samples import Samples
-from pipeline.training.device import device
 from pipeline.training.prediction import predict
-from pipeline.training.process import prepare_process
+from pipeline.training.process import device, prepare_process
 from pipeline.training.trainer import Trainer
 
 N_STEPS = 3

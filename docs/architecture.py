@@ -34,12 +34,12 @@ def modules() -> list[Path]:
 
 
 def module_name(path: Path) -> str:
-    """Return `models.cnn` for pipeline/models/cnn.py."""
+    """Return `models.registry` for pipeline/models/registry.py."""
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
 
 
 def room_of(module: str) -> str:
-    """Return `models` for `models.cnn`."""
+    """Return `models` for `models.registry`."""
     return module.partition(".")[0]
 
 

@@ -19,8 +19,8 @@ from pipeline.evaluation.metadata_baseline import predict_from_metadata
 from pipeline.evaluation.retrain import FinishedRetraining
 from pipeline.models.model_summary import summarise
 from pipeline.models.registry import Shapes
+from pipeline.training.batches import Normaliser
 from pipeline.training.network import ModelDescription
-from pipeline.training.normalisation import Normaliser
 from pipeline.training.prediction import load_trained
 
 N_KERNELS = 8

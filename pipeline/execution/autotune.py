@@ -19,9 +19,8 @@ from pipeline.core.errors import InputError, PipelineError, first_line
 from pipeline.core.files import locked, read_json, write_json
 from pipeline.core.provenance import digest, hardware
 from pipeline.execution.settings import SearchSettings
-from pipeline.training.device import device, visible_gpus
 from pipeline.training.network import build_network, image_shapes
-from pipeline.training.process import die_with_parent, prepare_process
+from pipeline.training.process import device, die_with_parent, prepare_process, visible_gpus
 from pipeline.training.trainer import Trainer
 
 ROUNDS = 3

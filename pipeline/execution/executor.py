@@ -8,7 +8,7 @@ from pipeline.core.errors import InputError
 from pipeline.execution.job import Job, OnEpoch, Result
 from pipeline.execution.local import LocalExecutor
 from pipeline.execution.settings import SearchSettings
-from pipeline.training.device import device
+from pipeline.training.process import device
 
 
 class Executor(Protocol):

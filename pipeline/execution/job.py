@@ -10,9 +10,8 @@ from pipeline.artifacts.epoch import Epoch
 from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import PipelineError
 from pipeline.training.checkpoint import ResumableTraining
-from pipeline.training.device import device
 from pipeline.training.network import ModelDescription
-from pipeline.training.process import give_freed_memory_back
+from pipeline.training.process import device, give_freed_memory_back
 from pipeline.training.trainer import Trainer
 
 

@@ -16,8 +16,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.execution.job import STARTED, Failed, Job, Message, Result, train
 from pipeline.execution.message_loop import MessageLoop, resident_gb
 from pipeline.execution.settings import SearchSettings
-from pipeline.training.device import visible_gpus
-from pipeline.training.process import die_with_parent, prepare_process
+from pipeline.training.process import die_with_parent, prepare_process, visible_gpus
 
 
 @dataclass(eq=False)

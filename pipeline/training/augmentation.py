@@ -4,7 +4,7 @@ The augmentation of an image depends on seed, epoch and image alone, not on the 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -12,46 +12,29 @@ from torch.nn import functional as F
 
 from pipeline.core.seeds import derive_seed
 from pipeline.training.config import Training
-from pipeline.training.normalisation import Normaliser
+
+Draws = Mapping[str, Tensor]  # name of a decision -> (N,) float32, a random number in [0, 1) for each image
 
 
-class RandomNumbers:
-    """The random numbers of one epoch, uniform in [0, 1): a named column for each decision, a row for each image."""
-
-    def __init__(self, columns: Mapping[str, Tensor]) -> None:
-        self.columns = columns  # (N,) float32 each
-
-    @classmethod
-    def of_epoch(cls, config: Training, n: int, seed: int, epoch: int, device: torch.device) -> "RandomNumbers":
-        """Draw the columns that the configuration needs, for `n` images."""
-        used = {
-            "flip_x": config.flip != "none",
-            "flip_y": config.flip == "both",
-            **dict.fromkeys(("shift_y", "shift_x"), config.shift > 0),
-            **dict.fromkeys(("angle", "zoom"), warps(config)),
-            **dict.fromkeys(("contrast", "brightness"), config.intensity > 0),
-            **dict.fromkeys(("cut_y", "cut_x"), config.cutout > 0),
-        }
-        if not any(used.values()):
-            return cls({})
-        # unused columns are drawn, too, so that switching one augmentation on does not change the others
-        drawn = _uniform(len(used), n, derive_seed(seed, "augment", epoch))
-        columns = {name: column for name, column in zip(used, drawn, strict=True) if used[name]}
-        if config.flip == "alternating":  # a random side in the first epoch, then both sides in turn
-            first = _uniform(1, n, derive_seed(seed, "first side"))[0]
-            columns["flip_x"] = first if epoch % 2 else 1 - first
-        return cls({name: column.to(device) for name, column in columns.items()})
-
-    def of(self, rows: Tensor) -> "RandomNumbers":
-        """Return the numbers of some images. rows: (B,) int64."""
-        return RandomNumbers({name: column[rows] for name, column in self.columns.items()})
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self.columns[name]
-
-    def around_zero(self, name: str) -> Tensor:
-        """Return a column scaled to [-1, 1)."""
-        return self.columns[name] * 2 - 1
+def random_numbers(config: Training, n: int, seed: int, epoch: int, device: torch.device) -> Draws:
+    """Draw the numbers that the configuration needs in one epoch, for `n` images."""
+    used = {
+        "flip_x": config.flip != "none",
+        "flip_y": config.flip == "both",
+        **dict.fromkeys(("shift_y", "shift_x"), config.shift > 0),
+        **dict.fromkeys(("angle", "zoom"), warps(config)),
+        **dict.fromkeys(("contrast", "brightness"), config.intensity > 0),
+        **dict.fromkeys(("cut_y", "cut_x"), config.cutout > 0),
+    }
+    if not any(used.values()):
+        return {}
+    # unused columns are drawn, too, so that switching one augmentation on does not change the others
+    drawn = _uniform(len(used), n, derive_seed(seed, "augment", epoch))
+    columns = {name: column for name, column in zip(used, drawn, strict=True) if used[name]}
+    if config.flip == "alternating":  # a random side in the first epoch, then both sides in turn
+        first = _uniform(1, n, derive_seed(seed, "first side"))[0]
+        columns["flip_x"] = first if epoch % 2 else 1 - first
+    return {name: column.to(device) for name, column in columns.items()}
 
 
 def _uniform(n_columns: int, n: int, seed: int) -> Tensor:
@@ -59,13 +42,13 @@ def _uniform(n_columns: int, n: int, seed: int) -> Tensor:
 
 
 def training_batch(
-    images: Tensor, rows: Tensor, config: Training, normalise: Normaliser, draws: RandomNumbers
+    images: Tensor, rows: Tensor, config: Training, normalise: Callable[[Tensor], Tensor], draws: Draws
 ) -> Tensor:
     """Return (B, C, H, W) float32, train-normalised and augmented.
 
     images: (N, H, W, C) uint8; rows: (B,) int64; draws: numbers of all N images.
     """
-    draws = draws.of(rows)
+    draws = {name: column[rows] for name, column in draws.items()}
     batch = normalise(gather_batch(images, rows, config, draws))
     if warps(config):
         batch = warp_batch(batch, config.rotate_deg, config.zoom, draws)
@@ -80,7 +63,7 @@ def warps(config: Training) -> bool:
     return config.rotate_deg > 0 or config.zoom > 0
 
 
-def gather_batch(images: Tensor, rows: Tensor, config: Training, draws: RandomNumbers) -> Tensor:
+def gather_batch(images: Tensor, rows: Tensor, config: Training, draws: Draws) -> Tensor:
     """Select images, flipped and shifted, in one gather; pixels from outside the image mirror its border.
 
     images: (N, H, W, C) uint8; rows: (B,) int64; draws: numbers of these rows. Returns (B, H, W, C) uint8.
@@ -111,14 +94,18 @@ def _mirror(at: Tensor, size: int) -> Tensor:
     return (size - 1) - (size - 1 - at.abs()).abs()
 
 
-def warp_batch(batch: Tensor, largest_deg: float, zoom: float, draws: RandomNumbers) -> Tensor:
+def _around_zero(draws: Tensor) -> Tensor:
+    return draws * 2 - 1
+
+
+def warp_batch(batch: Tensor, largest_deg: float, zoom: float, draws: Draws) -> Tensor:
     """Rotate each image about its centre and magnify it, bilinearly; the border extends outwards.
 
     The angle is uniform in ±largest_deg, the logarithm of the magnification uniform in ±ln(1 + zoom).
     batch: (B, C, H, W) float32. Returns the same shape.
     """
-    angle = draws.around_zero("angle") * math.radians(largest_deg)
-    shrink = (-draws.around_zero("zoom") * math.log1p(zoom)).exp()
+    angle = _around_zero(draws["angle"]) * math.radians(largest_deg)
+    shrink = (-_around_zero(draws["zoom"]) * math.log1p(zoom)).exp()
     aspect = batch.shape[2] / batch.shape[3]
     cos, sin = angle.cos() * shrink, angle.sin() * shrink
     zero = torch.zeros_like(angle)
@@ -128,17 +115,17 @@ def warp_batch(batch: Tensor, largest_deg: float, zoom: float, draws: RandomNumb
     return F.grid_sample(batch, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def jitter_intensity(batch: Tensor, largest: float, draws: RandomNumbers) -> Tensor:
+def jitter_intensity(batch: Tensor, largest: float, draws: Draws) -> Tensor:
     """Multiply each image by a factor uniform in 1 ± largest, and add a number uniform in ± largest.
 
     batch: (B, C, H, W) float32, train-normalised: 1 is one standard deviation. Returns the same shape.
     """
-    scale = draws.around_zero("contrast").view(-1, 1, 1, 1) * largest
-    shift = draws.around_zero("brightness").view(-1, 1, 1, 1) * largest
+    scale = _around_zero(draws["contrast"]).view(-1, 1, 1, 1) * largest
+    shift = _around_zero(draws["brightness"]).view(-1, 1, 1, 1) * largest
     return batch * (1 + scale) + shift
 
 
-def cut_out(batch: Tensor, share: float, draws: RandomNumbers) -> Tensor:
+def cut_out(batch: Tensor, share: float, draws: Draws) -> Tensor:
     """Set a square to the training mean: its side is `share` of the shorter side, its centre anywhere in the image.
 
     batch: (B, C, H, W) float32, train-normalised. Returns the same shape. Source: DeVries, Taylor 2017,

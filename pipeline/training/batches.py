@@ -1,18 +1,48 @@
-"""The training images, batch by batch: which of them an epoch draws, and in which order."""
+"""Batches of floats from bytes: normalised for any network, shuffled and augmented for training."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
 from pipeline.artifacts.samples import Samples
 from pipeline.core.seeds import derive_seed
-from pipeline.training.augmentation import RandomNumbers, training_batch
+from pipeline.training.augmentation import random_numbers, training_batch
 from pipeline.training.config import Training
-from pipeline.training.normalisation import Normaliser, channel_statistics
 
 FIT_IMAGES, FIT_BATCH = 5000, 250  # for layers whose first weights are fitted to images
+
+
+def channel_statistics(images: np.ndarray) -> dict[str, list[float]]:
+    """Return `mean` and `std` of each channel, on the scale of 0 to 255.
+
+    images: (N, H, W, C) uint8, of the training part only.
+    """
+    counts = np.zeros((images.shape[-1], 256), np.int64)
+    for start in range(0, len(images), 1000):  # bincount takes eight bytes of memory per byte
+        for c, channel in enumerate(counts):
+            channel += np.bincount(images[start : start + 1000, ..., c].ravel(), minlength=256)
+    levels = np.arange(256)
+    mean = counts @ levels / counts.sum(1)
+    std = np.sqrt(counts @ levels**2 / counts.sum(1) - mean**2)
+    return {"mean": mean.tolist(), "std": np.maximum(std, 1.0).tolist()}
+
+
+class Normaliser:
+    """Turns bytes into numbers that have mean 0 and standard deviation 1 per channel on the training images."""
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], *, n_pixels: int, device: torch.device) -> None:
+        """Repeat the statistics, on the scale of 0 to 255, for all pixels. n_pixels: pixels of an image."""
+        # one value per pixel: an inner loop over three channels would be ten times slower
+        self.mean = torch.tensor(mean, device=device).repeat(n_pixels)
+        self.std = torch.tensor(std, device=device).repeat(n_pixels)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return (B, C, H, W) float32, channels-last in memory. images: (B, H, W, C) uint8."""
+        values = images.flatten(1).float().sub_(self.mean).div_(self.std)
+        return values.view(images.shape).permute(0, 3, 1, 2)
 
 
 class Batches:
@@ -37,7 +67,7 @@ class Batches:
         """Yield the first batches of an epoch: (B, C, H, W) float32, train-normalised, and labels (B,) int64."""
         order = self.draw(torch.Generator().manual_seed(derive_seed(self.seed, "batches", epoch)))
         order = order.to(self.images.device)
-        draws = RandomNumbers.of_epoch(self.config, len(self.images), self.seed, epoch, self.images.device)
+        draws = random_numbers(self.config, len(self.images), self.seed, epoch, self.images.device)
         for step in range(n_steps):
             rows = order[step * self.config.batch_size : (step + 1) * self.config.batch_size]
             yield training_batch(self.images, rows, self.config, self.normalise, draws), self.labels[rows]
@@ -47,10 +77,8 @@ class Batches:
         order = torch.randperm(len(self.labels), generator=generator)
         if not self.config.images_per_group:
             return order
-        groups = self.groups[order.numpy()]
-        by_group = np.argsort(groups, kind="stable")
-        rank = np.empty(len(groups), np.int64)
-        rank[by_group] = np.arange(len(groups)) - np.searchsorted(groups[by_group], groups[by_group])
+        groups = pd.Series(self.groups[order.numpy()])
+        rank = groups.groupby(groups).cumcount().to_numpy()
         return order[torch.from_numpy(rank < self.config.images_per_group)]
 
     def not_augmented(self) -> Iterator[Tensor]:

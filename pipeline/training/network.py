@@ -8,7 +8,6 @@ from pipeline.artifacts.json_file import JsonFile
 from pipeline.artifacts.samples import Samples
 from pipeline.core.seeds import derive_seed
 from pipeline.models.registry import Architecture, Shapes, build_model, describe, start_model
-from pipeline.training.device import channels_last
 
 
 class ModelDescription(Architecture, JsonFile):
@@ -52,4 +51,4 @@ def start_network(config: Configuration, shapes: Shapes, seed: int, *, device: s
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed(seed, "weights"))
         network = start_model(architecture.model, architecture.options, shapes)
-    return channels_last(network.to(device))
+    return network.to(device).to(memory_format=torch.channels_last)

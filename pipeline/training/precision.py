@@ -7,6 +7,8 @@ import torch
 
 from pipeline.training.small_inputs import SmallInputGuard
 
+# by device, what `auto` measures; float32 first: the others must agree with it
+CANDIDATES = {"cuda": ("float32", "tf32", "bfloat16", "float16"), "cpu": ("float32", "bfloat16")}
 TOLERANCE = 0.05  # of the loss of the first steps, relative to that of float32
 _TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -43,11 +45,6 @@ def arithmetic(device: torch.device, precision: str) -> Iterator[None]:
     finally:
         torch.set_float32_matmul_precision(before[0])
         torch.backends.cudnn.allow_tf32 = before[1]
-
-
-def candidates(device: torch.device) -> tuple[str, ...]:
-    """Return the formats that `auto` measures, float32 first: the others must agree with it."""
-    return ("float32", "tf32", "bfloat16", "float16") if device.type == "cuda" else ("float32", "bfloat16")
 
 
 def fastest(measured: dict[str, tuple[float, float]]) -> str:

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.models.registry import rebuild
-from pipeline.training.device import channels_last, device
+from pipeline.training.batches import Normaliser
 from pipeline.training.network import ModelDescription
-from pipeline.training.normalisation import Normaliser
 from pipeline.training.precision import arithmetic
+from pipeline.training.process import device
 
 EVAL_BATCH = 256  # larger batches are no faster and take more memory
 
@@ -70,4 +70,4 @@ def augmented_versions(images: Tensor, augmentation: str) -> list[tuple[float, T
 
 def load_trained(description: ModelDescription, weights: Path) -> nn.Module:
     """Return the rebuilt model, on the device and in the memory layout that training and prediction use."""
-    return channels_last(rebuild(description, weights).to(device()))
+    return rebuild(description, weights).to(device()).to(memory_format=torch.channels_last)

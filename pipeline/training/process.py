@@ -1,4 +1,4 @@
-"""What every training process does first: threads, determinism, memory; and its end with its parent."""
+"""A process that trains: its device, threads, determinism and memory, and its end with its parent."""
 
 import ctypes
 import os
@@ -9,6 +9,18 @@ import torch
 
 LIBC = ctypes.CDLL(None)
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+
+
+def device() -> str:
+    """Return the accelerator if there is one, else the CPU."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def visible_gpus() -> list[str]:
+    """Return the GPUs that this process may use, named as in CUDA_VISIBLE_DEVICES, without creating a CUDA context."""
+    n_gpus = torch.cuda.device_count()
+    named = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(n_gpus))))
+    return [name.strip() for name in named.split(",") if name.strip()] if n_gpus else []
 
 
 def prepare_process(threads: int, gpu: str | None = None) -> None:

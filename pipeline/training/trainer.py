@@ -1,9 +1,12 @@
-"""One training as a generator of epochs; whoever iterates over it logs, prunes or stores them."""
+"""One training as a generator of epochs; whoever iterates over it logs, prunes or stores them.
+
+After every epoch, the validation images give scores, and early stopping decides whether it was the last.
+"""
 
 import copy
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,17 +19,55 @@ from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import TrainingError
 from pipeline.core.seeds import derive_seed
 from pipeline.models.layers import count_parameters, fit_to_images
-from pipeline.statistics.scores import confusion_matrix, scores
+from pipeline.statistics.scores import confusion_matrix, log_loss, scores
 from pipeline.training.batches import Batches, class_weights
 from pipeline.training.config import Training
-from pipeline.training.early_stopping import EarlyStopping
 from pipeline.training.learner import Learner
 from pipeline.training.network import ModelDescription, describe_network, image_shapes, start_network
-from pipeline.training.precision import candidates, fastest
+from pipeline.training.precision import CANDIDATES, fastest
 from pipeline.training.prediction import EVAL_BATCH, predict
-from pipeline.training.validation import Validation
 
 SLICES = 20  # parts of an epoch, each one point of the training curve
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The part `val`. images: (N, H, W, C) uint8; labels: (N,); positive: (K,) bool, the positive classes."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    positive: np.ndarray
+
+    def measure(self, model: nn.Module, description: ModelDescription) -> tuple[float, np.ndarray]:
+        """Return the mean log loss, nats per image, and the confusion matrix (K, K), rows are the truth."""
+        probabilities = predict(model, description, self.images)
+        confusion = confusion_matrix(self.labels, probabilities.argmax(1), len(self.positive))
+        return float(log_loss(probabilities, self.labels)), confusion
+
+    def rates(self, confusion: np.ndarray) -> tuple[float, float] | tuple[None, None]:
+        """Return sensitivity and specificity, with all positive classes taken together; None without any."""
+        if not self.positive.any():
+            return None, None
+        positive, negative = confusion[self.positive], confusion[~self.positive]
+        sensitivity = positive[:, self.positive].sum() / positive.sum()
+        specificity = negative[:, ~self.positive].sum() / negative.sum()
+        return float(sensitivity), float(specificity)
+
+
+@dataclass
+class EarlyStopping:
+    """Ends a training whose validation loss has not improved for `patience` epochs; 0: never."""
+
+    patience: int
+    best_loss: float = float("inf")
+    best_epoch: int = 0
+
+    def update(self, epoch: int, val_loss: float) -> None:
+        if val_loss < self.best_loss:
+            self.best_loss, self.best_epoch = val_loss, epoch
+
+    def is_due(self, n_done: int) -> bool:
+        return self.patience > 0 and n_done - self.best_epoch >= self.patience
 
 
 class Trainer:
@@ -40,39 +81,31 @@ class Trainer:
 
         Raises ValidationError if the configuration is not valid.
         """
-        settings = Training.model_validate(split_flat(config)[0])
+        self.config = Training.model_validate(split_flat(config)[0])
         info = development.info
         shapes = image_shapes(development)
         self.identity = {"config": config, "seed": seed, "data": info.digest, "device": device}
-        self.batches = Batches(development, settings, seed, device=torch.device(device))
+        self.batches = Batches(development, self.config, seed, device=torch.device(device))
         self.validation = Validation(*development.part("val"), np.isin(info.classes, info.positive))
         self._description = ModelDescription(
             **dict(describe_network(config, shapes)),
             **self.batches.statistics,
             classes=info.classes,
             positive=info.positive,
-            test_time_augmentation=settings.test_time_augmentation,
-            precision=settings.precision,
+            test_time_augmentation=self.config.test_time_augmentation,
+            precision=self.config.precision,
         )
-        model = start_network(config, shapes, seed, device=device)
-        fit_to_images(model, self.batches.not_augmented)
-        weights = class_weights(self.batches.labels, shapes.n_classes) if settings.class_weights else None
-        n_steps = self.batches.n_steps * settings.n_epochs
-        self.learner = Learner(model, settings, n_steps=n_steps, class_weights=weights)
-        self.early_stopping = EarlyStopping(settings.patience)
+        self.model = start_network(config, shapes, seed, device=device)
+        fit_to_images(self.model, self.batches.not_augmented)
+        self.n_parameters = count_parameters(self.model)
+        weights = class_weights(self.batches.labels, shapes.n_classes) if self.config.class_weights else None
+        n_steps = self.batches.n_steps * self.config.n_epochs
+        self.learner = Learner(self.model, self.config, n_steps=n_steps, class_weights=weights)
+        self.early_stopping = EarlyStopping(self.config.patience)
         self.n_done = 0  # epochs
         self.slices: list[tuple[int, float]] = []  # last step, mean loss of the steps since the slice before
-        if settings.precision == "auto":
+        if self.config.precision == "auto":
             self.learner.use_precision(self._fastest_precision())
-
-    @property
-    def config(self) -> Training:
-        return self.batches.config
-
-    @property
-    def model(self) -> nn.Module:
-        """The model that the steps change."""
-        return self.learner.model
 
     @property
     def trained(self) -> nn.Module:
@@ -83,11 +116,6 @@ class Trainer:
     def description(self) -> ModelDescription:
         """What rebuilding the model and predicting with it takes."""
         return self._description.model_copy(update={"precision": self.learner.precision.name})
-
-    @property
-    def n_parameters(self) -> int:
-        """Number of trainable parameters."""
-        return count_parameters(self.model)
 
     def epochs(self) -> Iterator[Epoch]:
         """Train and yield the remaining epochs.
@@ -156,7 +184,7 @@ class Trainer:
         """Time the first steps in each format, and return to the start."""
         measured = {}
         start = copy.deepcopy(self.state())
-        for name in candidates(self.learner.device):
+        for name in CANDIDATES[self.learner.device.type]:
             for _ in range(2):  # the first round is slower
                 self.restore(copy.deepcopy(start))
                 self.learner.use_precision(name)

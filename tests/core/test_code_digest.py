@@ -45,7 +45,7 @@ def test_words_and_places_change_nothing(package: Path) -> None:
     (package / "models/note.py").write_text('"""A family without anything in it."""\n')
     move(package, "statistics.scores", "artifacts.scores")
     move(package, "training.precision", "models.precision")
-    assert "pipeline.artifacts.scores import" in (package / "training/validation.py").read_text()
+    assert "pipeline.artifacts.scores import" in (package / "training/trainer.py").read_text()
     assert digest(package) == before
 
 
@@ -53,8 +53,8 @@ def test_words_and_places_change_nothing(package: Path) -> None:
     ("file", "pattern", "replacement"),
     [
         ("training/trainer.py", r"time\.perf_counter", "time.monotonic"),  # a statement
-        ("models/mlp.py", r"nn\.Linear", "nn.LazyLinear"),  # in a module that only its registry imports
-        ("training/optimizers/sgd.py", r"^from", "import math\nfrom"),
+        ("models/plain_networks.py", r"nn\.Linear", "nn.LazyLinear"),  # in a module that only its registry imports
+        ("training/optimizers/from_torch.py", r"^from", "import math\nfrom"),
         ("statistics/scores.py", r"floor: float = 1e-12", "floor: float = 1e-9"),  # a default value
         ("training/config.py", r"class Training\(", "class Training(object, "),
     ],

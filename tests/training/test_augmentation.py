@@ -7,23 +7,24 @@ import pytest
 import torch
 
 from pipeline.training.augmentation import (
-    RandomNumbers,
+    Draws,
     cut_out,
     gather_batch,
     jitter_intensity,
+    random_numbers,
     training_batch,
     warp_batch,
 )
+from pipeline.training.batches import Normaliser
 from pipeline.training.config import Training
-from pipeline.training.normalisation import Normaliser
 
 CPU = torch.device("cpu")
 
 EVERYTHING = {"flip": "alternating", "shift": 0.2, "rotate_deg": 15, "zoom": 0.1, "intensity": 0.2, "cutout": 0.4}
 
 
-def draws(n: int) -> RandomNumbers:
-    return RandomNumbers.of_epoch(config(flip="both", shift=0.1, zoom=0.1, intensity=0.1, cutout=0.1), n, 0, 1, CPU)
+def draws(n: int) -> Draws:
+    return random_numbers(config(flip="both", shift=0.1, zoom=0.1, intensity=0.1, cutout=0.1), n, 0, 1, CPU)
 
 
 def config(**settings: object) -> Training:
@@ -118,7 +119,7 @@ def test_intensity_changes_are_affine_and_bounded() -> None:
 def test_what_happens_to_an_image_does_not_depend_on_its_batch() -> None:
     settings = config(**EVERYTHING)
     normalise = Normaliser([100.0, 120.0], [50.0, 60.0], n_pixels=6 * 5, device=CPU)
-    of_epoch = {epoch: RandomNumbers.of_epoch(settings, 40, 7, epoch, CPU) for epoch in (1, 2)}
+    of_epoch = {epoch: random_numbers(settings, 40, 7, epoch, CPU) for epoch in (1, 2)}
 
     def batch(rows: Iterable[int], epoch: int = 1) -> torch.Tensor:
         return training_batch(IMAGES, torch.tensor(list(rows)), settings, normalise, of_epoch[epoch])
@@ -134,7 +135,7 @@ def test_alternating_flips_show_every_image_from_both_sides_in_two_epochs() -> N
     settings, rows = config(flip="alternating"), torch.arange(40)
     flipped = []
     for epoch in (1, 2, 3):
-        batch = gather_batch(IMAGES, rows, settings, RandomNumbers.of_epoch(settings, 40, 5, epoch, CPU))
+        batch = gather_batch(IMAGES, rows, settings, random_numbers(settings, 40, 5, epoch, CPU))
         flipped.append((batch == IMAGES.flip(2)).flatten(1).all(1))
         assert bool((flipped[-1] ^ (batch == IMAGES).flatten(1).all(1)).all())
     assert torch.equal(flipped[0], ~flipped[1])

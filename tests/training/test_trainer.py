@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,7 +11,7 @@ from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import TrainingError
 from pipeline.models.layers import lr_scales
-from pipeline.training.trainer import Trainer
+from pipeline.training.trainer import EarlyStopping, Trainer, Validation
 from registered import MODELS
 from training_examples import AUGMENTED, CNN, MLP, RESUMABLE, UNET
 
@@ -93,3 +94,24 @@ def test_a_frozen_encoder_keeps_weights_and_statistics(scans: Samples) -> None:
     assert moved == {"bottleneck", "classifier"}
     scales = lr_scales(trainer.model)
     assert {name.partition(".")[0] for name, p in trainer.model.named_parameters() if p in scales} == moved
+
+
+def test_positive_classes_are_taken_together() -> None:
+    confusion = np.array([[6, 1, 1], [1, 2, 3], [0, 2, 4]])  # rows are the truth
+    nothing = np.zeros(0)
+    assert Validation(nothing, nothing, np.array([False, True, True])).rates(confusion) == (11 / 12, 6 / 8)
+    assert Validation(nothing, nothing, np.array([False, False, False])).rates(confusion) == (None, None)
+
+
+def test_a_training_stops_once_patience_epochs_brought_no_lower_loss() -> None:
+    stopping = EarlyStopping(patience=2)
+    due = []
+    for epoch, loss in enumerate([3.0, 2.0, 2.0, 1.5, 1.6, 1.5], start=1):
+        stopping.update(epoch, loss)
+        due.append(stopping.is_due(epoch))
+    assert due == [False, False, False, False, False, True]
+    assert (stopping.best_epoch, stopping.best_loss) == (4, 1.5)
+
+
+def test_without_patience_it_never_stops() -> None:
+    assert not EarlyStopping(patience=0).is_due(1000)

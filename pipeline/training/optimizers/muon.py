@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.training.config import Training
-from pipeline.training.optimizers import register
-from pipeline.training.parameter_groups import parameter_groups
+from pipeline.training.optimizers import parameter_groups, register
 
 NEWTON_SCHULZ = 3.4445, -4.7750, 2.0315  # of X, X X^T X and (X X^T)^2 X
 N_ITERATIONS = 3
