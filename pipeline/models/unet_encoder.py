@@ -14,7 +14,7 @@ Source: Ronneberger et al. 2015, arXiv:1505.04597; Buda et al. 2019, doi:10.1016
 
 from collections import OrderedDict
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field
 from torch import nn
@@ -29,15 +29,13 @@ FIRST = "encoder1.enc1conv1.weight"
 
 
 class UnetEncoderOptions(Strict):
-    width: Annotated[
-        Integer, Field(ge=1, le=256, description="channels of encoder 1; every next part doubles them")
-    ] = 32
+    width: Integer = Field(32, ge=1, le=256, description="channels of encoder 1; every next part doubles them")
     checkpoint: str = Field("", description="state-dict file of a U-Net to start from; empty: random weights")
     freeze: Literal["none", "encoder"] = Field(
         "none", description="encoder: its weights and statistics stay fixed; only bottleneck and classifier learn"
     )
-    bottleneck_lr_scale: Annotated[Number, Field(gt=0, le=100, description="factor on lr for the bottleneck")] = 1.0
-    dropout: Annotated[Number, Field(ge=0, lt=1, description="share of features dropped before the output")] = 0.0
+    bottleneck_lr_scale: Number = Field(1.0, gt=0, le=100, description="factor on lr for the bottleneck")
+    dropout: Number = Field(0.0, ge=0, lt=1, description="share of features dropped before the output")
 
 
 class Frozen(nn.Sequential):

@@ -10,7 +10,7 @@ Source: Jordan 2024, arXiv:2404.00498 (whitening, identity, scaling); its networ
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -26,11 +26,11 @@ N_GROUPS = 3
 
 
 class WhitenedCnnOptions(Strict):
-    width: Annotated[Integer, Field(ge=1, le=512, description="channels of the first group")] = 64
-    growth: Annotated[Number, Field(ge=1, le=8, description="factor on the channels of the other two groups")] = 4.0
-    convs: Annotated[Integer, Field(ge=1, le=4, description="3x3 convolutions per group")] = 2
+    width: Integer = Field(64, ge=1, le=512, description="channels of the first group")
+    growth: Number = Field(4.0, ge=1, le=8, description="factor on the channels of the other two groups")
+    convs: Integer = Field(2, ge=1, le=4, description="3x3 convolutions per group")
     activation: Literal["gelu", "relu"] = Field("gelu", description="gelu as published; relu costs less")
-    scale: Annotated[Number, Field(gt=0, le=1, description="factor on the outputs")] = 1 / 9
+    scale: Number = Field(1 / 9, gt=0, le=1, description="factor on the outputs")
 
 
 class Whitening(nn.Conv2d, FittedToImages):

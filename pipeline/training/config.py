@@ -43,50 +43,39 @@ class Training(Strict):
     """
 
     model: str = Field(description="model family, or family:variant")
-    lr: Annotated[Number, Field(gt=0, le=100, description="peak learning rate")]
-    batch_size: Annotated[Integer, Field(ge=1, description="images per step")]
-    n_epochs: Annotated[Integer, Field(ge=1, le=10_000, description="passes over the training part")]
+    lr: Number = Field(gt=0, le=100, description="peak learning rate")
+    batch_size: Integer = Field(ge=1, description="images per step")
+    n_epochs: Integer = Field(ge=1, le=10_000, description="passes over the training part")
     optimizer: Annotated[str, OneOf(optimizers)] = Field(
         "adamw",
         description="sgd has Nesterov momentum; muon moves convolutions by orthogonal steps of lr times their norm",
     )
-    momentum: Annotated[Number, Field(ge=0, lt=1, description="for sgd and muon; the others ignore it")] = 0.9
-    weight_decay: Annotated[
-        Number, Field(ge=0, le=10, description="not applied to biases and norms; muon ignores it")
-    ] = 0.0
+    momentum: Number = Field(0.9, ge=0, lt=1, description="for sgd and muon; the others ignore it")
+    weight_decay: Number = Field(0.0, ge=0, le=10, description="not applied to biases and norms; muon ignores it")
     schedule: Annotated[str, OneOf(schedules)] = Field(
         "constant", description="learning-rate schedule: how lr changes from step to step"
     )
-    label_smoothing: Annotated[Number, Field(ge=0, lt=1, description="share of the target spread evenly")] = 0.0
+    label_smoothing: Number = Field(0.0, ge=0, lt=1, description="share of the target spread evenly")
     class_weights: bool = Field(False, description="weight the loss by inverse class frequency")
-    images_per_group: Annotated[
-        Integer, Field(ge=0, description="images drawn from each duplicate group per epoch; 0: all")
-    ] = 0
+    images_per_group: Integer = Field(0, ge=0, description="images drawn from each duplicate group per epoch; 0: all")
     flip: Literal["none", "horizontal", "alternating", "both"] = Field(
         "none",
         description="mirror along these axes, each with probability 1/2; alternating: horizontally, every other epoch",
     )
-    shift: Annotated[Number, Field(ge=0, le=0.5, description="largest shift, share of the image side")] = 0.0
-    intensity: Annotated[Number, Field(ge=0, le=1, description="largest change of contrast and brightness, SDs")] = 0.0
-    rotate_deg: Annotated[Number, Field(ge=0, le=180, description="largest rotation, degrees")] = 0.0
-    zoom: Annotated[Number, Field(ge=0, le=1, description="largest magnification or reduction, share of the side")] = (
-        0.0
-    )
-    cutout: Annotated[Number, Field(ge=0, le=1, description="side of a blanked square, share of the image side")] = 0.0
+    shift: Number = Field(0.0, ge=0, le=0.5, description="largest shift, share of the image side")
+    intensity: Number = Field(0.0, ge=0, le=1, description="largest change of contrast and brightness, SDs")
+    rotate_deg: Number = Field(0.0, ge=0, le=180, description="largest rotation, degrees")
+    zoom: Number = Field(0.0, ge=0, le=1, description="largest magnification or reduction, share of the side")
+    cutout: Number = Field(0.0, ge=0, le=1, description="side of a blanked square, share of the image side")
     test_time_augmentation: Literal["none", "mirrored", "mirrored_both", "crops"] = Field(
         "none", description="versions of an image whose predictions are averaged; crops: mirrored, and shifted by 1 px"
     )
-    bias_lr_scale: Annotated[
-        Number,
-        Field(gt=0, le=1000, description="factor on lr for biases and norms; muon: for everything but convolutions"),
-    ] = 1.0
-    clip_norm: Annotated[Number, Field(ge=0, description="largest norm of the gradient; 0: no limit")] = 0.0
-    ema_decay: Annotated[
-        Number, Field(ge=0, lt=1, description="decay per step of the averaged weights; 0: no averaging")
-    ] = 0.0
-    patience: Annotated[
-        Integer, Field(ge=0, description="early stopping: epochs without a lower val loss; 0: never")
-    ] = 0
+    bias_lr_scale: Number = Field(
+        1.0, gt=0, le=1000, description="factor on lr for biases and norms; muon: for everything but convolutions"
+    )
+    clip_norm: Number = Field(0.0, ge=0, description="largest norm of the gradient; 0: no limit")
+    ema_decay: Number = Field(0.0, ge=0, lt=1, description="decay per step of the averaged weights; 0: no averaging")
+    patience: Integer = Field(0, ge=0, description="early stopping: epochs without a lower val loss; 0: never")
     precision: Literal["auto", "float32", "tf32", "bfloat16", "float16"] = Field(
         "float32",
         description="of products; weights stay float32; auto: the fastest as measured, so runs may differ",
