@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.artifacts.configuration import SpaceEntry
 from pipeline.artifacts.evaluation import Evaluation, EvaluationInfo, Retrained, RetrainedModel
 from pipeline.artifacts.explanations import LAYER_TYPES, Explanations, ExplanationsInfo
 from pipeline.artifacts.layout import Layout
@@ -14,7 +15,6 @@ from pipeline.artifacts.predictions import probability_columns
 from pipeline.artifacts.runs import EvaluationRuns, GitState, Origin, RetrainingRun, SearchRuns, TrialRun
 from pipeline.artifacts.samples import DatasetInfo, PartSize, Samples, Size
 from pipeline.artifacts.search_result import SearchResult, StudyInfo, TrialScore
-from pipeline.artifacts.search_space import SpaceEntry
 from pipeline.report.settings import ReportSettings, ScreeningSettings
 
 HOSTILE = ["<script>alert(1)</script>", "=1+1", "naïve $x$ & a|b *c* `d`"]

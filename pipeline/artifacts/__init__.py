@@ -2,5 +2,5 @@
 
 __all__ = [
     "configuration", "epoch", "evaluation", "explanations", "json_file", "layout", "predictions", "report_numbers",
-    "runs", "samples", "search_result", "search_space",
+    "runs", "samples", "search_result",
 ]  # fmt: skip

@@ -1,8 +1,14 @@
-"""A training configuration as flat keys and values: what is sampled, logged and stored."""
+"""A training configuration as flat keys and values, which is sampled, logged and stored, and what was searched of it.
+
+Apart from the results of a search, so that their code decides no trial.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import Field
+
+from pipeline.artifacts.json_file import JsonPart
 from pipeline.core.yaml_document import Scalar
 
 Configuration = dict[str, Scalar]  # fields of Training, and `<model>.<option>` for the options of a model
@@ -23,3 +29,16 @@ def split_flat(configuration: Mapping[str, Any]) -> tuple[dict[str, Any], dict[s
         if dot:
             options.setdefault(family, {})[option] = value
     return training, options
+
+
+class SpaceEntry(JsonPart):
+    """One searched parameter: `choices`, or a range from low to high, both included."""
+
+    key: str
+    choices: tuple[Scalar, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    step: float | None = None
+    integer: bool = False
+    when: dict[str, tuple[Scalar, ...]] = Field({})  # key -> values under which it is sampled

@@ -10,12 +10,7 @@ import pandas as pd
 
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.json_file import JsonFile, JsonPart
-from pipeline.artifacts.predictions import (
-    AGAIN,
-    Part,
-    probability_columns,
-    read_part,
-)
+from pipeline.artifacts.predictions import AGAIN, Part, probability_columns, read_part
 from pipeline.artifacts.samples import PARTS, DatasetInfo, DataSource
 from pipeline.core.errors import DataError
 from pipeline.core.tables import write_csv
@@ -98,13 +93,21 @@ class Evaluation:
 
         Raises DataError if curves and steps are not of the same runs, or an epoch ends within a slice.
         """
-        return _curves_by_step(self.curves, self.steps)
+        run = ["model", "seed"]
+        last = self.steps.groupby(run)["step"].max()
+        each = last / self.curves.groupby(run)["epoch"].max()  # steps of an epoch; NaN for a run that one table lacks
+        ends = self.curves.join(each.rename("step"), on=run)
+        ends["step"] = (ends["step"] * ends["epoch"]).round(6)
+        rows = [set(table[[*run, "step"]].itertuples(index=False, name=None)) for table in (ends, self.steps)]
+        if each.isna().any() or not rows[0] <= rows[1]:
+            reason = "not the same runs, or an epoch ends at no step of the table"
+            raise DataError(f"steps.csv does not fit curves.csv; {AGAIN}", [reason])
+        return ends.astype({"step": "int64"})
 
     def write(self, folder: Path) -> None:
         """Write the five files."""
-        tables = {"predictions": self.predictions, "curves": self.curves, "steps": self.steps, "files": self.files}
-        for name, table in tables.items():
-            write_csv(folder / f"{name}.csv", table)
+        for name in ("predictions", "curves", "steps", "files"):
+            write_csv(folder / f"{name}.csv", getattr(self, name))
         self.info.write(folder / "metrics.json")
 
     @classmethod
@@ -133,15 +136,3 @@ def read_table(path: Path, types: Mapping[str, str]) -> pd.DataFrame:
         return pd.read_csv(path, usecols=list(types), dtype=kinds, keep_default_na=False)
     except (ValueError, OSError) as error:
         raise DataError(f"{path} is missing or damaged; {AGAIN}", [str(error)]) from None
-
-
-def _curves_by_step(curves: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
-    run = ["model", "seed"]
-    each = steps.groupby(run)["step"].max() / curves.groupby(run)["epoch"].max()  # NaN for a run that one lacks
-    ends = curves.join(each.rename("step"), on=run)
-    ends["step"] = (ends["step"] * ends["epoch"]).round(6)
-    rows = [set(table[[*run, "step"]].itertuples(index=False, name=None)) for table in (ends, steps)]
-    if each.isna().any() or not rows[0] <= rows[1]:
-        reason = "not the same runs, or an epoch ends at no step of the table"
-        raise DataError(f"steps.csv does not fit curves.csv; {AGAIN}", [reason])
-    return ends.astype({"step": "int64"})

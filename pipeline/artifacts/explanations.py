@@ -51,16 +51,14 @@ class Explanations:
 
     def write(self, folder: Path) -> None:
         """Write all files."""
-        tables = {"examples": self.examples, "layers": self.layers, "metadata_baseline": self.metadata_baseline}
-        for name, table in tables.items():
-            write_csv(folder / f"{name}.csv", table)
-        arrays = {name: getattr(self, name) for name in ARRAYS}
-        for name, array in arrays.items():
+        for name in ("examples", "layers", "metadata_baseline"):
+            write_csv(folder / f"{name}.csv", getattr(self, name))
+        held = tuple(name for name in ARRAYS if getattr(self, name) is not None)
+        for name in ARRAYS:
             (folder / f"{name}.npy").unlink(missing_ok=True)
-            if array is not None:
-                with writing(folder / f"{name}.npy") as part, part.open("wb") as f:
-                    np.save(f, np.ascontiguousarray(array), allow_pickle=False)
-        held = tuple(name for name, array in arrays.items() if array is not None)
+        for name in held:
+            with writing(folder / f"{name}.npy") as part, part.open("wb") as f:
+                np.save(f, np.ascontiguousarray(getattr(self, name)), allow_pickle=False)
         self.info.model_copy(update={"arrays": held}).write(folder / "explanations.json")
 
     @classmethod
@@ -72,6 +70,7 @@ class Explanations:
         classes = {"label": "int64", "predicted": "int64"}
         shares = dict.fromkeys(probability_columns(evaluation.classes), "float64")
         example = {"kind": "str", "scan": "bool", "sample": "str", **classes, "n_wrong": "int64", **shares}
+        shown = {"sample": "str", "group": "str", **classes}
         info = ExplanationsInfo.read(folder / "explanations.json")
         try:
             arrays: dict[str, Any] = dict.fromkeys(ARRAYS)
@@ -84,17 +83,11 @@ class Explanations:
             examples=read_table(folder / "examples.csv", example),
             **arrays,
             layers=read_table(folder / "layers.csv", LAYER_TYPES),
-            metadata_baseline=read_table(
-                folder / "metadata_baseline.csv", {"sample": "str", "group": "str", **classes}
-            ),
+            metadata_baseline=read_table(folder / "metadata_baseline.csv", shown),
         )
-        explanations.check(folder, evaluation)
-        return explanations
-
-    def check(self, folder: Path, evaluation: Evaluation) -> None:
-        """Raise DataError unless the explanations belong to the evaluation."""
         n, seeds = evaluation.parts["test"].labels.size, [run.seed for run in evaluation.runs("winner")]
-        rows, n_images = len(self.metadata_baseline), 0 if self.images is None else len(self.images)
-        if rows != n or n_images != len(self.examples) or self.info.seed not in seeds:
-            reason = f"{rows} rows for {n} test images, {n_images} images, seed {self.info.seed}"
+        rows, n_images = len(explanations.metadata_baseline), 0 if arrays["images"] is None else len(arrays["images"])
+        if rows != n or n_images != len(explanations.examples) or info.seed not in seeds:
+            reason = f"{rows} rows for {n} test images, {n_images} images, seed {info.seed}"
             raise DataError(f"{folder} does not fit the predictions; {AGAIN}", [reason])
+        return explanations

@@ -69,9 +69,8 @@ def read_part(predictions: pd.DataFrame, part: str, info: DatasetInfo, n_seeds: 
     for model, n_runs in n_seeds.items():
         rows = table[table["model"] == model]
         if rows.empty or len(rows) % n_runs:
-            raise DataError(
-                f"predictions are incomplete; {AGAIN}", [f"{model}, {part}: {len(rows)} rows, {n_runs} seeds"]
-            )
+            reason = f"{model}, {part}: {len(rows)} rows, {n_runs} seeds"
+            raise DataError(f"predictions are incomplete; {AGAIN}", [reason])
         n = len(rows) // n_runs
         first = rows.head(n) if first is None else first
         samples = rows["sample"].cat.codes.to_numpy().reshape(n_runs, n)
@@ -87,5 +86,4 @@ def read_part(predictions: pd.DataFrame, part: str, info: DatasetInfo, n_seeds: 
     assert first is not None
     labels = first["label"].to_numpy(dtype=np.int64)
     groups = np.asarray(first["group"].cat.codes, dtype=np.int64)
-    samples_of: NDArray[np.str_] = first["sample"].to_numpy(dtype=np.str_)
-    return Part(samples_of, labels, groups, info.is_positive[labels], models)
+    return Part(first["sample"].to_numpy(dtype=np.str_), labels, groups, info.is_positive[labels], models)

@@ -3,7 +3,6 @@
 Kept apart from the results, so that equal results are equal files.
 """
 
-from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -62,9 +61,8 @@ class SearchRuns(JsonFile):
     trials: list[TrialRun]
 
     @property
-    def seconds(self) -> float:
-        """Return the time of training, summed over the trials."""
-        return _total(self.trials)
+    def seconds(self) -> float:  # of training
+        return sum(run.seconds for run in self.trials)
 
 
 class RetrainingRun(TrainingRun):
@@ -79,13 +77,8 @@ class EvaluationRuns(JsonFile):
     retrainings: list[RetrainingRun]
 
     @property
-    def seconds(self) -> float:
-        """Return the time of training, summed over the retrainings."""
-        return _total(self.retrainings)
+    def seconds(self) -> float:  # of training
+        return sum(run.seconds for run in self.retrainings)
 
     def of(self, model: str, seed: int) -> RetrainingRun:
         return next(run for run in self.retrainings if (run.model, run.seed) == (model, seed))
-
-
-def _total(runs: Sequence[TrainingRun]) -> float:
-    return sum(run.seconds for run in runs)

@@ -7,10 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.artifacts.configuration import Configuration
+from pipeline.artifacts.configuration import Configuration, SpaceEntry
 from pipeline.artifacts.json_file import JsonFile, JsonPart
 from pipeline.artifacts.samples import DataSource
-from pipeline.artifacts.search_space import SpaceEntry
 from pipeline.core.errors import DataError
 from pipeline.core.tables import write_csv
 from pipeline.core.yaml_document import Scalar, read_yaml, write_yaml
@@ -92,8 +91,8 @@ class SearchResult:
 
     def write(self, folder: Path) -> None:
         """Write the four files."""
-        for name, table in (("trials.csv", self.trials), ("curves.csv", self.curves)):
-            write_csv(folder / name, table)
+        write_csv(folder / "trials.csv", self.trials)
+        write_csv(folder / "curves.csv", self.curves)
         write_yaml(folder / "best.yaml", {"winner": self.winner, "baseline": self.baseline})
         self.study.write(folder / "study.json")
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.evaluation.publication import publish_evaluation
+from pipeline.evaluation.model_registry import publish_evaluation
 from pipeline.search.result import publish_search
 
 

@@ -3,7 +3,4 @@
 Imports `core`, `statistics`, `artifacts`, `models`, `training`, `execution` and `tracking`.
 """
 
-__all__ = [
-    "explanations", "layer_tables", "model_card", "model_registry", "publication", "result", "retrain",
-    "settings", "thresholds",
-]  # fmt: skip
+__all__ = ["explanations", "layer_tables", "model_card", "model_registry", "result", "retrain", "settings"]

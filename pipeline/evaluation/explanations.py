@@ -7,23 +7,22 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from pipeline.artifacts.explanations import LAYER_TYPES, Explanations, ExplanationsInfo
 from pipeline.artifacts.predictions import prediction_table
 from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import PipelineError
-from pipeline.evaluation.examples import choose_examples
 from pipeline.evaluation.grad_cam import LayerOutputs, cam_layer, grad_cam, record_outputs
 from pipeline.evaluation.metadata_baseline import predict_from_metadata
 from pipeline.evaluation.retrain import FinishedRetraining
 from pipeline.models.model_summary import summarise
 from pipeline.models.registry import Shapes
 from pipeline.training.batches import Normaliser
-from pipeline.training.network import ModelDescription
 from pipeline.training.prediction import load_trained
 
 N_KERNELS = 8
+N_ERRORS, N_HITS, N_SCANS = 6, 4, 2  # test images shown; those with feature maps
 Array = NDArray[Any]
 
 
@@ -37,7 +36,9 @@ def explain(
     rows = pd.Index(test.table["sample"]).get_indexer(examples["sample"])
     images = np.stack([test.images[row] for row in rows])
     network = load_trained(description, champion.plan.weights).cpu()  # where equal inputs give equal bytes
-    inputs = _normalised(images, description)  # (N, C, H, W)
+    n_pixels = description.shapes.height * description.shapes.width
+    normalise = Normaliser(description.mean, description.std, n_pixels=n_pixels, device=torch.device("cpu"))
+    inputs = normalise(torch.from_numpy(images))  # (N, C, H, W)
     outputs = record_outputs(network, inputs[torch.from_numpy(examples["scan"].to_numpy(copy=True))])
     cam, first = cam_layer(outputs), _first_layer(outputs, inputs.shape[1:])
     metadata_baseline, varied = predict_from_metadata(development, test)
@@ -62,13 +63,6 @@ def explain(
         layers=layer_table,
         metadata_baseline=prediction_table(metadata_baseline, test).drop(columns="part"),
     )
-
-
-def _normalised(images: Array, description: ModelDescription) -> Tensor:
-    """Return (N, C, H, W) float32 on the CPU. images: (N, H, W, C) uint8."""
-    n_pixels = description.shapes.height * description.shapes.width
-    normalise = Normaliser(description.mean, description.std, n_pixels=n_pixels, device=torch.device("cpu"))
-    return normalise(torch.from_numpy(images))
 
 
 @dataclass(frozen=True)
@@ -123,3 +117,32 @@ def _layer_table(network: nn.Module, shapes: Shapes) -> tuple[pd.DataFrame, str 
         for r in listed
     ]
     return pd.DataFrame(rows, columns=list(LAYER_TYPES)), problem
+
+
+def choose_examples(predictions: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Return the most confident errors of a seed, then confident hits of different classes; one image per group.
+
+    scan: feature maps of the image are kept: those of the first hits, or of the first errors if there is no hit.
+    n_wrong: seeds that err on the image. predictions: of the winner on test.
+    """
+    wrong = predictions["predicted"] != predictions["label"]
+    n_wrong = wrong.groupby(predictions["sample"]).sum()
+    table = predictions[predictions["seed"] == seed].drop(columns=["model", "seed", "part"])
+    probabilities = table.filter(regex="^p_").to_numpy()
+    table = table.assign(
+        kind=np.where(table["predicted"] == table["label"], "hit", "error"),
+        n_wrong=table["sample"].map(n_wrong),
+        confidence=probabilities[np.arange(len(table)), table["predicted"]],
+    )
+    table = table.sort_values(["kind", "confidence", "sample"], ascending=[True, False, True])  # errors before hits
+    table = table.drop_duplicates("group")
+    table["rank"] = table.groupby(["kind", "label"]).cumcount()
+    errors = table[table["kind"] == "error"]
+    hits = table[table["kind"] == "hit"]
+    # each class once before any class twice
+    hits = hits.sort_values(["rank", "confidence", "sample"], ascending=[True, False, True])
+    shown = pd.concat([errors.head(N_ERRORS), hits.head(N_HITS)], ignore_index=True)
+    best = shown.index[shown["kind"] == "hit"] if len(hits) else shown.index
+    shown["scan"] = shown.index.isin(best[:N_SCANS])
+    names = ["kind", "scan", "sample", "group", "label", "predicted", "n_wrong"]
+    return shown[[*names, *table.filter(regex="^p_")]]

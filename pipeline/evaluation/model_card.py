@@ -4,12 +4,12 @@ Outline: Mitchell et al. 2019, Model Cards for Model Reporting (arXiv:1810.03993
 dates, commit and hardware are in data/runs/evaluate/.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.artifacts.evaluation import Evaluation, EvaluationInfo
@@ -23,32 +23,56 @@ from pipeline.training.network import ModelDescription
 Confusions = dict[tuple[Any, Any], NDArray[np.int64]]  # model and seed -> (K, K), rows are the truth
 
 
+CAVEATS = [
+    "- One data set, no external validation: expect these scores only on further data of the same kind.",
+    "- Thresholds and epochs were chosen on val, so scores on val are optimistic.",
+]
+MEDICAL_CAVEATS = [
+    "- Duplicates were detected by comparing images. Patients are not named, so one may occur in two parts.",
+    "- The cases are selected, not a screening population: predictive values do not carry over to one.",
+]
+ETHICS = {
+    False: "The data set is not medical. For consent and origin of the images see its source.",
+    True: "The images are scans of people from a public collection, used under its terms. The data do not record "
+    "consent or approval by an ethics committee. No image is stored with the weights.",
+}
+MEDICAL = {  # sections that say more about medical data
+    "Intended use": "**Research only, not a medical device:** not for diagnosis, triage or screening.",
+    "Factors": "Age, sex, scanner and protocol probably matter; the data do not record them.",
+}
+
+
 def write_model_card(evaluation: Evaluation, winner: ModelDescription, path: Path) -> None:
     """Write the card of the winner as Markdown."""
     info, dataset = evaluation.info, evaluation.dataset
-    confusions = _confusions(evaluation.predictions.query("part == 'test'"), len(evaluation.classes))
+    test = evaluation.predictions.query("part == 'test'")
+    confusions: Confusions = {
+        (model, seed): confusion_matrix(rows["label"].to_numpy(), rows["predicted"].to_numpy(), len(evaluation.classes))
+        for (model, seed), rows in test.groupby(["model", "seed"], observed=True)
+    }
     sections = {
         "Model details": _details(info, winner),
-        "Intended use": _use(info),
-        "Factors": _factors(dataset),
+        "Intended use": [
+            f"Question of the experiment: {escape(info.question)}",
+            f"Intended for research and teaching on the data set {escape(dataset.name)}. Out of scope: images from "
+            "other sources, and any decision about a person.",
+        ],
+        "Factors": [
+            "Results are broken down by class. The data record no person, device or site to break them down by."
+        ],
         "Metrics": _metrics(info),
         "Evaluation data": _data(dataset, ["test"]),
         "Training data": _data(dataset, ["train", "val"]) + _preparation(dataset, winner),
         "Quantitative analyses": _analyses(info, confusions),
-        "Ethical considerations": _ethics(dataset),
-        "Caveats and recommendations": _caveats(dataset),
+        "Ethical considerations": [ETHICS[dataset.medical]],
+        "Caveats and recommendations": ["\n".join([*CAVEATS, *(MEDICAL_CAVEATS if dataset.medical else [])])],
     }
     text = [f"# Model card: {escape(info.experiment)}"]
     for title, lines in sections.items():
         text += [f"## {title}", *lines]
+        if dataset.medical and title in MEDICAL:
+            text.append(MEDICAL[title])
     write_text(path, "\n\n".join(text) + "\n")
-
-
-def _confusions(test: pd.DataFrame, n_classes: int) -> Confusions:
-    return {
-        (model, seed): confusion_matrix(rows["label"].to_numpy(), rows["predicted"].to_numpy(), n_classes)
-        for (model, seed), rows in test.groupby(["model", "seed"], observed=True)
-    }
 
 
 def _details(info: EvaluationInfo, winner: ModelDescription) -> list[str]:
@@ -71,24 +95,6 @@ def _details(info: EvaluationInfo, winner: ModelDescription) -> list[str]:
         "Training configuration:",
         table(["parameter", "value"], retrained.config.items()),
     ]
-
-
-def _use(info: EvaluationInfo) -> list[str]:
-    lines = [
-        f"Question of the experiment: {escape(info.question)}",
-        f"Intended for research and teaching on the data set {escape(info.dataset.name)}. Out of scope: images from "
-        "other sources, and any decision about a person.",
-    ]
-    if info.dataset.medical:
-        lines.append("**Research only, not a medical device:** not for diagnosis, triage or screening.")
-    return lines
-
-
-def _factors(dataset: DatasetInfo) -> list[str]:
-    lines = ["Results are broken down by class. The data record no person, device or site to break them down by."]
-    if dataset.medical:
-        lines.append("Age, sex, scanner and protocol probably matter; the data do not record them.")
-    return lines
 
 
 def _metrics(info: EvaluationInfo) -> list[str]:
@@ -114,13 +120,12 @@ def _data(dataset: DatasetInfo, parts: list[str]) -> list[str]:
 
 def _preparation(dataset: DatasetInfo, winner: ModelDescription) -> list[str]:
     numbers = [", ".join(f"{value:.4g}" for value in values) for values in (winner.mean, winner.std)]
-    size = dataset.image_px
     rows = [
         ("data set", dataset.name),
         ("citation", dataset.citation),
         ("terms", dataset.terms),
         ("digest of the prepared data", dataset.digest),
-        ("size of the prepared images", f"{size} x {size} pixels"),
+        ("size of the prepared images", f"{dataset.image_px} x {dataset.image_px} pixels"),
         ("mean and standard deviation per channel", " and ".join(numbers)),
     ]
     return [
@@ -135,49 +140,25 @@ def _analyses(info: EvaluationInfo, confusions: Confusions) -> list[str]:
     runs = {(model, run.seed): run for model, retrained in info.models.items() for run in retrained.runs}
     values = {key: [float(scores(confusions[key])[name]) for name in SCORES] for key in runs}
     rows = [
-        (
-            model,
-            seed,
-            "–" if run.threshold is None else f"{run.threshold:.6g}",
-            *(f"{v:.4f}" for v in values[model, seed]),
-        )
+        (model, seed, "–" if run.threshold is None else f"{run.threshold:.6g}", *_decimals(values[model, seed]))
         for (model, seed), run in runs.items()
     ]
     for model in info.models:
         columns = list(zip(*(row for (name, _), row in values.items() if name == model), strict=True))
-        rows.append((model, "mean", "", *(f"{mean(column):.4f}" for column in columns)))
+        rows.append((model, "mean", "", *_decimals(map(mean, columns))))
         if len(columns[0]) > 1:
-            rows.append((model, "SD", "", *(f"{stdev(column):.4f}" for column in columns)))
+            rows.append((model, "SD", "", *_decimals(map(stdev, columns))))
     of_winner = [class_scores(matrix)["recall"] for (model, _), matrix in confusions.items() if model == "winner"]
-    recalls = [f"{value:.4f}" for value in np.mean(of_winner, axis=0)]
-    experiment = info.experiment
+    recalls = _decimals(np.mean(of_winner, axis=0))
     return [
         "Test part, one row per seed:",
         table(["model", "seed", "threshold", *LABELS.values()], rows),
         "Recall of the winner by class, mean over seeds:",
         table(["class", "recall"], zip(info.dataset.classes, recalls, strict=True)),
         "Intervals, calibration and the comparison with the baseline are in the report, which "
-        f"{code(f'dvc repro report@{experiment}')} writes to {code(f'reports/{experiment}')}.",
+        f"{code(f'dvc repro report@{info.experiment}')} writes to {code(f'reports/{info.experiment}')}.",
     ]
 
 
-def _ethics(dataset: DatasetInfo) -> list[str]:
-    if not dataset.medical:
-        return ["The data set is not medical. For consent and origin of the images see its source."]
-    return [
-        "The images are scans of people from a public collection, used under its terms. The data do not record consent "
-        "or approval by an ethics committee. No image is stored with the weights."
-    ]
-
-
-def _caveats(dataset: DatasetInfo) -> list[str]:
-    lines = [
-        "- One data set, no external validation: expect these scores only on further data of the same kind.",
-        "- Thresholds and epochs were chosen on val, so scores on val are optimistic.",
-    ]
-    if dataset.medical:
-        lines += [
-            "- Duplicates were detected by comparing images. Patients are not named, so one may occur in two parts.",
-            "- The cases are selected, not a screening population: predictive values do not carry over to one.",
-        ]
-    return ["\n".join(lines)]
+def _decimals(values: Iterable[float]) -> list[str]:
+    return [f"{value:.4f}" for value in values]

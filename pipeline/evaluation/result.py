@@ -1,18 +1,55 @@
-"""The result of an evaluation as artifacts: what it found, what differs in every run, and the models."""
+"""The result of an evaluation: predictions, the thresholds chosen on val, and the artifacts written from them."""
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from pipeline.artifacts.evaluation import FILE_TYPES, STEP_TYPES, Evaluation, EvaluationInfo, Retrained, RetrainedModel
+from pipeline.artifacts.predictions import PREDICTION_COLUMNS, prediction_table, probability_columns
 from pipeline.artifacts.runs import EvaluationRuns, Origin, RetrainingRun
-from pipeline.artifacts.samples import PARTS, DataSource, Samples
+from pipeline.artifacts.samples import PARTS, DatasetInfo, DataSource, Samples
 from pipeline.artifacts.search_result import StudyInfo
+from pipeline.core.progress import track
 from pipeline.evaluation.retrain import FinishedRetraining
-from pipeline.evaluation.thresholds import Thresholds
+from pipeline.statistics.roc import choose_threshold
+from pipeline.training.prediction import load_trained, predict
+from pipeline.training.process import keep_freed_memory
+
+
+def predict_all(retrained: Sequence[FinishedRetraining], parts: Sequence[Samples]) -> pd.DataFrame:
+    """Return one row per retraining and image, with PREDICTION_COLUMNS and one probability per class."""
+    keep_freed_memory()
+    tables = []
+    for finished in track(retrained, "predict", unit="models"):
+        description, plan = finished.result.description, finished.plan
+        network = load_trained(description, plan.weights)
+        for samples in parts:
+            table = prediction_table(predict(network, description, samples.images), samples)
+            tables.append(table.assign(model=plan.model, seed=plan.seed))
+    return pd.concat(tables)[[*PREDICTION_COLUMNS, *probability_columns(parts[0].info.classes)]]
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """An image counts as positive where the summed probability of the positive classes reaches the threshold."""
+
+    min_sensitivity: float  # that each threshold keeps on val
+    of_run: dict[tuple[str, int], float | None]  # by model and seed; None without positive classes
+
+
+def choose_thresholds(predictions: pd.DataFrame, info: DatasetInfo, min_sensitivity: float) -> Thresholds:
+    """Return the threshold of each model and seed, chosen on val."""
+    on_val = predictions[predictions["part"] == "val"]
+    of_run: dict[Any, float | None] = {}
+    for run, rows in on_val.groupby(["model", "seed"]):
+        score = info.positive_score(rows[probability_columns(info.classes)].to_numpy())
+        task = info.is_positive[rows["label"]], score, rows["group"]
+        of_run[run] = choose_threshold(*task, min_sensitivity) if info.positive else None
+    return Thresholds(min_sensitivity, of_run)
 
 
 def data_sources(data: Sequence[Samples]) -> list[DataSource]:
@@ -28,13 +65,21 @@ def evaluation_result(
     thresholds: Thresholds,
 ) -> Evaluation:
     """Return what the retrained models and their predictions amount to. data: development and test."""
+    models: dict[str, RetrainedModel] = {}
+    for finished in retrained:
+        plan, result = finished.plan, finished.result
+        run = Retrained(
+            seed=plan.seed,
+            threshold=thresholds.of_run[plan.model, plan.seed],
+            best_epoch=result.best_epoch,
+            val_score=result.score,
+        )
+        empty = RetrainedModel(config=plan.job.config, parameters=result.n_parameters, runs=[])
+        models.setdefault(plan.model, empty).runs.append(run)
     info = EvaluationInfo(
-        experiment=study.experiment,
-        question=study.question,
-        study=study.study,
-        objective=study.objective,
+        **study.model_dump(include={"experiment", "question", "study", "objective"}),
         dataset=data[0].info,
-        models=_models(retrained, thresholds),
+        models=models,
         min_sensitivity=thresholds.min_sensitivity,
         sources=data_sources(data),
     )
@@ -76,18 +121,3 @@ def write_models(retrained: Sequence[FinishedRetraining], folder: Path) -> None:
         plan = finished.plan
         finished.result.description.write(folder / plan.model / "model.json")
         shutil.copyfile(plan.weights, folder / plan.model / f"seed-{plan.seed}.safetensors")
-
-
-def _models(retrained: Sequence[FinishedRetraining], thresholds: Thresholds) -> dict[str, RetrainedModel]:
-    models: dict[str, RetrainedModel] = {}
-    for finished in retrained:
-        plan, result = finished.plan, finished.result
-        run = Retrained(
-            seed=plan.seed,
-            threshold=thresholds.of_run[plan.model, plan.seed],
-            best_epoch=result.best_epoch,
-            val_score=result.score,
-        )
-        empty = RetrainedModel(config=plan.job.config, parameters=result.n_parameters, runs=[])
-        models.setdefault(plan.model, empty).runs.append(run)
-    return models

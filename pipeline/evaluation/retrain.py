@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,12 +36,10 @@ class RetrainingResult(JsonFile):
     n_parameters: int
     slices: list[tuple[int, float]]
     epochs: list[Epoch]
-    started_ms: int
-    """since 1970"""
+    started_ms: int  # since 1970
 
     @property
     def metrics(self) -> dict[str, float]:
-        """What MLflow shows of the run as a whole."""
         return {"score": self.score, "seconds": sum(epoch.seconds for epoch in self.epochs)}
 
 
@@ -85,9 +84,9 @@ def retraining_name(model: str, k: int) -> str:
     return f"{model}-seed-{k}"
 
 
-def evaluation_lock(workspace: Workspace, study: str) -> Path:
-    """Return the file whose lock an evaluation of the study holds."""
-    return workspace.evaluations / f"{study}.lock"
+def evaluation_lock(workspace: Workspace, study: str) -> AbstractContextManager[None]:
+    """Hold the lock of the study's evaluation. Raises BusyError while another process holds it."""
+    return locked(workspace.evaluations / f"{study}.lock", f"the evaluation of {study}")
 
 
 def study_run(study: StudyInfo, sources: Sequence[DataSource], origin: Origin) -> StudyRun:
@@ -122,7 +121,7 @@ def retrain(planned: Sequence[Retraining], study: StudyRun, workspace: Workspace
 
     Raises PipelineError if a retraining fails; the others are kept.
     """
-    with locked(evaluation_lock(workspace, study.name), f"the evaluation of {study.name}"):
+    with evaluation_lock(workspace, study.name):
         kept = [_record(retraining, result) for retraining in planned if (result := retraining.result())]
         with Tracker(workspace.root, workspace.search.tracking_uri, study, kept) as tracker:
             tracker.end("complete")  # the search is, even if a retraining fails
@@ -131,8 +130,9 @@ def retrain(planned: Sequence[Retraining], study: StudyRun, workspace: Workspace
         reasons = "; ".join(f"{name}: {failure.reason}" for name, failure in failed.items())
         raise PipelineError(f"{len(failed)} of {len(planned)} retrainings failed: {reasons}; fix the cause and rerun")
     run_ids = tracker.run_ids()
-    results = [RetrainingResult.read(retraining.folder / "run.json") for retraining in planned]
-    return [FinishedRetraining(r, result, run_ids.get(r.name, "")) for r, result in zip(planned, results, strict=True)]
+    return [
+        FinishedRetraining(r, RetrainingResult.read(r.folder / "run.json"), run_ids.get(r.name, "")) for r in planned
+    ]
 
 
 def _train_all(planned: Sequence[Retraining], tracker: Tracker, settings: SearchSettings) -> dict[str, Failed]:
@@ -196,7 +196,6 @@ def _keep(retraining: Retraining, finished: Finished, record: RunRecord) -> Retr
 
 
 def _record(retraining: Retraining, result: RetrainingResult) -> RunRecord:
-    """Return what MLflow should hold of a retraining that an earlier process finished."""
     record = RunRecord(retraining.name, Role.EVALUATE, retraining.job.config, retraining.seed, result.started_ms)
     record.epochs = result.epochs
     record.finish("complete", result.metrics)

@@ -1,7 +1,5 @@
 """Settings of `evaluate`."""
 
-from typing import Annotated
-
 from pydantic import Field
 
 from pipeline.core.yaml_document import Integer, Number, Strict
@@ -10,10 +8,7 @@ from pipeline.core.yaml_document import Integer, Number, Strict
 class EvaluateSettings(Strict):
     """Section `evaluate` of params.yaml."""
 
-    n_seeds: Annotated[
-        Integer, Field(ge=1, description="retrainings of winner and of baseline, each with a fresh seed")
-    ]
-    min_sensitivity: Annotated[
-        Number,
-        Field(gt=0, le=1, description="the threshold has the largest specificity that keeps this sensitivity on val"),
-    ]
+    n_seeds: Integer = Field(ge=1, description="retrainings of winner and of baseline, each with a fresh seed")
+    min_sensitivity: Number = Field(
+        gt=0, le=1, description="the threshold has the largest specificity that keeps this sensitivity on val"
+    )

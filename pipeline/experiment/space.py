@@ -6,8 +6,7 @@ An option of a model (`cnn.width`) is sampled only where that model is; any othe
 import math
 from collections.abc import Iterator
 
-from pipeline.artifacts.configuration import Configuration
-from pipeline.artifacts.search_space import SpaceEntry
+from pipeline.artifacts.configuration import Configuration, SpaceEntry
 from pipeline.core.yaml_document import Scalar
 
 

@@ -10,10 +10,17 @@ from pipeline.core import provenance
 from pipeline.evaluation.explanations import explain
 from pipeline.evaluation.model_card import write_model_card
 from pipeline.evaluation.model_registry import register_champion
-from pipeline.evaluation.result import champion, data_sources, evaluation_result, evaluation_runs, write_models
+from pipeline.evaluation.result import (
+    champion,
+    choose_thresholds,
+    data_sources,
+    evaluation_result,
+    evaluation_runs,
+    predict_all,
+    write_models,
+)
 from pipeline.evaluation.retrain import as_searched, plan, retrain, study_run
 from pipeline.evaluation.settings import EvaluateSettings
-from pipeline.evaluation.thresholds import choose_thresholds, predict_all
 from pipeline.execution.settings import Workspace
 
 
