@@ -105,7 +105,6 @@ class Evaluation:
         return ends.astype({"step": "int64"})
 
     def write(self, folder: Path) -> None:
-        """Write the five files."""
         for name in ("predictions", "curves", "steps", "files"):
             write_csv(folder / f"{name}.csv", getattr(self, name))
         self.info.write(folder / "metrics.json")

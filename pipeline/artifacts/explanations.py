@@ -50,7 +50,6 @@ class Explanations:
     """sample, group, label, predicted, p_<class> of a classifier that sees file metadata and the border only"""
 
     def write(self, folder: Path) -> None:
-        """Write all files."""
         for name in ("examples", "layers", "metadata_baseline"):
             write_csv(folder / f"{name}.csv", getattr(self, name))
         held = tuple(name for name in ARRAYS if getattr(self, name) is not None)

@@ -88,7 +88,6 @@ class ReportNumbers:
     test: pd.DataFrame  # one row per test image: SHARED, then `seed <n>`
 
     def write(self, folder: Path) -> None:
-        """Write both files."""
         self.info.write(folder / "numbers.json")
         write_csv(folder / "test.csv", self.test)
 

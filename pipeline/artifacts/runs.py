@@ -39,11 +39,8 @@ class TrainingRun(JsonPart):
     def epochs(self, curves: pd.DataFrame) -> list[Epoch]:
         """Return the epochs of this training from its rows of curves.csv."""
         columns = [field.name for field in fields(Epoch) if field.name != "seconds"]
-        epochs = []
-        for row, seconds in zip(curves[columns].astype(object).to_dict("records"), self.epoch_seconds, strict=True):
-            values: dict[str, Any] = {str(key): None if pd.isna(value) else value for key, value in row.items()}
-            epochs.append(Epoch(**values, seconds=seconds))
-        return epochs
+        values: Any = curves[columns].astype(object).where(curves[columns].notna(), None).to_dict("records")
+        return [Epoch(**row, seconds=s) for row, s in zip(values, self.epoch_seconds, strict=True)]
 
 
 class TrialRun(TrainingRun):

@@ -128,7 +128,7 @@ class Samples:
         images = np.load(folder / "images.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
         # ids of hex digits like 123456789012 or 1234567890e1 would become numbers, and the class "" or "None" a gap
         types: Any = dict.fromkeys(TEXT_COLUMNS, str)
-        table = pd.read_csv(folder / "samples.csv", dtype=types, keep_default_na=False, na_values=[])
+        table = pd.read_csv(folder / "samples.csv", dtype=types, keep_default_na=False)
         if len(images) != len(table) or images.shape[1:] != info.image_shape:
             raise DataError(
                 f"{folder}: {len(table)} rows of shape {info.image_shape} in the tables, "
@@ -147,6 +147,5 @@ def samples_digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for name in FILES[:2]:
         with (folder / name).open("rb") as f:
-            while block := f.read(1 << 20):
-                digest.update(block)
+            hashlib.file_digest(f, lambda: digest)  # adds to it
     return digest.hexdigest()

@@ -90,7 +90,6 @@ class SearchResult:
         return [key for key in keys if key in drawn and drawn[key].nunique() > 1]
 
     def write(self, folder: Path) -> None:
-        """Write the four files."""
         write_csv(folder / "trials.csv", self.trials)
         write_csv(folder / "curves.csv", self.curves)
         write_yaml(folder / "best.yaml", {"winner": self.winner, "baseline": self.baseline})
@@ -101,8 +100,7 @@ class SearchResult:
         """Read what `write` wrote. Raises DataError if a file, column or key is missing."""
         study = StudyInfo.read(folder / "study.json")
         try:
-            text: Any = {"reason": str}
-            trials = pd.read_csv(folder / "trials.csv", dtype=text).fillna({"reason": ""})
+            trials = pd.read_csv(folder / "trials.csv", dtype={"reason": str}).fillna({"reason": ""})
             curves = pd.read_csv(folder / "curves.csv")
         except (OSError, ValueError) as error:
             raise DataError(f"{folder}: a table cannot be read; run the search again", [str(error)]) from error

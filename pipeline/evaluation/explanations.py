@@ -96,13 +96,12 @@ def first_kernels(outputs: LayerOutputs, shape: torch.Size) -> tuple[str, Array]
     Those of a convolution are, and those of units that see all pixels (C, H, W) = shape.
     """
     for name, (module, _) in outputs.items():
-        if not any(True for _ in module.parameters(recurse=False)):
-            continue
         if isinstance(module, nn.Conv2d):
             return name, module.weight.detach().numpy()
         if isinstance(module, nn.Linear) and module.in_features == shape.numel():
             return name, module.weight.detach().view(-1, *shape).numpy()
-        break
+        if any(True for _ in module.parameters(recurse=False)):
+            break
     return None
 
 

@@ -28,8 +28,7 @@ def border(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     _, height, width, _ = images.shape
     in_ring = np.ones((height, width), dtype=bool)
     in_ring[1:-1, 1:-1] = False
-    ring: NDArray[np.uint8] = np.asarray(images)[:, in_ring].reshape(len(images), -1)
-    return ring
+    return np.asarray(images)[:, in_ring].reshape(len(images), -1)
 
 
 def predict_from_metadata(development: Samples, test: Samples) -> tuple[NDArray[np.float64], list[str]]:
