@@ -11,7 +11,7 @@ import pytest
 from docs import draw_architecture
 from docs.architecture import ROOMS, ROOT, arrows, rooms_of_stage, stages
 from documents import DOCUMENTS, NOT_RUN, blocks, commands, text_of
-from pipeline.report.section import all_sections
+from pipeline.report.experiment_page import all_sections
 
 NAMES = re.compile(r"(?<![\w./@<*{-])((?:[\w.-]+/)*[\w-]+\.(?:py|md|jinja|js|toml|yaml|svg))(?![\w/])")
 WRITTEN = {  # files that stages, commands or readers write

@@ -89,6 +89,11 @@ def short(name: str, n: int = 18) -> str:
     return name if len(name) <= n else name[: n - 1] + "…"
 
 
+def smoothing(image: NDArray[Any]) -> str:
+    """Return the interpolation that shows the pixels of a small image, (H, ...), and shrinks a large one smoothly."""
+    return "nearest" if len(image) < 64 else "antialiased"
+
+
 @dataclass(frozen=True)
 class Picture:
     """A figure on a page."""

@@ -1,16 +1,47 @@
-"""The page of one experiment: all sections that apply to it."""
+"""The page of one experiment: all sections that apply to it, each a module of `sections` with one object, `SECTION`."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pipeline.report.drawing import write_pictures
+from pipeline.core.registry import import_modules
+from pipeline.report.drawing import Picture, write_pictures
 from pipeline.report.pages import render, script, script_hash, write_page
 from pipeline.report.results import Results
-from pipeline.report.section import all_sections
+
+
+@dataclass(frozen=True)
+class Section:
+    """What one section shows.
+
+    A template, <name>.jinja next to the module or template.jinja in its folder, gets the names of the context,
+    `pictures` by name, `results` and `dataset`. Without one, `cautions`, `sentences`, `tables` and pictures are shown
+    in this order. Cautions are sentences that the verdict repeats, in either case.
+    """
+
+    order: int  # place on the page; those of the project are multiples of 10
+    title: str
+    context: Callable[[Results], dict[str, Any] | None]  # None leaves the section out
+    figures: Callable[[Results], list[Picture]] = lambda _: []  # called only if there is a context
+    script: str = ""  # JavaScript file in the folder of the section
+
+    @property
+    def anchor(self) -> str:
+        """Return the id of the heading, as code hosts derive it from the title."""
+        return self.title.lower().replace(" ", "-")
+
+
+def all_sections() -> dict[str, Section]:
+    """Return every section by the name of its module, in the order of the page."""
+    modules = import_modules("pipeline.report.sections")
+    sections = {module.__name__.rpartition(".")[2]: module.SECTION for module in modules}
+    return dict(sorted(sections.items(), key=lambda item: item[1].order))
 
 
 def write_experiment_page(results: Results, folder: Path) -> None:
     """Write index.html, its Markdown twin and the figures as files."""
-    sections = all_sections()
+    dataset, sections = results.evaluation.dataset, all_sections()
     contexts = {name: section.context(results) for name, section in sections.items()}
     applying = {name: context for name, context in contexts.items() if context is not None}
     cautions = [caution for context in applying.values() for caution in context.get("cautions", [])]
@@ -24,7 +55,7 @@ def write_experiment_page(results: Results, folder: Path) -> None:
             f"sections/{name}.jinja",
             "section.jinja",
             results=results,
-            dataset=results.evaluation.dataset,
+            dataset=dataset,
             all_cautions=cautions,
             pictures={picture.name: picture for picture in of_section},
             script=code,
@@ -33,12 +64,6 @@ def write_experiment_page(results: Results, folder: Path) -> None:
         shown.append((section, text))
         pictures += of_section
         scripts += [script_hash(code)] if code else []
-    write_page(
-        folder,
-        "experiment_page.jinja",
-        experiment=results.experiment,
-        dataset=results.evaluation.dataset,
-        sections=shown,
-        scripts=scripts,
-    )
+    content = {"experiment": results.experiment, "dataset": dataset, "sections": shown, "scripts": scripts}
+    write_page(folder, "experiment_page.jinja", **content)
     write_pictures(folder / "figures", pictures)

@@ -33,6 +33,11 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
 
 
+def points(spread: float | None) -> str:
+    """Return a standard deviation of shares in percentage points."""
+    return "–" if spread is None else f"{100 * spread:.2f}"
+
+
 def p_value(p: float) -> str:
     """Return three decimals below 0.1, else two."""
     if p < 0.001:

@@ -27,7 +27,7 @@ def to_markdown(html: str) -> str:
 
 
 class Twin(MarkdownConverter):
-    """Conversion with the escapes and tables of core.markdown."""
+    """Conversion with the escapes and tables of core.markdown: a method returns the text of one kind of element."""
 
     class Options:
         """What differs from the defaults of markdownify."""
@@ -41,8 +41,7 @@ class Twin(MarkdownConverter):
 
     def convert_p(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         """Return a paragraph that does not start a list."""
-        escaped = LIST_START.sub(r"\1\\\2", text.strip())
-        return f"\n\n{escaped}\n\n"
+        return _block(LIST_START.sub(r"\1\\\2", text.strip()))
 
     def convert_a(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         """Return a link; pages link to pages, twins to twins."""
@@ -52,21 +51,17 @@ class Twin(MarkdownConverter):
         return f"[{text}]({quote(address.replace('index.html', 'README.md'), safe='/#.:')})"
 
     def convert_code(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        """Return a code span."""
         return text if "pre" in parent_tags else markdown.code(el.get_text())
 
     def convert_table(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        """Return the caption and the table."""
         head, *rows = [[cell.get_text() for cell in row.select("th, td")] for row in el.select("tr")]
         caption = el.caption.get_text() if el.caption else ""
-        return f"\n\n{markdown.escape(caption)}:\n\n{markdown.table(head, rows)}\n\n"
+        return _block(f"{markdown.escape(caption)}:\n\n{markdown.table(head, rows)}")
 
     def convert_figure(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        """Return the text of the picture and its caption."""
-        return f"\n\n**Figure.** {text.strip()}\n\n"
+        return _block(f"**Figure.** {text.strip()}")
 
     def convert_img(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        """Return the text in place of the picture."""
         return f"{markdown.escape(el['alt'])} "
 
     def convert_figcaption(self, el: Tag, text: str, parent_tags: set[str]) -> str:
@@ -75,20 +70,20 @@ class Twin(MarkdownConverter):
 
     def convert_summary(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         """Return the summary as a paragraph, since what it folds is shown."""
-        return f"\n\n**{text.strip()}**\n\n"
+        return _block(f"**{text.strip()}**")
 
     def convert_dt(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        """Return the start of a list item."""
         return f"\n- {text.strip()}: "
-
-    def convert_dd(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        """Return the rest of a list item."""
-        return text.strip()
 
     def convert_div(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         """Return a block, or the item of a list."""
-        return text if "dl" in parent_tags else f"\n\n{text.strip()}\n\n"
+        return text if "dl" in parent_tags else _block(text.strip())
 
     def convert_dl(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        """Return the list."""
-        return f"\n\n{text.strip()}\n\n"
+        return _block(text.strip())
+
+    convert_dd = convert_figcaption
+
+
+def _block(text: str) -> str:
+    return f"\n\n{text}\n\n"

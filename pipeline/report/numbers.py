@@ -10,87 +10,83 @@ from pipeline.artifacts.report_numbers import SHARED, Intervals, Metrics, Number
 from pipeline.core.tables import write_spreadsheet_csv
 from pipeline.report.analysis.scoring import confusions, spread
 from pipeline.report.results import Results
-from pipeline.report.sections.learning_curves.analysis import mean_curves
+from pipeline.report.sections.learning_curves import mean_curves
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.scores import SCORES
 
 
 def report_numbers(results: Results) -> ReportNumbers:
     """Return scores, intervals and the winner's predictions on test."""
-    evaluation, test = results.evaluation, results.evaluation.parts["test"]
+    evaluation, test, study = results.evaluation, results.evaluation.parts["test"], results.search.study
     info = NumbersInfo(
         experiment=results.experiment,
-        dataset=results.search.study.dataset,
-        question=results.search.study.question,
+        dataset=study.dataset,
+        question=study.question,
         objective=results.objective,
-        study=results.search.study.study,
+        study=study.study,
         medical=evaluation.dataset.medical,
         n_classes=len(evaluation.classes),
         metrics=_metrics(results),
         intervals=_intervals(results),
-        seeds={model: [_digits(value) for value in results.scores.seeds["macro_f1"][model]] for model in MODELS},
+        seeds={model: [float(f"{v:.6g}") for v in results.scores.seeds["macro_f1"][model]] for model in MODELS},
     )
     shared = dict(zip(SHARED, (test.samples, test.groups, test.labels), strict=True))
     runs = zip(evaluation.runs("winner"), test.models["winner"].predicted, strict=True)
     return ReportNumbers(info, pd.DataFrame(shared | {f"seed {run.seed}": predicted for run, predicted in runs}))
 
 
-def _digits(value: float) -> float:
+def _digits(value: float | None) -> float | None:
     """Return six significant digits, so that `dvc metrics diff` is readable."""
-    return float(f"{value:.6g}")
+    return None if value is None else float(f"{value:.6g}")
 
 
-def _optional(value: float | None) -> float | None:
-    return None if value is None else _digits(value)
+def _ends(estimate: Estimate) -> tuple[float | None, float | None]:
+    return _digits(estimate.low), _digits(estimate.high)
 
 
 def _metrics(results: Results) -> Metrics:
     scores, study = results.scores, results.search.study
-    winner, baseline = ({name: _optional(scores.means[name][model].value) for name in SCORES} for model in MODELS)
+    winner, baseline = ({name: _digits(scores.means[name][model].value) for name in SCORES} for model in MODELS)
     return Metrics(
         test=winner,
-        test_sd={name: _optional(spread(scores.seeds[name]["winner"])) for name in SCORES},
+        test_sd={name: _digits(spread(scores.seeds[name]["winner"])) for name in SCORES},
         n_seeds=len(results.evaluation.runs("winner")),
         baseline_test=baseline,
-        best_of_n_val=_optional(study.best.score),
+        best_of_n_val=_digits(study.best.score),
         n_trials=study.n_trials,
         screening=_screening(results) if results.decisions else None,
     )
 
 
 def _screening(results: Results) -> ScreeningNumbers:
-    operation, estimate = results.decisions["winner"].operation, results.decisions["winner"].estimate
+    decision = results.decisions["winner"]
     numbers: dict[str, float | None] = {}
     for name in ("false_positives", "false_negatives", "ppv", "npv"):
-        of: Estimate = getattr(estimate, name)
-        numbers |= {name: of.value, f"{name}_low": of.low, f"{name}_high": of.high}
+        of: Estimate = getattr(decision.estimate, name)
+        numbers |= {name: _digits(of.value), f"{name}_low": _digits(of.low), f"{name}_high": _digits(of.high)}
     return ScreeningNumbers.model_validate(
         {
-            "sensitivity": _digits(operation.sensitivity),
-            "specificity": _digits(operation.specificity),
-            **{name: _optional(value) for name, value in numbers.items()},
+            "sensitivity": _digits(decision.operation.sensitivity),
+            "specificity": _digits(decision.operation.specificity),
+            **numbers,
             "prevalence_per_100k": results.settings.screening.prevalence_per_100k,
-            "n_diseased_groups": operation.n_diseased,
-            "n_healthy_groups": operation.n_healthy,
+            "n_diseased_groups": decision.operation.n_diseased,
+            "n_healthy_groups": decision.operation.n_healthy,
         }
     )
 
 
 def _intervals(results: Results) -> Intervals:
     """Return the intervals that the leaderboard shows."""
-
-    def ends(estimate: Estimate) -> tuple[float | None, float | None]:
-        return _optional(estimate.low), _optional(estimate.high)
-
     means, difference = results.scores.means, results.scores.difference
     screening = results.decisions["winner"].estimate if results.decisions else None
     return Intervals(
-        test={name: ends(means[name]["winner"]) for name in SCORES},
-        baseline_test={name: ends(means[name]["baseline"]) for name in SCORES},
-        difference={name: (_optional(difference[name].value), *ends(difference[name])) for name in SCORES},
-        mcnemar_p=_digits(results.comparison.p),
-        sensitivity=ends(screening.sensitivity) if screening else None,
-        specificity=ends(screening.specificity) if screening else None,
+        test={name: _ends(means[name]["winner"]) for name in SCORES},
+        baseline_test={name: _ends(means[name]["baseline"]) for name in SCORES},
+        difference={name: (_digits(difference[name].value), *_ends(difference[name])) for name in SCORES},
+        mcnemar_p=float(f"{results.comparison.p:.6g}"),
+        sensitivity=_ends(screening.sensitivity) if screening else None,
+        specificity=_ends(screening.specificity) if screening else None,
     )
 
 
@@ -101,12 +97,9 @@ def write_plots(results: Results, folder: Path) -> None:
 
 
 def confusion_counts(results: Results) -> pd.DataFrame:
-    """Return one row per pair of classes: actual, predicted and count of test images.
-
-    They are those of the winner's seed with the median score.
-    """
+    """Return actual, predicted and count of test images per pair of classes, of the winner's seed of median score."""
     classes, scores = results.evaluation.classes, results.scores.seeds[results.objective]["winner"]
     median = int(np.argsort(scores, kind="stable")[(scores.size - 1) // 2])
-    counts = confusions(results.evaluation.parts["test"], "winner", len(classes))[median]
     k = len(classes)
+    counts = confusions(results.evaluation.parts["test"], "winner", k)[median]
     return pd.DataFrame({"actual": np.repeat(classes, k), "predicted": np.tile(classes, k), "count": counts.ravel()})

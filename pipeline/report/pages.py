@@ -1,13 +1,15 @@
-"""HTML pages without requests, with styles, pictures and scripts inside, and their Markdown twins.
+"""HTML pages without requests, with styles, pictures and scripts inside, and their Markdown twins; tables of a page.
 
 Templates are `*.jinja`. A page's policy names the hash of each script it holds, so no other script runs.
 """
 
 import base64
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -15,9 +17,40 @@ from markupsafe import Markup
 from pipeline.core.files import write_text
 from pipeline.report.formatting import count, counted, percent
 from pipeline.report.markdown_twin import to_markdown
-from pipeline.report.table import is_wide
 
 FOLDER = Path(__file__).parent
+WIDE = 85  # letters: what a table as wide as one column of the page holds
+Cells = Sequence[Sequence[object]]
+
+
+class Link(NamedTuple):
+    """A cell that leads somewhere."""
+
+    text: str
+    address: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a section without a template."""
+
+    caption: str
+    head: Sequence[str]
+    rows: Cells
+    labels: int = 1  # columns on the left that name the row
+    note: str = ""  # a paragraph below
+    run: bool = False  # cells differ with every run (run ids, seconds, hardware): not in the Markdown twin
+
+
+def is_wide(head: Sequence[str], rows: Cells) -> bool:
+    """Return whether a table needs the whole width of the page."""
+    longest = [max(map(len, name.split())) for name in head]
+    for row in rows:
+        longest = [max(n, len(str(cell))) for n, cell in zip(longest, row, strict=True)]
+    return sum(longest) + 3 * len(longest) > WIDE
 
 
 def write_page(folder: Path, template: str, **content: Any) -> None:
@@ -34,12 +67,9 @@ def render(*templates: str, **content: Any) -> Markup:
 
 @cache
 def _environment() -> Environment:
+    loader = FileSystemLoader(FOLDER)
     environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {function.__name__: function for function in (count, counted, data_uri, is_wide, percent)}
     return environment

@@ -5,29 +5,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 Image = NDArray[np.float64]
-
-
-def _gaussian(sigma_px: float, radius_px: int) -> Image:
-    """Return a kernel, (2r + 1, 2r + 1), that sums to 1."""
-    bell = np.exp(-(np.arange(-radius_px, radius_px + 1) ** 2) / (2 * sigma_px**2))
-    kernel: Image = np.outer(bell, bell) / bell.sum() ** 2
-    return kernel
-
-
-def _edge() -> Image:
-    """Return a 5x5 kernel that sums to 0, so a flat area turns black."""
-    kernel = np.full((5, 5), -1.0)
-    kernel[2, 2] = 24
-    return kernel
-
-
 _SOBEL_X = np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+_BELL = np.exp(-(np.arange(-4.0, 5) ** 2) / 2)
+_EDGE = np.pad([[25.0]], 2) - 1  # sums to 0, so a flat area turns black
 KERNELS: dict[str, Image] = {
     "Sobel x": _SOBEL_X,
     "Sobel y": _SOBEL_X.T,
-    "Gaussian, σ = 1": _gaussian(1.0, 4),
+    "Gaussian, σ = 1": np.outer(_BELL, _BELL) / _BELL.sum() ** 2,  # σ in pixels
     "sharpen": np.array([[0.0, -1, 0], [-1, 5, -1], [0, -1, 0]]),
-    "edge 5x5": _edge(),
+    "edge 5x5": _EDGE,
 }
 
 

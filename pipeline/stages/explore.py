@@ -2,7 +2,7 @@
 
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.samples import Samples
-from pipeline.report.dataset_page.page import write_dataset_page
+from pipeline.report.dataset_page import write_dataset_page
 
 
 def run(layout: Layout, dataset: str) -> None:

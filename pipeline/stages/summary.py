@@ -5,7 +5,7 @@ from pipeline.artifacts.report_numbers import ReportNumbers
 from pipeline.artifacts.runs import EvaluationRuns, SearchRuns
 from pipeline.core.files import write_json
 from pipeline.core.tables import write_spreadsheet_csv
-from pipeline.report.summary.page import leaderboard_csv, write_summary_page
+from pipeline.report.summary import leaderboard_csv, write_summary_page
 
 
 def run(layout: Layout, experiments: list[str]) -> None:

@@ -208,7 +208,7 @@ def test_an_edit_reruns_what_uses_it(project: Path) -> None:
 
     pages = {"explore", "report", "summary"}
     assert waiting("report/drawing.py") == pages
-    assert waiting("report/sections/performance/template.jinja") == pages
+    assert waiting("report/sections/performance.jinja") == pages
     assert waiting("tracking/mlflow.py") == set()
     waits = waiting("training/trainer.py")
     assert waits >= {"search"}

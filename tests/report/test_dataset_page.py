@@ -8,13 +8,12 @@ from matplotlib.figure import Figure
 
 import contract_data
 from pipeline.artifacts.samples import Samples
-from pipeline.report import drawing
-from pipeline.report.dataset_page import figures, page
-from pipeline.report.sections.performance import figures as performance
+from pipeline.report import dataset_page, drawing
+from pipeline.report.sections import performance
 
 
 def write(root: Path, folder: Path) -> None:
-    page.write_dataset_page(Samples.read(root / "prepared"), Samples.read(root / "split/development"), folder)
+    dataset_page.write_dataset_page(Samples.read(root / "prepared"), Samples.read(root / "split/development"), folder)
 
 
 @pytest.fixture(scope="module")
@@ -74,31 +73,31 @@ def test_leakage_counts_test_images_whose_group_is_in_train() -> None:
             "official_part": ["train", "test", "test", "test", "test"],
         }
     )
-    assert page.leakage_rows(table, ["x", "y"]) == [
+    assert dataset_page.leakage_rows(table, ["x", "y"]) == [
         ["x", "2", "1", "50.0 %"],
         ["y", "2", "0", "0.0 %"],
         ["all", "4", "1", "25.0 %"],
     ]
-    assert page.leakage_rows(table.assign(official_part=""), ["x", "y"]) is None
+    assert dataset_page.leakage_rows(table.assign(official_part=""), ["x", "y"]) is None
 
 
 def test_label_conflicts_are_listed() -> None:
     table = pd.DataFrame({"label": [0, 1, 1], "class": ["x", "y", "y"], "group": ["a", "a", "b"]})
-    assert page.label_conflict_rows(table) == [["a", "x (1), y (1)"]]
+    assert dataset_page.label_conflict_rows(table) == [["a", "x (1), y (1)"]]
 
 
 def test_the_most_different_groups_come_first() -> None:
     images = np.zeros((6, 2, 2, 1), dtype=np.uint8)
     images[3] = 90
     table = pd.DataFrame({"group": ["equal", "equal", "apart", "apart", "alone", "x"]})
-    rows = page.doubtful_groups(Samples(images, table, contract_data.MRI))
+    rows = dataset_page.doubtful_groups(Samples(images, table, contract_data.MRI))
     assert [list(row) for row in rows] == [[2, 3], [0, 1]]
 
 
 def test_mosaic_keeps_grey_and_colour() -> None:
     grey = np.full((2, 4, 4, 1), 7, dtype=np.uint8)
     colour = np.arange(48, dtype=np.uint8).reshape(1, 4, 4, 3)
-    picture = figures._mosaic([grey, colour], 3)
+    picture = dataset_page.tiles([grey, colour], 3)
     assert picture.shape == (10, 15, 3)
     assert (picture[:4, 5:9] == 7).all()
     assert (picture[5:9, :4] == colour[0]).all()

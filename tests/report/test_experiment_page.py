@@ -19,7 +19,7 @@ from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.runs import EvaluationRuns, GitState, Origin, SearchRuns
 from pipeline.core.files import read_json
 from pipeline.report import sections
-from pipeline.report.section import all_sections
+from pipeline.report.experiment_page import all_sections
 from pipeline.stages import report, summary
 
 PAGES = ["hostile/index.html", "perfect/index.html", "index.html"]
@@ -181,7 +181,7 @@ def test_the_section_of_contributing_needs_one_file(
 def test_reports_need_no_training_library() -> None:
     code = (
         "import sys, pipeline.stages.report, pipeline.stages.summary, pipeline.stages.explore;"
-        "from pipeline.report.section import all_sections; all_sections();"
+        "from pipeline.report.experiment_page import all_sections; all_sections();"
         "print({'torch', 'mlflow', 'optuna', 'timm'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.report.drawing import BLUE, GREY, ORANGE
-from pipeline.report.sections.explanations.figures import Example, bars
+from pipeline.report.sections.explanations import Example, bars
 
 
 def test_the_page_shows_examples_kernels_and_the_metadata_baseline(page: str, root: Path) -> None:

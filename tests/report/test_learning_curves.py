@@ -14,14 +14,15 @@ from pipeline.core.errors import DataError
 from pipeline.report.drawing import PART_COLORS, png
 from pipeline.report.results import Results
 from pipeline.report.sections import learning_curves as section
-from pipeline.report.sections.learning_curves.analysis import (
+from pipeline.report.sections.learning_curves import (
     Milestone,
+    learning_curves,
     mean_curves,
     milestones,
     overfitting,
     overfitting_start,
+    step_curves,
 )
-from pipeline.report.sections.learning_curves.figures import learning_curves, step_curves
 
 FALLING = [1.0, 0.8, 0.6, 0.4, 0.2, 0.1]
 

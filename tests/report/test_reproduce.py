@@ -6,20 +6,20 @@ from bs4 import BeautifulSoup
 
 from contract_data import SETTINGS
 from pipeline.artifacts.layout import Layout
+from pipeline.report.pages import Link
 from pipeline.report.results import Results
 from pipeline.report.sections.reproduce import checklist, mlflow_runs
-from pipeline.report.table import Link
 
 
 def test_the_guidelines_are_linked_or_missing_with_a_reason(root: Path) -> None:
     html = (root / "reports/perfect/index.html").read_text(encoding="utf-8")
-    items = checklist.items(screening=True)
+    items = checklist(screening=True)
     assert len({item.asked for item in items}) == len(items) > 30
     ids = {element["id"] for element in BeautifulSoup(html, "html.parser").select("[id]")}
     assert {item.anchor for item in items if item.anchor} <= ids
     assert all(item.note for item in items if not item.anchor)
     assert html.count("<strong>missing</strong>: ") == sum(not item.anchor for item in items)
-    assert not [item for item in checklist.items(screening=False) if item.anchor == "screening" or item[2:] == ("", "")]
+    assert not [item for item in checklist(screening=False) if item.anchor == "screening" or item[2:] == ("", "")]
     assert "TRIPOD" not in (root / "reports/hostile/index.html").read_text(encoding="utf-8")  # not medical
 
 

@@ -13,7 +13,7 @@ from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.report_numbers import SHARED
 from pipeline.core.files import read_json
 from pipeline.report.analysis.scoring import Resampling
-from pipeline.report.summary import pairs
+from pipeline.report.summary import compare_pairs
 from pipeline.stages import summary
 
 K = 3
@@ -33,7 +33,7 @@ def predictions(error: float, seeds: tuple[int, ...] = (1, 2), n: int = 240) -> 
 
 def test_a_pair_equals_the_direct_computation() -> None:
     tables = {name: predictions(error) for name, error in (("a", 0.1), ("b", 0.3))}
-    compared, refused = pairs.compare(tables, K, Resampling(2000, np.random.default_rng(0)))
+    compared, refused = compare_pairs(tables, K, Resampling(2000, np.random.default_rng(0)))
     assert refused == []
     (pair,) = compared
     a, b = tables["a"], tables["b"]
@@ -62,7 +62,7 @@ def test_a_pair_equals_the_direct_computation() -> None:
 
 def test_equal_winners_do_not_differ() -> None:
     table = predictions(0.2)
-    (pair,), _ = pairs.compare({"a": table, "again": table}, K, Resampling(2000, np.random.default_rng(0)))
+    (pair,), _ = compare_pairs({"a": table, "again": table}, K, Resampling(2000, np.random.default_rng(0)))
     assert {(e.value, e.low, e.high) for e in pair.difference.values()} == {(0.0, 0.0, 0.0)}
     assert pair.p == 1
 
@@ -73,7 +73,7 @@ def test_other_test_parts_are_refused(column: str) -> None:
     other = table.copy()
     other.loc[5, column] = other.loc[5, column] * 2 if column == "sample" else (other.loc[5, column] + 1) % K
     tables = {"a": table, "b": other, "c": table}
-    compared, refused = pairs.compare(tables, K, Resampling(2000, np.random.default_rng(0)))
+    compared, refused = compare_pairs(tables, K, Resampling(2000, np.random.default_rng(0)))
     assert [(pair.first, pair.second) for pair in compared] == [("a", "c")]
     assert refused == [("a", "b"), ("b", "c")]
 
@@ -81,7 +81,7 @@ def test_other_test_parts_are_refused(column: str) -> None:
 def test_every_two_of_five_with_other_numbers_of_seeds() -> None:
     errors = {"a": 0.05, "b": 0.1, "c": 0.2, "d": 0.3, "e": 0.4}
     tables = {name: predictions(e, tuple(range(1 + i))) for i, (name, e) in enumerate(errors.items())}
-    compared, _ = pairs.compare(tables, K, Resampling(2000, np.random.default_rng(0)))
+    compared, _ = compare_pairs(tables, K, Resampling(2000, np.random.default_rng(0)))
     assert len(compared) == 10
     value = {(pair.first, pair.second): pair.difference["accuracy"].value or 0.0 for pair in compared}
     assert all(value[first, second] > 0 for first, second in pairwise(errors))

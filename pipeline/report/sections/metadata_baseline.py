@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.report.analysis.scoring import Predictions, score_predictions
+from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import percent, percent_estimate
+from pipeline.report.pages import Table
 from pipeline.report.results import Results
-from pipeline.report.section import Section
-from pipeline.report.table import Table
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.scores import LABELS, SCORES, confusion_matrix, scores
 

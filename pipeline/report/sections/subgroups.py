@@ -3,11 +3,11 @@
 from typing import Any
 
 from pipeline.report.analysis.subgroups import Subset, by_file, contrasts
+from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import percent_estimate
+from pipeline.report.pages import Table
 from pipeline.report.results import Results
-from pipeline.report.section import Section
 from pipeline.report.sections import FEW_GROUPS
-from pipeline.report.table import Table
 
 
 def context(results: Results) -> dict[str, Any] | None:

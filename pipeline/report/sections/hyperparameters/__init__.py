@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 
 from pipeline.report.analysis.scoring import spread
 from pipeline.report.drawing import Picture, png
+from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import cell, percent
 from pipeline.report.results import Results
-from pipeline.report.section import Section
 from pipeline.report.sections.hyperparameters import figures
 from pipeline.report.sections.hyperparameters.analysis import (
     ALWAYS_SHOWN,

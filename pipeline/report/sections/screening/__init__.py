@@ -7,9 +7,9 @@ import numpy as np
 
 from pipeline.report.analysis.decision import Decision, operating_curves
 from pipeline.report.drawing import Picture, png
+from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import count_estimate, percent, percent_estimate
 from pipeline.report.results import Results
-from pipeline.report.section import Section
 from pipeline.report.sections.screening.figures import operating_curve, ppv_over_prevalence
 from pipeline.report.sections.screening.people import people
 from pipeline.report.sections.screening.slider_data import slider

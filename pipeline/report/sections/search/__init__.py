@@ -9,9 +9,9 @@ from pipeline.artifacts.evaluation import MODELS
 from pipeline.artifacts.runs import SearchRuns
 from pipeline.artifacts.search_result import SearchResult
 from pipeline.report.drawing import STATE_COLORS, Picture, png
+from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import cell, duration, percent, percent_estimate
 from pipeline.report.results import Results
-from pipeline.report.section import Section
 from pipeline.report.sections.search.figures import cost, history
 from pipeline.statistics.scores import LABELS
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from pipeline.report.drawing import Picture, png
+from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import p_value, percent, percent_estimate, points_estimate
 from pipeline.report.results import Results
-from pipeline.report.section import Section
 from pipeline.report.sections.verdict.figures import score_points
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.scores import LABELS

@@ -1,31 +1,47 @@
-"""What made the numbers, and how to make them again."""
+"""What made the numbers, how to make them again, and what reporting guidelines ask for."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import pandas as pd
 
 from pipeline.artifacts.evaluation import MODELS
 from pipeline.artifacts.runs import Origin
 from pipeline.core.provenance import commit_text
+from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import duration
+from pipeline.report.pages import Link
 from pipeline.report.results import Results
-from pipeline.report.section import Section
-from pipeline.report.sections.reproduce.checklist import items
-from pipeline.report.table import Link
 
 SHA256 = 64  # hexadecimal digits
+CHECKLIST = Path(__file__).with_name("reproduce_checklist.csv")
 
 
 def context(results: Results) -> dict[str, Any]:
     """Return what names the result, where and when it was computed, and the reporting guidelines."""
-    checklist = items(screening=bool(results.evaluation.positive)) if results.evaluation.dataset.medical else []
+    evaluation = results.evaluation
     return {
         "inputs": _inputs(results),
         "origin": _origin(results),
         "runs": mlflow_runs(results),
         "is_local": _web_address(results.tracking_uri) is None,
-        "checklist": checklist,
+        "checklist": checklist(screening=bool(evaluation.positive)) if evaluation.dataset.medical else [],
     }
+
+
+def checklist(*, screening: bool) -> list[Any]:
+    """Return what guidelines ask: `asked`, `source`, `anchor` of the section (empty: missing), `note` why.
+
+    Numbers: STARD 2015 (Bossuyt et al., BMJ 2015;351:h5527), which STARD-AI (Sounderajah et al., Nat Med 2025) extends,
+    and TRIPOD+AI (Collins et al., BMJ 2024;385:e078378). CLAIM 2024 (Tejani et al., Radiol Artif Intell 2024) by topic.
+    screening: the page has that section.
+    """
+    items = pd.read_csv(CHECKLIST, keep_default_na=False)
+    if not screening:
+        items.loc[items["anchor"] == "screening", ["anchor", "note"]] = ["", "the data set names no positive class"]
+    return list(items.itertuples(index=False))
 
 
 def _inputs(results: Results) -> list[tuple[str, object]]:
@@ -46,39 +62,36 @@ def _inputs(results: Results) -> list[tuple[str, object]]:
 
 
 def _origin(results: Results) -> list[tuple[str, object]]:
-    search, evaluate = _places(results.search_runs.origin), _places(results.evaluation_runs.origin)
+    runs = (results.search_runs, results.evaluation_runs)
+    search, evaluate = (_places(of.origin) for of in runs)
     rows: list[tuple[str, object]] = []
     for name, value in search.items():
         both = value == evaluate[name]
         rows += [(name, value)] if both else [(f"{name}, search", value), (f"{name}, evaluate", evaluate[name])]
-    seconds = [duration(runs.seconds) for runs in (results.search_runs, results.evaluation_runs)]
+    seconds = [duration(of.seconds) for of in runs]
     return [*rows, ("time", f"search {seconds[0]}, evaluate {seconds[1]}")]
 
 
 def _places(origin: Origin) -> dict[str, str]:
-    return {
-        "commit": commit_text(origin.git.model_dump()),
-        "versions": _listed(origin.versions),
-        "hardware": _listed(origin.hardware, ": "),
-    }
+    commit = commit_text(origin.git.model_dump())
+    return {"commit": commit, "versions": _listed(origin.versions), "hardware": _listed(origin.hardware, ": ")}
 
 
 def _listed(values: Mapping[str, Any], between: str = " ") -> str:
-    shown = {name: "none" if value is None else value for name, value in values.items()}
-    return ", ".join(f"{name}{between}{value}" for name, value in shown.items())
+    return ", ".join(f"{name}{between}{'none' if value is None else value}" for name, value in values.items())
 
 
 def mlflow_runs(results: Results) -> list[tuple[str, int, Link | str]]:
     """Return model or search, seed, and run id, linked if MLflow has a web address."""
+    of = results.evaluation_runs.of
     runs = [("search", results.search.study.seed, results.search_runs.run_id)]
     for model in MODELS:
-        seeds = [run.seed for run in results.evaluation.runs(model)]
-        runs += [(model, seed, results.evaluation_runs.of(model, seed).run_id) for seed in seeds]
+        runs += [(model, run.seed, of(model, run.seed).run_id) for run in results.evaluation.runs(model)]
     uri = _web_address(results.tracking_uri)
     folder = f"{uri}/#/experiments/{results.search_runs.experiment_id}/runs/"
     rows: list[tuple[str, int, Link | str]] = []
     for name, seed, run_id in runs:
-        shown: Link | str = Link(run_id, f"{folder}{run_id}") if uri and run_id else run_id
+        shown = Link(run_id, f"{folder}{run_id}") if uri and run_id else run_id
         rows.append((name, seed, shown or "none: MLflow could not be reached"))
     return rows
 

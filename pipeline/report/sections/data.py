@@ -6,9 +6,9 @@ import numpy as np
 
 from pipeline.artifacts.samples import PARTS
 from pipeline.report.analysis.subgroups import OfficialTest, official_test
+from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import percent, percent_estimate
 from pipeline.report.results import Results
-from pipeline.report.section import Section
 
 DROPPED = {
     "label_conflict": "copies under another label",
@@ -18,15 +18,15 @@ DROPPED = {
 
 def context(results: Results) -> dict[str, Any]:
     """Return the counts of images and groups, and the scores on the published test part."""
-    info, classes = results.evaluation.dataset, results.evaluation.classes
-    labels = {part: results.evaluation.parts[part].labels for part in PARTS}
-    sizes = {part: np.bincount(labels[part], minlength=len(classes)) for part in PARTS}
+    info, classes, parts = results.evaluation.dataset, results.evaluation.classes, results.evaluation.parts
+    sizes = np.stack([np.bincount(parts[part].labels, minlength=len(classes)) for part in PARTS], axis=1)
+    shares = sizes / sizes.sum(axis=0)  # (K, parts)
     official = official_test(results.evaluation, results.resampling("official"))
     return {
         "parts": [(part, info.parts[part].images, info.parts[part].groups) for part in PARTS],
         "dropped": [(DROPPED.get(reason, reason.replace("_", " ")), n) for reason, n in info.dropped.items() if n],
         "balance": [
-            [name, *(f"{sizes[part][c]:,} ({percent(sizes[part][c] / sizes[part].sum(), 0)})" for part in PARTS)]
+            [name, *(f"{n:,} ({percent(share, 0)})" for n, share in zip(sizes[c], shares[c], strict=True))]
             for c, name in enumerate(classes)
         ],
         "official": official,
@@ -35,9 +35,9 @@ def context(results: Results) -> dict[str, Any]:
 
 
 def _official_scores(results: Results, official: OfficialTest) -> list[list[str]]:
-    scores, test = results.scores, results.evaluation.parts["test"]
+    scores, n_images = results.scores, results.evaluation.parts["test"].labels.size
     sealed = [percent_estimate(scores.means[name]["winner"]) for name in ("accuracy", "macro_f1")]
-    rows = [["sealed test part of this page", f"{test.labels.size:,}", f"{sum(scores.class_groups):,}", *sealed, "no"]]
+    rows = [["sealed test part of this page", f"{n_images:,}", f"{sum(scores.class_groups):,}", *sealed, "no"]]
     subsets = [("official test part", official.everything, "yes")]
     if official.unseen:
         subsets.append(("its images in the sealed test part", official.unseen, "no"))

@@ -1,4 +1,4 @@
-"""Examples with probabilities and Grad-CAM; kernels with their responses to scans."""
+"""What the winner gets wrong and right, where it looks (Grad-CAM), its first layer and its layers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,48 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from pipeline.report.drawing import BLUE, GREY, ORANGE, WIDTH_IN, short, styled
+from pipeline.artifacts.predictions import probability_columns
+from pipeline.report.drawing import BLUE, GREY, ORANGE, WIDTH_IN, Picture, png, short, smoothing, styled
+from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import percent
+from pipeline.report.reference_filters import KERNELS, responses
+from pipeline.report.results import Results
 
 Array = NDArray[Any]
+DPI = 128  # scans are large files and hold fewer pixels than that
 HEAT = LinearSegmentedColormap.from_list("heat", [(0.9, 0.25, 0, 0.0), (1, 0.45, 0, 0.55), (1, 0.95, 0.3, 0.8)])
 N_BARS = 4  # of more classes the likeliest are shown, and the rest as one
 SIDE_IN, HEADING_IN = 0.88, 0.24
+
+
+def context(results: Results) -> dict[str, Any]:
+    """Return which run is explained, with its examples and layers."""
+    explanations, classes = results.explanations, results.evaluation.classes
+    table, layers = explanations.examples, explanations.layers
+    rows = table[["kind", "sample", "label", "predicted", "n_wrong"]].to_numpy()
+    shown = [
+        [kind, sample, classes[label], classes[called], percent(p[called]), n_wrong]
+        for (kind, sample, label, called, n_wrong), p in zip(rows, _probabilities(results), strict=True)
+    ]
+    return {
+        "info": explanations.info,
+        "examples": shown,
+        "n_seeds": len(results.evaluation.runs("winner")),
+        "n_scans": int(table["scan"].sum()),
+        "filters": ", ".join(KERNELS),
+        "has_cam": explanations.cams is not None,
+        "has_maps": explanations.maps is not None,
+        "n_parameters": f"{layers['parameters'].sum():,}",
+        "layers": [
+            [row.name or "–", row.kind, row.output or "–", row.formula_px or "–", f"{row.parameters:,}"]
+            for row in layers.itertuples()
+        ],
+    }
+
+
+def _probabilities(results: Results) -> NDArray[np.float64]:
+    """Return (N, K)."""
+    return results.explanations.examples[probability_columns(results.evaluation.classes)].to_numpy()
 
 
 @dataclass(frozen=True)
@@ -30,10 +65,33 @@ class Example:
     probabilities: Array  # (K,)
 
 
+def draw(results: Results) -> list[Picture]:
+    """Draw errors and hits, and the kernels of the first layer."""
+    explanations, table, probabilities = results.explanations, results.explanations.examples, _probabilities(results)
+    cams = [None] * len(table) if explanations.cams is None else explanations.cams
+    labels = table[["label", "predicted"]].to_numpy().tolist()
+    shown: dict[str, Figure] = {}
+    for kind in ("error", "hit"):
+        rows = np.flatnonzero(table["kind"] == kind)
+        if rows.size:
+            of_kind = [Example(explanations.images[i], cams[i], *labels[i], probabilities[i]) for i in rows]
+            shown[f"{kind}s"] = examples(of_kind, results.evaluation.classes)
+    scans = [explanations.images[i] for i in np.flatnonzero(table["scan"])]
+    if explanations.maps is not None:
+        filtered = [responses(scan.astype(np.float64).mean(axis=2)) for scan in scans]
+        maps = {name: [of_scan[name] for of_scan in filtered] for name in KERNELS}
+        shown["filters"] = kernels({name: kernel[None] for name, kernel in KERNELS.items()}, maps, scans)
+    if explanations.kernels is not None:
+        learned = {str(i): kernel for i, kernel in enumerate(explanations.kernels, 1)}
+        of_scans = {} if explanations.maps is None else dict(zip(learned, map(list, explanations.maps), strict=True))
+        shown["kernels"] = kernels(learned, of_scans, scans)
+    return [Picture(name, png(figure, DPI), drawn=False) for name, figure in shown.items()]
+
+
 def bars(example: Example, classes: Sequence[str]) -> list[tuple[str, float, str]]:
     """Return name, probability and colour, likeliest first; the truth is always among them."""
     p, k = example.probabilities, len(classes)
-    order = [int(c) for c in np.argsort(-p, kind="stable")]
+    order = np.argsort(-p, kind="stable").tolist()
     if k > N_BARS + 1:
         order = order[:N_BARS]
         if example.label not in order:
@@ -51,18 +109,15 @@ def examples(shown: Sequence[Example], classes: Sequence[str]) -> Figure:
     rows = [bars(example, classes) for example in shown]
     pitch = max(SIDE_IN + 0.1, 0.24 * len(rows[0]) + 0.1)
     height = pitch * -(-len(shown) // 2) + HEADING_IN
-
     figure = Figure(figsize=(WIDTH_IN, height))
 
     def place(i: int, left: float, width: float, tall: float, heading: str) -> Axes:
         """Add axes at `left` inches of its half row, vertically centred."""
         bottom = height - HEADING_IN - pitch * (i // 2) - (pitch + tall) / 2
         box = ((left + WIDTH_IN / 2 * (i % 2)) / WIDTH_IN, bottom / height, width / WIDTH_IN, tall / height)
-        axis = figure.add_axes(box)
         if i < 2:
-            at = (box[0], 1 - 0.7 * HEADING_IN / height)
-            figure.text(*at, heading, fontsize=8.5, color="#555555", va="center")
-        return axis
+            figure.text(box[0], 1 - 0.7 * HEADING_IN / height, heading, fontsize=8.5, color="#555555", va="center")
+        return figure.add_axes(box)
 
     for i, (example, of_example) in enumerate(zip(shown, rows, strict=True)):
         _picture(place(i, 0.05, SIDE_IN, SIDE_IN, "image"), example.image)
@@ -78,8 +133,7 @@ def examples(shown: Sequence[Example], classes: Sequence[str]) -> Figure:
 
 def _picture(axis: Axes, image: Array) -> None:
     """Draw an image, (H, W, C) uint8."""
-    shown = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
-    axis.imshow(shown, interpolation="nearest" if image.shape[0] < 64 else "antialiased")
+    axis.imshow(np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image, interpolation=smoothing(image))
     axis.set_axis_off()
 
 
@@ -101,26 +155,21 @@ def kernels(shown: Mapping[str, Array], maps: Mapping[str, Sequence[Array]], sca
 
     Without maps the kernels are drawn alone.
     """
-    n = len(shown)
-    first = 1 if maps else 0
-    n_rows = 1 + (len(scans) if maps else 0)
-    cell = (WIDTH_IN - 0.1) / (n + first)
-    figure = Figure(figsize=(WIDTH_IN, cell * n_rows + 0.3))
-    axes = figure.subplots(
-        n_rows, n + first, squeeze=False,
-        gridspec_kw={"left": 0.01, "right": 0.99, "bottom": 0.01, "top": 1 - 0.26 / (cell * n_rows + 0.3),
-                     "wspace": 0.06, "hspace": 0.06},
-    )  # fmt: skip
+    beside = scans if maps else []
+    n_rows, n_columns = 1 + len(beside), len(shown) + bool(maps)
+    height = (WIDTH_IN - 0.1) / n_columns * n_rows + 0.3
+    figure = Figure(figsize=(WIDTH_IN, height))
+    ends = {"left": 0.01, "right": 0.99, "bottom": 0.01, "top": 1 - 0.26 / height}
+    axes = figure.subplots(n_rows, n_columns, squeeze=False, gridspec_kw={**ends, "wspace": 0.06, "hspace": 0.06})
     for axis in axes.flat:
         axis.set_axis_off()
-    for row, scan in enumerate(scans if maps else []):
-        _picture(axes[row + 1, 0], scan)
-    for column, (name, kernel) in enumerate(shown.items()):
-        axes[0, column + first].set_title(name, fontsize=8.5, fontweight="normal", pad=3)
-        _kernel(axes[0, column + first], kernel)
-        for row, response in enumerate(maps.get(name, [])):
-            smooth = "nearest" if len(response) < 64 else "antialiased"
-            axes[row + 1, column + first].imshow(response, cmap="gray", interpolation=smooth)
+    for axis, scan in zip(axes[1:, 0], beside, strict=True):
+        _picture(axis, scan)
+    for column, (name, kernel) in zip(axes[:, bool(maps) :].T, shown.items(), strict=True):
+        column[0].set_title(name, fontsize=8.5, fontweight="normal", pad=3)
+        _kernel(column[0], kernel)
+        for axis, response in zip(column[1:], maps.get(name, []), strict=True):
+            axis.imshow(response, cmap="gray", interpolation=smoothing(response))
     return figure
 
 
@@ -135,3 +184,6 @@ def _kernel(axis: Axes, kernel: Array) -> None:
     axis.set(xticks=[], yticks=[])
     axis.grid(visible=False)
     axis.spines[:].set(visible=True, color=GREY, lw=0.6)
+
+
+SECTION = Section(order=100, title="Explanations", context=context, figures=draw)
