@@ -5,13 +5,12 @@ Figures are drawn without pyplot, so nothing global is touched and nothing has t
 """
 
 import contextlib
-import functools
 import io
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -41,8 +40,6 @@ STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a class may be called $x$
 }
 
-P = ParamSpec("P")
-
 
 @contextlib.contextmanager
 def _style() -> Iterator[None]:
@@ -54,15 +51,7 @@ def _style() -> Iterator[None]:
         yield
 
 
-def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Return the function in the style of the report."""
-
-    @functools.wraps(draw)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with _style():
-            return draw(*args, **kwargs)
-
-    return wrapper
+styled = _style()  # decorates a function that draws
 
 
 def png(figure: Figure, dpi: int = DPI) -> bytes:

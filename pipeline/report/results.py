@@ -53,13 +53,10 @@ class Results:
         """Return the score that the search maximised on val."""
         return self.search.study.objective
 
-    def generator(self, purpose: str) -> np.random.Generator:
-        """Return a random generator that no other purpose or experiment shares."""
-        return np.random.default_rng(derive_seed(self.settings.seed, purpose, self.experiment))
-
-    def resampling(self, purpose: str) -> Resampling:
-        """Return a bootstrap with a generator of its own."""
-        return Resampling(self.settings.bootstrap_draws, self.generator(purpose))
+    def resampling(self, purpose: str, draws: int | None = None) -> Resampling:
+        """Return a bootstrap with a generator that no other purpose or experiment shares. draws: else the setting."""
+        rng = np.random.default_rng(derive_seed(self.settings.seed, purpose, self.experiment))
+        return Resampling(draws or self.settings.bootstrap_draws, rng)
 
     @cached_property
     def scores(self) -> PartScores:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -16,7 +15,7 @@ from pipeline.artifacts.evaluation import MODELS
 from pipeline.artifacts.report_numbers import SHARED, NumbersInfo, ReportNumbers
 from pipeline.core.seeds import derive_seed
 from pipeline.report.analysis.scoring import Resampling
-from pipeline.report.drawing import MODEL_COLORS, Picture, canvas, percents, png, short, styled
+from pipeline.report.drawing import BLUE, MODEL_COLORS, ORANGE, Picture, canvas, percents, png, short, styled
 from pipeline.report.formatting import (
     count_estimate,
     duration,
@@ -155,14 +154,10 @@ def compare_pairs(
     tables: Mapping[str, pd.DataFrame], n_classes: int, resampling: Resampling
 ) -> tuple[list[Pair], list[tuple[str, str]]]:
     """Return pairs with one test part, and the names of those with two. tables: ReportNumbers.test by experiment."""
-    blocks: list[list[str]] = []
+    blocks: dict[str, list[str]] = {}  # by the text of what must be equal
     for name, table in tables.items():
-        same = [block for block in blocks if table[SHARED].equals(tables[block[0]][SHARED])]
-        if same:
-            same[0].append(name)
-        else:
-            blocks.append([name])
-    pairs = [pair for block in blocks for pair in _compare_block(block, tables, n_classes, resampling)]
+        blocks.setdefault(table[SHARED].to_csv(), []).append(name)
+    pairs = [pair for names in blocks.values() for pair in _compare_block(names, tables, n_classes, resampling)]
     together = {(pair.first, pair.second) for pair in pairs}
     return pairs, [names for names in combinations(tables, 2) if names not in together]
 
@@ -205,13 +200,12 @@ def _ends(of: Estimate) -> list[float | None]:
 def draw_leaderboard(infos: Mapping[str, NumbersInfo]) -> Figure:
     """Draw a line per experiment: winner with its interval, mean of the baseline."""
     figure, axes = canvas(0.45 * len(infos) + 1.25)
-    axis: Axes = axes[0, 0]
-    winner_color, baseline_color = MODEL_COLORS.values()
+    axis = axes[0, 0]
     for y, info in enumerate(infos.values()):
         winner, baseline = (_mean(info, model) for model in MODELS)
-        axis.plot(_ends(winner), [y, y], "|-", color=winner_color, lw=1.6, ms=13, mew=1.6)
-        axis.plot(winner.value, y, "D", color=winner_color, ms=5, label="winner" if y == 0 else None)
-        axis.plot(baseline.value, y, "o", color=baseline_color, ms=5.5, label="baseline" if y == 0 else None)
+        axis.plot(_ends(winner), [y, y], "|-", color=BLUE, lw=1.6, ms=13, mew=1.6)
+        axis.plot(winner.value, y, "D", color=BLUE, ms=5, label="winner" if y == 0 else None)
+        axis.plot(baseline.value, y, "o", color=ORANGE, ms=5.5, label="baseline" if y == 0 else None)
     axis.set_yticks(range(len(infos)), [short(name, 28) for name in infos])
     axis.set(xlabel="macro F1 on the sealed test part", ylim=(len(infos) - 0.5, -0.5))
     axis.xaxis.set_major_formatter(percents)

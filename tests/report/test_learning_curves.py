@@ -15,7 +15,6 @@ from pipeline.report.drawing import PART_COLORS, png
 from pipeline.report.results import Results
 from pipeline.report.sections import learning_curves as section
 from pipeline.report.sections.learning_curves import (
-    Milestone,
     learning_curves,
     mean_curves,
     milestones,
@@ -112,10 +111,10 @@ def test_milestones_are_the_means_at_the_ends_of_slices() -> None:
     steps = pd.DataFrame({"model": "m", "seed": [1] * 6 + [2] * 4, "step": [2, 4, 6, 8, 10, 12, 2, 4, 6, 8]})
     steps["train_loss"] = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 1.2, 1.1, 1.0, 0.9]
     assert milestones(curves, steps) == [
-        Milestone("m", 2, 0.5, 2, pytest.approx(1.1), None),
-        Milestone("m", 4, 1.0, 2, pytest.approx(1.0), pytest.approx(1.0)),
-        Milestone("m", 8, 2.0, 2, pytest.approx(0.8), pytest.approx(0.9)),
-        Milestone("m", 12, 3.0, 1, 0.5, 0.7),  # the other seed stopped early
+        ("m", 2, 0.5, 2, pytest.approx(1.1), None),
+        ("m", 4, 1.0, 2, pytest.approx(1.0), pytest.approx(1.0)),
+        ("m", 8, 2.0, 2, pytest.approx(0.8), pytest.approx(0.9)),
+        ("m", 12, 3.0, 1, 0.5, 0.7),  # the other seed stopped early
     ]
 
 

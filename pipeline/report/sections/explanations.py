@@ -69,12 +69,12 @@ def draw(results: Results) -> list[Picture]:
     """Draw errors and hits, and the kernels of the first layer."""
     explanations, table, probabilities = results.explanations, results.explanations.examples, _probabilities(results)
     cams = [None] * len(table) if explanations.cams is None else explanations.cams
-    labels = table[["label", "predicted"]].to_numpy().tolist()
+    labels, called = (table[column].tolist() for column in ("label", "predicted"))
     shown: dict[str, Figure] = {}
     for kind in ("error", "hit"):
         rows = np.flatnonzero(table["kind"] == kind)
         if rows.size:
-            of_kind = [Example(explanations.images[i], cams[i], *labels[i], probabilities[i]) for i in rows]
+            of_kind = [Example(explanations.images[i], cams[i], labels[i], called[i], probabilities[i]) for i in rows]
             shown[f"{kind}s"] = examples(of_kind, results.evaluation.classes)
     scans = [explanations.images[i] for i in np.flatnonzero(table["scan"])]
     if explanations.maps is not None:

@@ -1,7 +1,7 @@
 """Learning curves of the retrained models, as figures and as numbers, and where over-fitting starts."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,8 @@ MARGIN = 0.05  # of the least loss on val: Prechelt's generalisation loss of 5 %
 MIN_EPOCHS_AFTER = 2  # one epoch above the margin is a wiggle
 MILESTONES = 6  # epochs of a training in a table
 LEAST = 1e-7  # loss on a logarithm; float32 cannot separate a smaller one from 0
+Milestone = tuple[str, int, float, int, float, float | None]
+"""model, step, epoch, seeds, loss on train over the slice that ends there, and on val; None before an epoch ends"""
 
 
 def context(results: Results) -> dict[str, Any]:
@@ -27,9 +29,8 @@ def context(results: Results) -> dict[str, Any]:
     curves = results.evaluation.curves_by_step
     starts = overfitting(curves)
     rows = []
-    for m in milestones(curves, results.evaluation.steps):
-        epoch = f"{m.epoch:.2f}".removesuffix(".00")
-        rows.append([m.model, f"{m.step:,}", epoch, m.n_seeds, number(m.train_loss), number(m.val_loss)])
+    for model, step, epoch, n_seeds, *losses in milestones(curves, results.evaluation.steps):
+        rows.append([model, f"{step:,}", f"{epoch:.2f}".removesuffix(".00"), n_seeds, *map(number, losses)])
     return {
         "overfitting": [overfitting_sentence(model, list(starts[model].values())) for model in MODELS],
         "margin": percent(MARGIN, 0),
@@ -61,7 +62,8 @@ def overfitting_start(train_loss: ArrayLike, val_loss: ArrayLike) -> int | None:
 def overfitting(curves: pd.DataFrame) -> dict[str, dict[int, int | None]]:
     """Return model -> seed -> `overfitting_start`. curves: those of an Evaluation."""
     starts: dict[str, dict[int, int | None]] = {}
-    for (model, seed), run in curves.sort_values("epoch").groupby(["model", "seed"]):
+    for model, seed in curves[["model", "seed"]].drop_duplicates().itertuples(index=False):
+        run = curves[(curves["model"] == model) & (curves["seed"] == seed)].sort_values("epoch")
         starts.setdefault(model, {})[seed] = overfitting_start(run["train_loss"], run["val_loss"])
     return starts
 
@@ -74,24 +76,14 @@ def mean_curves(curves: pd.DataFrame) -> pd.DataFrame:
         by_epoch = runs.groupby("epoch")
         whole = by_epoch["seed"].nunique() == runs["seed"].nunique()
         of_model.append(by_epoch.mean().drop(columns="seed")[whole].add_prefix(f"{model}_"))
-    return pd.concat(of_model, axis=1).dropna(axis=1, how="all").reset_index()
-
-
-class Milestone(NamedTuple):
-    """The end of a slice of the training; losses are means over the seeds that reached it."""
-
-    model: str
-    step: int
-    epoch: float
-    n_seeds: int
-    train_loss: float  # of the slice
-    val_loss: float | None  # None before the first epoch ends
+    table: pd.DataFrame = pd.concat(of_model, axis=1).dropna(axis=1, how="all").reset_index()
+    return table
 
 
 def milestones(curves: pd.DataFrame, steps: pd.DataFrame) -> list[Milestone]:
     """Return the first slice of each model, then ends of epochs, evenly on a logarithm.
 
-    curves, steps: curves_by_step and steps of an Evaluation.
+    Losses are means over the seeds that reached it. curves, steps: curves_by_step and steps of an Evaluation.
     """
     ends = []
     for model, epochs in curves.groupby("model", sort=False):
@@ -102,7 +94,7 @@ def milestones(curves: pd.DataFrame, steps: pd.DataFrame) -> list[Milestone]:
             train = slices.loc[slices["step"] == step, "train_loss"]
             val = epochs.loc[epochs["step"] == step, "val_loss"]
             val_loss = float(val.mean()) if len(val) else None
-            ends.append(Milestone(str(model), step, step / n_steps, len(train), float(train.mean()), val_loss))
+            ends.append((str(model), step, step / n_steps, len(train), float(train.mean()), val_loss))
     return ends
 
 

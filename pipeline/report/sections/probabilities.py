@@ -120,7 +120,7 @@ class Calibration:
 
 @lru_cache(maxsize=1)
 def calibrated(results: Results) -> dict[str, Calibration]:
-    return calibrate(results.evaluation, Resampling(CHANCE_DRAWS, results.generator("calibration")))
+    return calibrate(results.evaluation, results.resampling("calibration", CHANCE_DRAWS))
 
 
 def _n_bins(evaluation: Evaluation) -> int:
