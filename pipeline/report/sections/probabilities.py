@@ -19,7 +19,7 @@ from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import number, percent, percent_estimate, points, points_estimate
 from pipeline.report.results import Results
 from pipeline.statistics import bootstrap, calibration, intervals
-from pipeline.statistics.groups import effective_groups
+from pipeline.statistics.bootstrap import effective_groups
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.roc import Task, area_under_roc, bootstrap_areas
 from pipeline.statistics.scores import log_loss
