@@ -53,7 +53,7 @@ def test_words_and_places_change_nothing(package: Path) -> None:
     ("file", "pattern", "replacement"),
     [
         ("training/trainer.py", r"time\.perf_counter", "time.monotonic"),  # a statement
-        ("models/plain_networks.py", r"nn\.Linear", "nn.LazyLinear"),  # in a module that only its registry imports
+        ("models/mlp.py", r"nn\.Linear", "nn.LazyLinear"),  # in a module that only its registry imports
         ("training/optimizers/from_torch.py", r"^from", "import math\nfrom"),
         ("statistics/scores.py", r"floor: float = 1e-12", "floor: float = 1e-9"),  # a default value
         ("training/config.py", r"class Training\(", "class Training(object, "),

@@ -1,11 +1,7 @@
-"""Networks of one layer after the other: mlp, lenet, cnn.
+"""Plain convolutional networks; the two-convolution networks of the practicals are points of this family.
 
-LeNet is that of the CIFAR-10 practical: two 5x5 convolutions, each with 2x2 pooling, and one hidden layer. Source:
-LeCun et al. 1998, doi:10.1109/5.726791; ReLU and max pooling replace its tanh and subsampling.
-
-The two-convolution networks of the practicals are points of the family `cnn`: `depth` blocks of [`convs` convolutions,
-pooling, `convs_1x1` convolutions with 1x1 kernels], whose channels grow by a factor of `growth` from block to block;
-then flattening or a global average, and up to two hidden linear layers.
+`depth` blocks of [`convs` convolutions, pooling, `convs_1x1` convolutions with 1x1 kernels], whose channels grow by a
+factor of `growth` from block to block; then flattening or a global average, and up to two hidden linear layers.
 """
 
 from typing import Literal
@@ -17,51 +13,6 @@ from pipeline.core.errors import InputError
 from pipeline.core.yaml_document import Integer, Number, Strict
 from pipeline.models.layers import conv_output_px, require_pixels
 from pipeline.models.registry import Shapes, register
-
-
-class MlpOptions(Strict):
-    depth: Integer = Field(2, ge=1, le=8, description="hidden layers")
-    width: Integer = Field(256, ge=1, le=8192, description="units per hidden layer")
-    batch_norm: bool = Field(False, description="normalise each hidden layer over the batch")
-    dropout: Number = Field(0.0, ge=0, lt=1, description="share of hidden units dropped in training")
-
-
-@register("mlp", MlpOptions)
-def mlp(options: MlpOptions, shapes: Shapes) -> nn.Module:
-    layers: list[nn.Module] = [nn.Flatten()]  # (B, C, H, W) -> (B, C*H*W)
-    n = shapes.channels * shapes.height * shapes.width
-    for _ in range(options.depth):
-        layers.append(nn.Linear(n, options.width))
-        layers += [nn.BatchNorm1d(options.width)] if options.batch_norm else []
-        layers += [nn.ReLU(), nn.Dropout(options.dropout)]
-        n = options.width
-    return nn.Sequential(*layers, nn.Linear(n, shapes.n_classes))
-
-
-class LenetOptions(Strict):
-    width1: Integer = Field(20, ge=1, le=1024, description="channels of the first convolution")
-    width2: Integer = Field(50, ge=1, le=1024, description="channels of the second convolution")
-    hidden: Integer = Field(500, ge=1, le=8192, description="units of the hidden layer")
-
-
-@register("lenet", LenetOptions)
-def lenet(options: LenetOptions, shapes: Shapes) -> nn.Module:
-    height, width = shapes.height, shapes.width
-    for _ in range(2):
-        height, width = (conv_output_px(side, 5, 0, 1) // 2 for side in (height, width))
-    require_pixels(min(height, width), "lenet", "the second pooling")
-    return nn.Sequential(
-        nn.Conv2d(shapes.channels, options.width1, 5),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(options.width1, options.width2, 5),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),  # (B, width2, height, width) -> (B, width2*height*width)
-        nn.Linear(options.width2 * height * width, options.hidden),
-        nn.ReLU(),
-        nn.Linear(options.hidden, shapes.n_classes),
-    )
 
 
 class CnnOptions(Strict):
@@ -86,7 +37,7 @@ class CnnOptions(Strict):
 
 
 @register("cnn", CnnOptions)
-def cnn(options: CnnOptions, shapes: Shapes) -> nn.Module:
+def build(options: CnnOptions, shapes: Shapes) -> nn.Module:
     if options.hidden2 and not options.hidden:
         raise InputError(f"cnn: hidden2={options.hidden2} needs a first hidden layer; set hidden, or hidden2 to 0")
     layers: list[nn.Module] = []
