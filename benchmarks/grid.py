@@ -13,7 +13,7 @@ from pipeline.artifacts.epoch import Epoch
 from pipeline.execution.executor import Executor, open_executor
 from pipeline.execution.settings import SearchSettings
 from pipeline.experiment.experiment import Experiment
-from pipeline.experiment.file import read_experiment
+from pipeline.experiment.reader import read_experiment
 from pipeline.search.trials import EndedTrial, ended_trials, results
 
 TARGET = 0.25

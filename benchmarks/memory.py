@@ -14,7 +14,7 @@ from pipeline.artifacts.configuration import Configuration, own_options
 from pipeline.core.yaml_document import Scalar
 from pipeline.datasets.registry import DatasetSpec, find_spec
 from pipeline.experiment.experiment import Experiment
-from pipeline.experiment.file import read_experiment
+from pipeline.experiment.reader import read_experiment
 from pipeline.params import DatasetSettings, read_params
 
 TARGET_GB = 1.5

@@ -23,7 +23,7 @@ from pipeline.execution.executor import Executor, open_executor
 from pipeline.execution.job import Finished, Job, OnEpoch, Result, Stopped
 from pipeline.execution.settings import SearchSettings
 from pipeline.experiment.experiment import Experiment
-from pipeline.experiment.file import read_experiment
+from pipeline.experiment.reader import read_experiment
 from pipeline.search.coordinator import Coordinator
 from pipeline.search.study import open_study
 from pipeline.tracking.run_record import StudyRun

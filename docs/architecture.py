@@ -24,7 +24,6 @@ ROOMS = (  # the architecture: each room may import only those before it
     "evaluation",
     "report",
     "stages",
-    "commands",
 )
 
 

@@ -4,6 +4,7 @@ Reads params.yaml and hands each stage its paths and settings. A stage is import
 """
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -80,29 +81,35 @@ def summary(params: "Params", _: argparse.Namespace) -> None:
 
 
 def space(params: "Params", options: argparse.Namespace) -> None:
-    from pipeline.commands import check_space
+    from pipeline.search.space_check import check_space
 
     development = LAYOUT.development(params.experiments[options.item])
-    check_space.run(LAYOUT.experiment_file(options.item), development, params.search.threads)
+    for line in check_space(LAYOUT.experiment_file(options.item), development, params.search.threads):
+        print(line)
 
 
 def layers(params: "Params", options: argparse.Namespace) -> None:
-    from pipeline.commands import layers
+    from pipeline.evaluation.layer_tables import layer_tables
+    from pipeline.experiment.reader import read_experiment
 
     development = LAYOUT.development(params.experiments[options.item])
-    layers.run(LAYOUT.experiment_file(options.item), development, LAYOUT.search(options.item))
+    baseline = read_experiment(LAYOUT.experiment_file(options.item), development).baseline
+    for line in layer_tables(baseline, development, LAYOUT.search(options.item)):
+        print(line)
 
 
 def publish(params: "Params", options: argparse.Namespace) -> None:
-    from pipeline.commands import publish
+    from pipeline.evaluation.model_registry import publish_evaluation
+    from pipeline.search.result import publish_search
 
-    publish.run(Path().resolve(), options.item, params.search.tracking_uri)
+    publish_search(LAYOUT.root.resolve(), options.item, params.search.tracking_uri)
+    publish_evaluation(LAYOUT.root.resolve(), options.item, params.search.tracking_uri)
 
 
 def schema(_: "Params", __: argparse.Namespace) -> None:
-    from pipeline.commands import schema
+    from pipeline.experiment.json_schema import experiment_schema
 
-    schema.run()
+    print(json.dumps(experiment_schema(), indent=2))
 
 
 def _workspace(params: "Params") -> "Workspace":

@@ -6,7 +6,7 @@ from optuna.trial import FrozenTrial, create_trial
 
 from conftest import EXPERIMENT
 from pipeline.experiment.experiment import Experiment
-from pipeline.experiment.file import read_experiment
+from pipeline.experiment.reader import read_experiment
 from pipeline.search.sampling import SampledParameters
 
 

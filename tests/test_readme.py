@@ -7,7 +7,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from docs.architecture import ROOMS, ROOT
-from pipeline.experiment.file import read_experiment
+from pipeline.experiment.reader import read_experiment
 from pipeline.params import read_params
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

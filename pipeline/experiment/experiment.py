@@ -14,6 +14,8 @@ from pipeline.core.yaml_document import Integer, Number, Scalar, Strict
 from pipeline.experiment.registry import Pruner, Sampler
 from pipeline.experiment.space import SearchParameter, n_combinations
 
+Variations = tuple[tuple[str, Scalar], ...]  # key and value that differ from the baseline
+
 
 class Bound(Strict):
     """A constraint on a value of the best epoch."""
@@ -56,7 +58,7 @@ class Experiment(Plan):
     constraints: dict[str, Bound]  # column of the curves -> bound on its value at the best epoch
     fixed: Configuration
     baseline: Configuration  # the whole configuration, `fixed` included
-    variations: tuple[tuple[str, Scalar], ...]  # key and value that differ from the baseline
+    variations: Variations
     space: tuple[SearchParameter, ...]  # each after those that its `when` names
 
     def identity(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline.core.yaml_document import field_type
-from pipeline.experiment.file import ExperimentFile
+from pipeline.experiment.reader import ExperimentFile
 from pipeline.experiment.registry import pruners, samplers
 from pipeline.experiment.search_parameters import Range
 from pipeline.training.config import all_fields

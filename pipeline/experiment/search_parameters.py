@@ -31,8 +31,7 @@ class Range(Strict):
 
 def read_value(document: Document, at: Key, value: Any) -> Scalar | None:
     """Return the value of the key `at[1]`; None, with the problem noted, if it does not fit."""
-    info = _field(document, at)
-    if info is None:
+    if (info := _field(document, at)) is None:
         return None
     checked = validate_value(document, info, value, at)
     if at[1] == "model" and checked is not None:
@@ -47,10 +46,10 @@ def read_value(document: Document, at: Key, value: Any) -> Scalar | None:
 def _field(document: Document, at: Key) -> FieldInfo | None:
     try:
         schema, name = find_field(str(at[1]))
+        return schema.model_fields[name]
     except UnknownKeyError as error:
         document.problem(at, str(error), error.known, error.wrong)
         return None
-    return schema.model_fields[name]
 
 
 def read_space(document: Document, written: Mapping[str, Any], fixed: Configuration) -> dict[str, SearchParameter]:
@@ -70,16 +69,14 @@ def read_space(document: Document, written: Mapping[str, Any], fixed: Configurat
 
 def _search_parameter(document: Document, key: str, written: Any) -> SearchParameter | None:
     at = ("space", key)
-    info = _field(document, at)
-    if info is None:
+    if (info := _field(document, at)) is None:
         return None
     written = {"choice": written} if isinstance(written, list) else written
     if not isinstance(written, Mapping):
         rule = "must be a list of choices or a range {low, high}; constants go to `fixed`"
         document.problem(at, f"{rule}, got {written!r}")
         return None
-    entry = validate(document, Range, written, at)
-    if entry is None:
+    if (entry := validate(document, Range, written, at)) is None:
         return None
     when = _conditions(document, key, entry.when)
     if entry.choice is None and info.annotation in (int, float):
@@ -97,11 +94,10 @@ def _conditions(document: Document, key: str, written: Mapping[str, Any]) -> Whe
     when: When = {"model": (model,)} if model else {}
     for parent, value in written.items():
         values = value if isinstance(value, list) else [value]
-        if not values or not all(isinstance(v, Scalar) for v in values):
-            at = ("space", key, "when", parent)
-            document.problem(at, f"must be a value or a list of values, got {value!r}")
-        else:
+        if values and all(isinstance(v, Scalar) for v in values):
             when[parent] = tuple(values)
+        else:
+            document.problem(("space", key, "when", parent), f"must be a value or a list of values, got {value!r}")
     return when
 
 

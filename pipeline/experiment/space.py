@@ -55,19 +55,17 @@ class SearchParameter(SpaceEntry):
 
 def grid(fixed: Configuration, space: tuple[SearchParameter, ...]) -> Iterator[Configuration]:
     """Yield the sampled parameters of every combination, the last varying fastest; each needs `n_values`."""
-
-    def extend(sampled: Configuration, parameters: tuple[SearchParameter, ...]) -> Iterator[Configuration]:
-        if not parameters:
-            yield sampled
-            return
-        first, rest = parameters[0], parameters[1:]
-        if not first.active({**fixed, **sampled}):
-            yield from extend(sampled, rest)
-            return
-        for i in range(first.n_values or 0):
-            yield from extend({**sampled, first.key: first.value(i)}, rest)
-
-    return extend({}, space)
+    if not space:
+        yield {}
+        return
+    first, rest = space[0], space[1:]
+    if not first.active(fixed):
+        yield from grid(fixed, rest)
+        return
+    for i in range(first.n_values or 0):
+        own = {first.key: first.value(i)}
+        for others in grid(fixed | own, rest):
+            yield own | others
 
 
 def n_combinations(fixed: Configuration, space: tuple[SearchParameter, ...]) -> int:
@@ -75,16 +73,12 @@ def n_combinations(fixed: Configuration, space: tuple[SearchParameter, ...]) -> 
 
     Only values that a condition names are counted one by one, so a long range is quick.
     """
-
-    def count(sampled: Configuration, parameters: tuple[SearchParameter, ...]) -> int:
-        if not parameters:
-            return 1
-        first, rest = parameters[0], parameters[1:]
-        if not first.active({**fixed, **sampled}):
-            return count(sampled, rest)
-        named = {value for later in rest for value in later.when.get(first.key, ()) if first.holds(value)}
-        n_others = (first.n_values or 0) - len(named)
-        n = sum(count({**sampled, first.key: value}, rest) for value in named)
-        return n + (n_others * count(sampled, rest) if n_others else 0)
-
-    return count({}, space)
+    if not space:
+        return 1
+    first, rest = space[0], space[1:]
+    if not first.active(fixed):
+        return n_combinations(fixed, rest)
+    named = {value for later in rest for value in later.when.get(first.key, ()) if first.holds(value)}
+    n_others = (first.n_values or 0) - len(named)
+    n = sum(n_combinations(fixed | {first.key: value}, rest) for value in named)
+    return n + (n_others * n_combinations(fixed, rest) if n_others else 0)

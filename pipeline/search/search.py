@@ -11,7 +11,7 @@ from pipeline.core.code_digest import code_digest
 from pipeline.execution.autotune import autotune
 from pipeline.execution.executor import device_of_workers, open_executor
 from pipeline.execution.settings import SearchSettings, Workspace
-from pipeline.experiment.file import read_experiment
+from pipeline.experiment.reader import read_experiment
 from pipeline.search.coordinator import Coordinator
 from pipeline.search.result import search_result, search_runs, study_run
 from pipeline.search.sampling import sample_parameters

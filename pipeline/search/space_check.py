@@ -9,8 +9,8 @@ from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import ConfigError
 from pipeline.execution.autotune import measure_cost, problem_of_network
 from pipeline.experiment.experiment import Experiment
-from pipeline.experiment.file import read_experiment
-from pipeline.experiment.samplers.random import Random
+from pipeline.experiment.reader import read_experiment
+from pipeline.experiment.samplers.optuna import Random
 from pipeline.experiment.space import SearchParameter, grid, n_combinations
 from pipeline.search.sampling import sample_parameters
 

@@ -1,6 +1,6 @@
 """The stages of dvc.yaml, one module each: `run(...)` reads artifacts, calls one room and writes artifacts.
 
-Imports every room above it but `commands`. No stage imports another.
+Imports every room. No stage imports another.
 """
 
 __all__ = ["download", "evaluate", "explore", "prepare", "report", "search", "split", "summary"]

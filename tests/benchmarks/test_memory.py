@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from benchmarks import memory
 from benchmarks.generated import write_development
 from pipeline.artifacts.samples import Samples
-from pipeline.experiment.file import read_experiment
+from pipeline.experiment.reader import read_experiment
 from pipeline.params import read_params
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from conftest import markdown_rows
-from pipeline.experiment.file import read_experiment
+from pipeline.experiment.reader import read_experiment
 from pipeline.experiment.registry import pruners, samplers
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import pytest
 from conftest import EXPERIMENT
 from pipeline.core.errors import ConfigError
 from pipeline.execution.settings import Workspace
-from pipeline.experiment.file import read_experiment
+from pipeline.experiment.reader import read_experiment
 from pipeline.search import search
 
 SPACE = "space:"

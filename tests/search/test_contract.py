@@ -13,7 +13,7 @@ from conftest import EXPERIMENT
 from pipeline.execution.executor import Executor, open_executor
 from pipeline.execution.local import LocalExecutor
 from pipeline.execution.settings import SearchSettings
-from pipeline.experiment.file import read_experiment
+from pipeline.experiment.reader import read_experiment
 from pipeline.experiment.registry import pruners, samplers
 from pipeline.search.coordinator import Coordinator
 from pipeline.search.study import open_study

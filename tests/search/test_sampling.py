@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.artifacts.configuration import Configuration
 from pipeline.experiment.experiment import Experiment
-from pipeline.experiment.file import read_experiment
+from pipeline.experiment.reader import read_experiment
 from pipeline.experiment.registry import pruners, samplers
 from pipeline.search.sampling import TrialPruner, sample_parameters
 from search_examples import experiment, finished

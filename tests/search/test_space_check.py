@@ -8,7 +8,7 @@ import pytest
 from conftest import EXPERIMENT
 from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import ConfigError
-from pipeline.experiment.file import read_experiment
+from pipeline.experiment.reader import read_experiment
 from pipeline.search import space_check
 
 

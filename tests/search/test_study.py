@@ -11,7 +11,7 @@ from optuna.trial import create_trial
 from conftest import EXPERIMENT
 from pipeline.core.errors import BusyError, InputError
 from pipeline.experiment.experiment import Experiment
-from pipeline.experiment.file import read_experiment
+from pipeline.experiment.reader import read_experiment
 from pipeline.search.study import Journal, open_study
 
 MADE_BY = {"data": "d1", "code": "c1"}

@@ -8,8 +8,8 @@ import pytest
 import contract_data
 from conftest import EXPERIMENT
 from pipeline.core.errors import ConfigError
-from pipeline.experiment.file import read_experiment
-from pipeline.experiment.samplers.tpe import Tpe
+from pipeline.experiment.reader import read_experiment
+from pipeline.experiment.samplers.optuna import Tpe
 
 DIGITS = contract_data.dataset_info("digits", list("0123456789"), [])
 

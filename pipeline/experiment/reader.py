@@ -10,7 +10,7 @@ from pydantic import Field
 from pipeline.artifacts.configuration import Configuration, own_options
 from pipeline.artifacts.samples import DatasetInfo
 from pipeline.core.yaml_document import Document, Scalar, Strict, read_yaml, validate
-from pipeline.experiment.experiment import Bound, Experiment, Plan
+from pipeline.experiment.experiment import Bound, Experiment, Plan, Variations
 from pipeline.experiment.registry import pruners, samplers
 from pipeline.experiment.search_parameters import in_order, read_space, read_value
 from pipeline.experiment.space import SearchParameter, n_combinations
@@ -88,7 +88,7 @@ def _values(document: Document, section: str) -> Configuration:
     return {key: value for key, value in read.items() if value is not None}
 
 
-def _variations(document: Document, baseline: Configuration) -> tuple[tuple[str, Scalar], ...]:
+def _variations(document: Document, baseline: Configuration) -> Variations:
     """Return key and value of every trial that differs from the baseline in one key, in the order of the file."""
     variations: list[tuple[str, Scalar]] = []
     for key, values in _section(document, "one_at_a_time").items():
@@ -108,13 +108,10 @@ def _variations(document: Document, baseline: Configuration) -> tuple[tuple[str,
 
 
 def _check_baseline(document: Document, baseline: Configuration, space: Mapping[str, SearchParameter]) -> None:
-    """Trial 0 must be a whole configuration; its values may lie outside the space.
-
-    A key with a wrong value is not also reported as missing.
-    """
+    """Trial 0 must be a whole configuration. A key with a wrong value is not also reported as missing."""
     fixed = _section(document, "fixed")
     given = fixed.keys() | _section(document, "baseline").keys()
-    for name in [name for name, info in Training.model_fields.items() if info.is_required()]:
+    for name in (name for name, info in Training.model_fields.items() if info.is_required()):
         if name not in given:
             document.problem(("baseline",), f"{name!r} is missing; set it in `baseline` or `fixed`")
         if name not in fixed and name not in _section(document, "space"):
@@ -138,11 +135,7 @@ def _check_grid(
 
 
 def _check_data(
-    document: Document,
-    data: DatasetInfo,
-    *,
-    space: Mapping[str, SearchParameter],
-    variations: tuple[tuple[str, Scalar], ...],
+    document: Document, data: DatasetInfo, *, space: Mapping[str, SearchParameter], variations: Variations
 ) -> None:
     if (dataset := document.values.get("dataset")) != data.name:
         document.problem(("dataset",), f"must be {data.name!r} as in params.yaml, got {dataset!r}; make them equal")
