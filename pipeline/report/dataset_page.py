@@ -18,7 +18,6 @@ from pipeline.report.drawing import (
     short,
     smoothing,
     styled,
-    write_pictures,
 )
 from pipeline.report.formatting import percent
 from pipeline.report.pages import write_page
@@ -50,6 +49,7 @@ def write_dataset_page(everything: Samples, development: Samples, folder: Path) 
     write_page(
         folder,
         "dataset_page.jinja",
+        pictures.values(),
         dataset=info,
         pictures=pictures,
         names={name: ", ".join(images) for name, (images, _) in rows.items()},
@@ -63,7 +63,6 @@ def write_dataset_page(everything: Samples, development: Samples, folder: Path) 
         conflicts=label_conflict_rows(table),
         n_joined=int((development.table["group"].value_counts() > 1).sum()),
     )
-    write_pictures(folder / "figures", pictures.values())
 
 
 def _balance_rows(parts: Mapping[str, PartSize], classes: list[str]) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""Style, canvas and files of the figures of a report.
+"""Style and canvas of the figures of a report.
 
 Colours are those of Okabe and Ito (2008), which colour-blind readers can distinguish; text is readable at half width.
 Figures are drawn without pyplot, so nothing global is touched and nothing has to be closed.
@@ -7,16 +7,13 @@ Figures are drawn without pyplot, so nothing global is touched and nothing has t
 import contextlib
 import io
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-
-from pipeline.core.files import writing
 
 BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7A7A7A"
 PART_COLORS = {"train": BLUE, "val": ORANGE, "test": GREEN}
@@ -93,12 +90,3 @@ class Picture:
     caption: str = ""
     drawn: bool = True  # made of lines and letters, so a dark page may invert it; scans are not
     run: bool = False  # differs with every run; not in the Markdown twin
-
-
-def write_pictures(folder: Path, pictures: Iterable[Picture]) -> None:
-    """Write PNG files and delete all others in the folder."""
-    for old in folder.glob("*.png"):
-        old.unlink()
-    for picture in pictures:
-        with writing(folder / f"{picture.name}.png") as part:
-            part.write_bytes(picture.png)

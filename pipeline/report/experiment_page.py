@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.registry import import_modules
-from pipeline.report.drawing import Picture, write_pictures
-from pipeline.report.pages import render, script, script_hash, write_page
+from pipeline.report.drawing import Picture
+from pipeline.report.pages import render, script, write_page
 from pipeline.report.results import Results
 
 
@@ -63,7 +63,6 @@ def write_experiment_page(results: Results, folder: Path) -> None:
         )
         shown.append((section, text))
         pictures += of_section
-        scripts += [script_hash(code)] if code else []
+        scripts += [code] if code else []
     content = {"experiment": results.experiment, "dataset": dataset, "sections": shown, "scripts": scripts}
-    write_page(folder, "experiment_page.jinja", **content)
-    write_pictures(folder / "figures", pictures)
+    write_page(folder, "experiment_page.jinja", pictures, **content)

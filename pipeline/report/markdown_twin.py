@@ -4,6 +4,8 @@ Twins are in git, so equal results must give equal files: elements with the attr
 """
 
 import re
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote
 
 from bs4 import BeautifulSoup, Tag
@@ -26,6 +28,11 @@ def to_markdown(html: str) -> str:
     return re.sub(r"\n\s*\n", "\n\n", text) + "\n"
 
 
+def _around(pattern: str) -> Callable[[Any, Tag, str, set[str]], str]:
+    """Return a method that writes the text of an element into the pattern."""
+    return lambda self, el, text, parent_tags: pattern.format(text.strip())
+
+
 class Twin(MarkdownConverter):
     """Conversion with the escapes and tables of core.markdown: a method returns the text of one kind of element."""
 
@@ -41,7 +48,8 @@ class Twin(MarkdownConverter):
 
     def convert_p(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         """Return a paragraph that does not start a list."""
-        return _block(LIST_START.sub(r"\1\\\2", text.strip()))
+        escaped = LIST_START.sub(r"\1\\\2", text.strip())
+        return f"\n\n{escaped}\n\n"
 
     def convert_a(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         """Return a link; pages link to pages, twins to twins."""
@@ -56,34 +64,18 @@ class Twin(MarkdownConverter):
     def convert_table(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         head, *rows = [[cell.get_text() for cell in row.select("th, td")] for row in el.select("tr")]
         caption = el.caption.get_text() if el.caption else ""
-        return _block(f"{markdown.escape(caption)}:\n\n{markdown.table(head, rows)}")
-
-    def convert_figure(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        return _block(f"**Figure.** {text.strip()}")
+        return f"\n\n{markdown.escape(caption)}:\n\n{markdown.table(head, rows)}\n\n"
 
     def convert_img(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         return f"{markdown.escape(el['alt'])} "
 
-    def convert_figcaption(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        """Return the caption in the paragraph of its figure."""
-        return text.strip()
-
-    def convert_summary(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        """Return the summary as a paragraph, since what it folds is shown."""
-        return _block(f"**{text.strip()}**")
-
-    def convert_dt(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        return f"\n- {text.strip()}: "
-
     def convert_div(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         """Return a block, or the item of a list."""
-        return text if "dl" in parent_tags else _block(text.strip())
+        return text if "dl" in parent_tags else f"\n\n{text.strip()}\n\n"
 
-    def convert_dl(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        return _block(text.strip())
-
-    convert_dd = convert_figcaption
-
-
-def _block(text: str) -> str:
-    return f"\n\n{text}\n\n"
+    convert_dl = _around("\n\n{}\n\n")
+    convert_dt = _around("\n- {}: ")
+    convert_dd = _around("{}")
+    convert_figure = _around("\n\n**Figure.** {}\n\n")
+    convert_figcaption = _around("{}")  # in the paragraph of its figure
+    convert_summary = _around("\n\n**{}**\n\n")  # what it folds is shown

@@ -5,7 +5,7 @@ Templates are `*.jinja`. A page's policy names the hash of each script it holds,
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.core.files import write_text
+from pipeline.core.files import write_text, writing
+from pipeline.report.drawing import Picture
 from pipeline.report.formatting import count, counted, percent
 from pipeline.report.markdown_twin import to_markdown
 
@@ -53,8 +54,13 @@ def is_wide(head: Sequence[str], rows: Cells) -> bool:
     return sum(longest) + 3 * len(longest) > WIDE
 
 
-def write_page(folder: Path, template: str, **content: Any) -> None:
-    """Write index.html from a template, and README.md, its twin in Markdown."""
+def write_page(folder: Path, template: str, figures: Iterable[Picture] = (), **content: Any) -> None:
+    """Write index.html from a template, README.md, its twin in Markdown, and the figures; delete all other figures."""
+    for old in folder.glob("figures/*.png"):
+        old.unlink()
+    for picture in figures:
+        with writing(folder / f"figures/{picture.name}.png") as part:
+            part.write_bytes(picture.png)
     html = render(template, **content)
     write_text(folder / "index.html", html)
     write_text(folder / "README.md", to_markdown(html))
@@ -71,7 +77,8 @@ def _environment() -> Environment:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {function.__name__: function for function in (count, counted, data_uri, is_wide, percent)}
+    filters = (count, counted, data_uri, is_wide, percent, script_hash)
+    environment.filters |= {function.__name__: function for function in filters}
     return environment
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.report.drawing import BLUE, GREY, ORANGE
-from pipeline.report.sections.explanations import Example, bars
+from pipeline.report.sections.explanations import bars
 
 
 def test_the_page_shows_examples_kernels_and_the_metadata_baseline(page: str, root: Path) -> None:
@@ -21,8 +21,7 @@ def test_the_page_shows_examples_kernels_and_the_metadata_baseline(page: str, ro
 
 def test_bars_show_the_likeliest_classes_and_always_the_truth() -> None:
     p = np.array([0.3, 0.25, 0.2, 0.15, 0.06, 0.04])
-    example = Example(np.zeros((2, 2, 1), np.uint8), None, 5, 0, p)
-    shown = bars(example, ["a", "b", "c", "d", "e", "f"])
+    shown = bars(p, 5, 0, ["a", "b", "c", "d", "e", "f"])
     assert [name for name, _, _ in shown] == ["a", "b", "c", "f", "2 others"]
     assert [value for _, value, _ in shown] == pytest.approx([0.3, 0.25, 0.2, 0.04, 0.21])
     assert [color for _, _, color in shown] == [ORANGE, GREY, GREY, BLUE, GREY]

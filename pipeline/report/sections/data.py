@@ -23,7 +23,6 @@ def context(results: Results) -> dict[str, Any]:
     shares = sizes / sizes.sum(axis=0)  # (K, parts)
     official = official_test(results.evaluation, results.resampling("official"))
     return {
-        "parts": [(part, info.parts[part].images, info.parts[part].groups) for part in PARTS],
         "dropped": [(DROPPED.get(reason, reason.replace("_", " ")), n) for reason, n in info.dropped.items() if n],
         "balance": [
             [name, *(f"{n:,} ({percent(share, 0)})" for n, share in zip(sizes[c], shares[c], strict=True))]

@@ -1,7 +1,6 @@
 """What the winner gets wrong and right, where it looks (Grad-CAM), its first layer and its layers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from pipeline.artifacts.explanations import Explanations
 from pipeline.artifacts.predictions import probability_columns
 from pipeline.report.drawing import BLUE, GREY, ORANGE, WIDTH_IN, Picture, png, short, smoothing, styled
 from pipeline.report.experiment_page import Section
@@ -29,18 +29,15 @@ def context(results: Results) -> dict[str, Any]:
     explanations, classes = results.explanations, results.evaluation.classes
     table, layers = explanations.examples, explanations.layers
     rows = table[["kind", "sample", "label", "predicted", "n_wrong"]].to_numpy()
-    shown = [
-        [kind, sample, classes[label], classes[called], percent(p[called]), n_wrong]
-        for (kind, sample, label, called, n_wrong), p in zip(rows, _probabilities(results), strict=True)
-    ]
+    probabilities = table[probability_columns(classes)].to_numpy()
     return {
-        "info": explanations.info,
-        "examples": shown,
+        "examples": [
+            [kind, sample, classes[label], classes[called], percent(p[called]), n_wrong]
+            for (kind, sample, label, called, n_wrong), p in zip(rows, probabilities, strict=True)
+        ],
         "n_seeds": len(results.evaluation.runs("winner")),
         "n_scans": int(table["scan"].sum()),
         "filters": ", ".join(KERNELS),
-        "has_cam": explanations.cams is not None,
-        "has_maps": explanations.maps is not None,
         "n_parameters": f"{layers['parameters'].sum():,}",
         "layers": [
             [row.name or "–", row.kind, row.output or "–", row.formula_px or "–", f"{row.parameters:,}"]
@@ -49,33 +46,14 @@ def context(results: Results) -> dict[str, Any]:
     }
 
 
-def _probabilities(results: Results) -> NDArray[np.float64]:
-    """Return (N, K)."""
-    return results.explanations.examples[probability_columns(results.evaluation.classes)].to_numpy()
-
-
-@dataclass(frozen=True)
-class Example:
-    """A test image with its Grad-CAM and probabilities."""
-
-    image: Array  # (H, W, C) uint8
-    cam: Array | None  # (H, W), 0 to 1
-    label: int
-    predicted: int
-    probabilities: Array  # (K,)
-
-
 def draw(results: Results) -> list[Picture]:
     """Draw errors and hits, and the kernels of the first layer."""
-    explanations, table, probabilities = results.explanations, results.explanations.examples, _probabilities(results)
-    cams = [None] * len(table) if explanations.cams is None else explanations.cams
-    labels, called = (table[column].tolist() for column in ("label", "predicted"))
+    explanations, table = results.explanations, results.explanations.examples
     shown: dict[str, Figure] = {}
     for kind in ("error", "hit"):
-        rows = np.flatnonzero(table["kind"] == kind)
-        if rows.size:
-            of_kind = [Example(explanations.images[i], cams[i], labels[i], called[i], probabilities[i]) for i in rows]
-            shown[f"{kind}s"] = examples(of_kind, results.evaluation.classes)
+        rows = np.flatnonzero(table["kind"] == kind).tolist()
+        if rows:
+            shown[f"{kind}s"] = examples(explanations, rows, results.evaluation.classes)
     scans = [explanations.images[i] for i in np.flatnonzero(table["scan"])]
     if explanations.maps is not None:
         filtered = [responses(scan.astype(np.float64).mean(axis=2)) for scan in scans]
@@ -88,15 +66,14 @@ def draw(results: Results) -> list[Picture]:
     return [Picture(name, png(figure, DPI), drawn=False) for name, figure in shown.items()]
 
 
-def bars(example: Example, classes: Sequence[str]) -> list[tuple[str, float, str]]:
-    """Return name, probability and colour, likeliest first; the truth is always among them."""
-    p, k = example.probabilities, len(classes)
-    order = np.argsort(-p, kind="stable").tolist()
+def bars(p: Array, label: int, predicted: int, classes: Sequence[str]) -> list[tuple[str, float, str]]:
+    """Return name, probability and colour, likeliest first; the truth is always among them. p: (K,) probabilities."""
+    k, order = len(classes), np.argsort(-p, kind="stable").tolist()
     if k > N_BARS + 1:
         order = order[:N_BARS]
-        if example.label not in order:
-            order[-1] = example.label
-    colors = {example.predicted: ORANGE, example.label: BLUE}  # of a hit they are one
+        if label not in order:
+            order[-1] = label
+    colors = {predicted: ORANGE, label: BLUE}  # of a hit they are one
     shown = [(classes[c], float(p[c]), colors.get(c, GREY)) for c in order]
     if len(order) < k:
         shown.append((f"{k - len(order)} others", max(0.0, 1 - sum(value for _, value, _ in shown)), GREY))
@@ -104,11 +81,13 @@ def bars(example: Example, classes: Sequence[str]) -> list[tuple[str, float, str
 
 
 @styled
-def examples(shown: Sequence[Example], classes: Sequence[str]) -> Figure:
-    """Draw two examples in a row: image, Grad-CAM if there is one, probabilities."""
-    rows = [bars(example, classes) for example in shown]
-    pitch = max(SIDE_IN + 0.1, 0.24 * len(rows[0]) + 0.1)
-    height = pitch * -(-len(shown) // 2) + HEADING_IN
+def examples(of: Explanations, rows: Sequence[int], classes: list[str]) -> Figure:
+    """Draw two examples in a row: image, Grad-CAM if there is one, probabilities. rows: of the examples."""
+    probabilities = of.examples[probability_columns(classes)].to_numpy()
+    called = of.examples[["label", "predicted"]].to_numpy()
+    all_bars = [bars(probabilities[i], called[i, 0], called[i, 1], classes) for i in rows]
+    pitch = max(SIDE_IN + 0.1, 0.24 * len(all_bars[0]) + 0.1)
+    height = pitch * -(-len(rows) // 2) + HEADING_IN
     figure = Figure(figsize=(WIDTH_IN, height))
 
     def place(i: int, left: float, width: float, tall: float, heading: str) -> Axes:
@@ -119,15 +98,15 @@ def examples(shown: Sequence[Example], classes: Sequence[str]) -> Figure:
             figure.text(box[0], 1 - 0.7 * HEADING_IN / height, heading, fontsize=8.5, color="#555555", va="center")
         return figure.add_axes(box)
 
-    for i, (example, of_example) in enumerate(zip(shown, rows, strict=True)):
-        _picture(place(i, 0.05, SIDE_IN, SIDE_IN, "image"), example.image)
+    for i, (row, of_row) in enumerate(zip(rows, all_bars, strict=True)):
+        _picture(place(i, 0.05, SIDE_IN, SIDE_IN, "image"), of.images[row])
         left = SIDE_IN + 0.12
-        if example.cam is not None:
+        if of.cams is not None:
             axis = place(i, left, SIDE_IN, SIDE_IN, "Grad-CAM")
-            _picture(axis, example.image.mean(axis=2, keepdims=True).astype(np.uint8))
-            axis.imshow(example.cam, cmap=HEAT, vmin=0, vmax=1, interpolation="bilinear")
+            _picture(axis, of.images[row].mean(axis=2, keepdims=True).astype(np.uint8))
+            axis.imshow(of.cams[row], cmap=HEAT, vmin=0, vmax=1, interpolation="bilinear")
             left += SIDE_IN + 0.1
-        _bars(place(i, left, WIDTH_IN / 2 - 0.12 - left, 0.24 * len(of_example), "probability"), of_example)
+        _bars(place(i, left, WIDTH_IN / 2 - 0.12 - left, 0.24 * len(of_row), "probability"), of_row)
     return figure
 
 

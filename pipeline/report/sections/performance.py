@@ -30,7 +30,6 @@ def context(results: Results) -> dict[str, Any]:
         for model in MODELS
     ]
     return {
-        "perfect": scores.perfect,
         "few": _few(classes, scores.class_groups),
         "overall": overall,
         "differences": [[LABELS[name], points_estimate(scores.difference[name])] for name in SCORES],

@@ -34,16 +34,8 @@ def context(results: Results) -> dict[str, Any]:
     areas = discriminate(results.evaluation, results.resampling("auc"))
     calibrations = calibrated(results)
     return {
-        "areas": [
-            [
-                model,
-                percent_estimate(areas.means[model], 2),
-                points(spread(seeds)),
-                ", ".join(f"{100 * area:.2f}" for area in seeds),
-            ]
-            for model, seeds in areas.seeds.items()
-        ],
-        "areas_of": ", ".join(results.evaluation.positive) if areas.binary else "each class",
+        "areas": [_area_row(model, areas.means[model], seeds) for model, seeds in areas.seeds.items()],
+        "areas_of": ", ".join(results.evaluation.positive) or "each class",
         "difference": points_estimate(areas.difference, 2),
         "n_groups": areas.n_groups,
         "calibration": [_calibration_row(model, of) for model, of in calibrations.items()],
@@ -55,6 +47,10 @@ def context(results: Results) -> dict[str, Any]:
     }
 
 
+def _area_row(model: str, mean: Estimate, seeds: NDArray[np.float64]) -> list[str]:
+    return [model, percent_estimate(mean, 2), points(spread(seeds)), ", ".join(f"{100 * area:.2f}" for area in seeds)]
+
+
 def _calibration_row(model: str, of: "Calibration") -> list[str]:
     temperatures = ", ".join("–" if np.isnan(t) else f"{t:.2f}" for t in of.temperatures)
     return [model, temperatures, *(percent(e, 2) for e in (*of.errors, of.exact)), *map(number, of.losses)]
@@ -64,7 +60,6 @@ def _calibration_row(model: str, of: "Calibration") -> list[str]:
 class Discrimination:
     """AUC on the test part: of the positive classes, or the mean over each class against the rest."""
 
-    binary: bool
     seeds: dict[str, NDArray[np.float64]]  # model -> (S,)
     means: dict[str, Estimate]
     difference: Estimate  # winner minus baseline, paired
@@ -82,7 +77,7 @@ def discriminate(evaluation: Evaluation, resampling: Resampling) -> Discriminati
     gap = float(seeds["winner"].mean() - seeds["baseline"].mean())
     if n_groups < LEAST_GROUPS:
         means = {model: Estimate(float(seeds[model].mean()), None, None) for model in MODELS}
-        return Discrimination(binary, seeds, means, Estimate(gap, None, None), n_groups)
+        return Discrimination(seeds, means, Estimate(gap, None, None), n_groups)
     flat = [task for model in MODELS for run in tasks[model] for task in run]
     areas = bootstrap_areas(flat, part.labels, part.groups, resampling.draws, resampling.rng)
     halves = np.split(areas, [sum(map(len, tasks["winner"]))], axis=1)
@@ -90,7 +85,7 @@ def discriminate(evaluation: Evaluation, resampling: Resampling) -> Discriminati
     means = {model: _area(seeds[model], drawn[model], n_groups if binary else None) for model in MODELS}
     gaps = drawn["winner"] - drawn["baseline"]
     ends = (None, None) if gaps.min() == gaps.max() else bootstrap.percentile_interval(gaps)  # nothing to resample
-    return Discrimination(binary, seeds, means, Estimate(gap, *ends), n_groups)
+    return Discrimination(seeds, means, Estimate(gap, *ends), n_groups)
 
 
 def _tasks(part: Part, runs: Runs, binary: bool) -> list[list[Task]]:
