@@ -11,9 +11,8 @@ from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.runs import EvaluationRuns, SearchRuns
 from pipeline.artifacts.search_result import SearchResult
 from pipeline.core.seeds import derive_seed
-from pipeline.report.analysis.comparison import Comparison, compare
 from pipeline.report.analysis.decision import Decision, decide
-from pipeline.report.analysis.scoring import PartScores, Resampling, score_test_part
+from pipeline.report.analysis.scoring import Comparison, PartScores, Resampling, compare, score_test_part
 from pipeline.report.settings import ReportSettings
 
 

@@ -16,10 +16,18 @@ from pipeline.artifacts.runs import SearchRuns, TrialRun
 from pipeline.artifacts.search_result import SearchResult, TrialScore, VariedTrial
 from pipeline.core.errors import DataError
 from pipeline.report.drawing import png
+from pipeline.report.formatting import duration
 from pipeline.report.sections import search
-from pipeline.report.sections.hyperparameters import effect_sentence, figures, trend_sentence
-from pipeline.report.sections.hyperparameters.analysis import Effect, Trend, effects, repeatability, trend
-from pipeline.report.sections.search.figures import history
+from pipeline.report.sections.hyperparameters import figures
+from pipeline.report.sections.hyperparameters.analysis import (
+    Effect,
+    Trend,
+    effect_sentence,
+    effects,
+    repeatability,
+    trend,
+    trend_sentence,
+)
 from pipeline.stages import report
 
 
@@ -162,7 +170,7 @@ def test_a_parameter_that_only_the_baseline_changes_has_no_column(tmp_path: Path
 
 def test_the_best_so_far_holds_to_the_last_trial() -> None:
     searched = made(3, states=["complete", "complete", "pruned", "failed"])
-    line = history(searched.trials, "accuracy").axes[0].lines[0]
+    line = search.history(searched.trials, "accuracy").axes[0].lines[0]
     assert list(line.get_xdata()) == [0, 1, 3]
     assert line.get_ydata()[-1] == searched.trials["score"][:2].max()
 
@@ -170,13 +178,13 @@ def test_the_best_so_far_holds_to_the_last_trial() -> None:
 def test_cost_adds_up() -> None:
     searched = made(3, states=["complete", "pruned", "failed", "complete"])
     timed = search.timed_trials(searched, runs([100.0, 60.0, 40.0, 200.0]))
-    assert search.states(timed) == [
+    assert search.by_state(timed, pd.Series(1, timed.index), int) == [
         ["complete", 2, "50.0 %"],
         ["pruned", 1, "25.0 %"],
         ["failed", 1, "25.0 %"],
         ["all", 4, ""],
     ]
-    assert search.seconds_by_state(timed) == [
+    assert search.by_state(timed, timed["seconds"], duration) == [
         ["complete", "5 min", "75.0 %"],
         ["pruned", "60 s", "15.0 %"],
         ["failed", "40 s", "10.0 %"],

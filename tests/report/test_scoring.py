@@ -7,8 +7,8 @@ from scipy.stats import binomtest
 from sklearn import metrics as reference
 
 from pipeline.artifacts.evaluation import Evaluation
-from pipeline.report.analysis.comparison import compare
 from pipeline.report.analysis.decision import operating_curves
+from pipeline.report.analysis.scoring import compare
 
 
 def test_compare_counts_groups(root: Path) -> None:

@@ -12,7 +12,7 @@ from pipeline.core.files import read_json
 from pipeline.report import formatting
 from pipeline.report.results import Results
 from pipeline.report.sections.screening.people import outline
-from pipeline.report.sections.screening.slider_data import POSITIONS, thresholds
+from pipeline.report.sections.screening.slider_data import POSITIONS, THRESHOLDS
 from pipeline.statistics.screening import estimate_screening
 
 
@@ -87,9 +87,9 @@ def test_the_slider_holds_the_decision_at_every_position(root: Path, name: str) 
     data = json.loads(re.findall(r'id="slider-data">(.*?)</script>', html)[0])
     results = Results.read(Layout(root), name, SETTINGS)
     assert len(data["rows"]) == len(data["thresholds"]) == len(POSITIONS) == 481
-    assert data["thresholds"] == pytest.approx(thresholds().tolist(), abs=1e-7)
+    assert data["thresholds"] == pytest.approx(THRESHOLDS.tolist(), abs=1e-7)
     decisions = {None: results.decisions["winner"]}
-    decisions |= {i: results.decide("winner", at=float(thresholds()[i])) for i in (0, 100, 232, 240, 300, 480)}
+    decisions |= {i: results.decide("winner", at=float(THRESHOLDS[i])) for i in (0, 100, 232, 240, 300, 480)}
     for position, decision in decisions.items():
         ends = data["frozen"] if position is None else data["estimates"][data["rows"][position]]
         for prevalence, screened in ((21.97, 100_000), (9_000.0, 350)):

@@ -10,9 +10,8 @@ from sklearn.metrics import f1_score
 import contract_data
 from pipeline.artifacts.evaluation import Evaluation
 from pipeline.core.errors import DataError
-from pipeline.report.analysis.scoring import Predictions, Resampling, score_predictions, score_test_part
-from pipeline.report.analysis.subgroups import Subset, by_file, contrasts, official_test
-from pipeline.report.sections.subgroups import contrast_sentences
+from pipeline.report.analysis.scoring import Resampling, score_predictions, score_test_part
+from pipeline.report.sections.subgroups import Subset, by_file, contrast_sentences, contrasts, official_test
 from pipeline.statistics.intervals import Estimate, rate_estimate
 
 INFO = contract_data.dataset_info("mri", ["healthy", "tumor"], ["tumor"], medical=True)
@@ -91,7 +90,7 @@ def test_all_images_together_score_as_the_test_part(folder: Path) -> None:
     evaluation = Evaluation.read(folder)
     test, winner = evaluation.parts["test"], evaluation.parts["test"].models["winner"].predicted
     of_all = score_test_part(evaluation, resampling(500))
-    alone = score_predictions(Predictions(test.labels, winner, test.groups), 2, resampling(500))
+    alone = score_predictions(test.labels, winner, test.groups, 2, resampling(500))
     for score, estimate in alone.items():
         assert astuple(estimate) == pytest.approx(astuple(of_all.means[score]["winner"]))  # the same draws of groups
 

@@ -1,18 +1,19 @@
-"""Scores with intervals: of winner and baseline on the test part, and of any predictions."""
+"""Scores with intervals, of winner and baseline on the test part and of any predictions; exact McNemar tests."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.artifacts.evaluation import MODELS, Evaluation
 from pipeline.artifacts.predictions import Part
-from pipeline.statistics import bootstrap, intervals
+from pipeline.statistics import bootstrap, intervals, significance
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.scores import SCORES, class_scores, confusion_matrix, scores
 
 Array = NDArray[Any]
+CLASS_SCORES = ("precision", "recall", "f1")
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,7 @@ def spread(values: NDArray[np.float64]) -> float | None:
     return float(values.std(ddof=1)) if values.size > 1 else None
 
 
-@dataclass(frozen=True)
-class Resampling:
+class Resampling(NamedTuple):
     """A bootstrap over groups."""
 
     draws: int
@@ -51,29 +51,23 @@ class Resampling:
 
 def score_test_part(evaluation: Evaluation, resampling: Resampling) -> PartScores:
     """Score winner and baseline; the bootstrap resamples both with the same draws of groups."""
-    part = evaluation.parts["test"]
-    k = len(evaluation.classes)
-    n_seeds = {model: len(part.models[model].predicted) for model in MODELS}
+    part, k = evaluation.parts["test"], len(evaluation.classes)
     both = np.concatenate([part.models[model].predicted for model in MODELS])
-    resampled = bootstrap.bootstrap_confusions(
-        part.labels, both, part.groups, k, resampling.draws, resampling.rng
-    )  # (draws, runs, K, K)
-    split = dict(zip(MODELS, np.split(resampled, [n_seeds["winner"]], axis=1), strict=True))
+    resampled = bootstrap.bootstrap_confusions(part.labels, both, part.groups, k, *resampling)  # (draws, runs, K, K)
+    n_seeds = len(part.models["winner"].predicted)
+    split = {"winner": resampled[:, :n_seeds], "baseline": resampled[:, n_seeds:]}
     by_seed = {model: scores(confusions(part, model, k)) for model in MODELS}
     drawn = {model: {name: v.mean(axis=1) for name, v in scores(split[model]).items()} for model in MODELS}
     n_groups = np.unique(part.groups).size
-    seeds = {name: {model: by_seed[model][name] for model in MODELS} for name in SCORES}
-    means = {
-        name: {model: _mean(name, seeds[name][model], drawn[model][name], n_groups) for model in MODELS}
-        for name in SCORES
-    }
-    difference = {
-        name: Estimate(
-            float(seeds[name]["winner"].mean() - seeds[name]["baseline"].mean()),
-            *bootstrap.percentile_interval(drawn["winner"][name] - drawn["baseline"][name]),
-        )
-        for name in SCORES
-    }
+    seeds: dict[str, dict[str, NDArray[np.float64]]] = {}
+    means: dict[str, dict[str, Estimate]] = {}
+    difference = {}
+    for name in SCORES:
+        seeds[name] = {model: by_seed[model][name] for model in MODELS}
+        means[name] = {model: _mean(name, seeds[name][model], drawn[model][name], n_groups) for model in MODELS}
+        gap = float(seeds[name]["winner"].mean() - seeds[name]["baseline"].mean())
+        ends = bootstrap.percentile_interval(drawn["winner"][name] - drawn["baseline"][name])
+        difference[name] = Estimate(gap, *ends)
     class_groups = [np.unique(part.groups[part.labels == c]).size for c in range(k)]
     classes = _class_estimates(confusions(part, "winner", k), split["winner"], class_groups)
     return PartScores(seeds, means, difference, classes, class_groups)
@@ -81,48 +75,71 @@ def score_test_part(evaluation: Evaluation, resampling: Resampling) -> PartScore
 
 def _mean(name: str, seeds: NDArray[np.float64], drawn: NDArray[np.float64], n_groups: int) -> Estimate:
     value = float(seeds.mean())
-    if drawn.min() == drawn.max():  # nothing to resample: only a plain rate has an exact bound
-        is_rate = name in ("accuracy", "recall")
-        return intervals.rate_estimate(value, n_groups) if is_rate else Estimate(value, None, None)
-    return Estimate(value, *bootstrap.percentile_interval(drawn))
+    if drawn.min() < drawn.max():
+        return Estimate(value, *bootstrap.percentile_interval(drawn))
+    # nothing to resample: only a plain rate has an exact bound
+    is_rate = name in ("accuracy", "recall")
+    return intervals.rate_estimate(value, n_groups) if is_rate else Estimate(value, None, None)
 
 
 def _class_estimates(counts: Array, drawn: Array, class_groups: list[int]) -> dict[str, list[Estimate]]:
     """Return the scores per class; a class without images has no recall."""
     values, resampled = class_scores(counts), class_scores(drawn)
-    return {
-        name: [
-            Estimate(None, None, None)
-            if name == "recall" and not n
-            else _mean(name, values[name][:, c], resampled[name][..., c].mean(axis=1), n)
-            for c, n in enumerate(class_groups)
-        ]
-        for name in ("precision", "recall", "f1")
-    }
+
+    def estimate(name: str, c: int, n: int) -> Estimate:
+        if name == "recall" and not n:
+            return Estimate(None, None, None)
+        return _mean(name, values[name][:, c], resampled[name][..., c].mean(axis=1), n)
+
+    return {name: [estimate(name, c, n) for c, n in enumerate(class_groups)] for name in CLASS_SCORES}
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """Predictions of S runs on N images of any parts."""
+def score_predictions(
+    labels: Array, predicted: Array, groups: Array, n_classes: int, resampling: Resampling
+) -> dict[str, Estimate]:
+    """Return every score, mean over S runs, with its interval; macro scores average the classes that occur.
 
-    labels: Array  # (N,) int
-    predicted: Array  # (S, N) int
-    groups: Array  # (N,) any
-
-
-def score_predictions(of: Predictions, n_classes: int, resampling: Resampling) -> dict[str, Estimate]:
-    """Return every score, mean over the runs, with its interval; macro scores average the classes that occur."""
-    occurring = np.unique(of.labels)
+    labels, groups: (N,); predicted: (S, N).
+    """
+    occurring = np.unique(labels)
 
     def means(counts: Array) -> dict[str, NDArray[np.float64]]:
         """Return the mean of each score over the runs, (...). counts: (..., S, K, K)."""
         by_class, accuracy = class_scores(counts), scores(counts)["accuracy"].mean(axis=-1)
-        names = ("precision", "recall", "f1")
-        return {"accuracy": accuracy} | {f"macro_{n}": by_class[n][..., occurring].mean((-2, -1)) for n in names}
+        macro = {f"macro_{name}": by_class[name][..., occurring].mean((-2, -1)) for name in CLASS_SCORES}
+        return {"accuracy": accuracy} | macro
 
-    drawn = means(
-        bootstrap.bootstrap_confusions(of.labels, of.predicted, of.groups, n_classes, resampling.draws, resampling.rng)
-    )
-    values = means(confusion_matrix(of.labels, of.predicted, n_classes))
-    n_groups = np.unique(of.groups).size
+    drawn = means(bootstrap.bootstrap_confusions(labels, predicted, groups, n_classes, *resampling))
+    values = means(confusion_matrix(labels, predicted, n_classes))
+    n_groups = np.unique(groups).size
     return {name: _mean(name, values[name], drawn[name], n_groups) for name in SCORES}
+
+
+class SeedPair(NamedTuple):
+    """One retraining of the winner against one of the baseline."""
+
+    winner: int  # seed
+    baseline: int  # seed
+    only_winner: int  # groups in which the winner alone is right
+    only_baseline: int
+    p: float
+    adjusted: float  # after Holm
+
+
+class Comparison(NamedTuple):
+    """McNemar tests of all pairs of seeds, in their order."""
+
+    pairs: list[SeedPair]
+    p: float  # of the typical pair: statistics.significance.median_p
+
+
+def compare(evaluation: Evaluation) -> Comparison:
+    """Test each seed of the winner against the baseline's seed in the same place."""
+    part = evaluation.parts["test"]
+    right = {model: runs.predicted == part.labels for model, runs in part.models.items()}  # (S, N)
+    tests = significance.mcnemar_pairs(right["winner"], right["baseline"], part.groups)
+    p_values = [p for *_, p in tests]
+    adjusted = significance.holm(p_values)
+    winner, baseline = ([run.seed for run in evaluation.runs(model)] for model in MODELS)
+    pairs = [SeedPair(winner[i], baseline[i], b, c, p, float(adjusted[i])) for i, (b, c, p) in enumerate(tests)]
+    return Comparison(pairs, significance.median_p(p_values))

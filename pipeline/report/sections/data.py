@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.artifacts.samples import PARTS
-from pipeline.report.analysis.subgroups import OfficialTest, official_test
 from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import percent, percent_estimate
 from pipeline.report.results import Results
+from pipeline.report.sections.subgroups import OfficialTest, official_test
 
 DROPPED = {
     "label_conflict": "copies under another label",

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.report.analysis.scoring import Predictions, score_predictions
+from pipeline.report.analysis.scoring import score_predictions
 from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import percent, percent_estimate
 from pipeline.report.pages import Table
@@ -19,42 +19,37 @@ def context(results: Results) -> dict[str, Any]:
     """Return the scores of the metadata baseline, of the commonest class and of the winner."""
     classes, table = results.evaluation.classes, results.explanations.metadata_baseline
     labels, predicted = table["label"].to_numpy(), table["predicted"].to_numpy()
-    of = Predictions(labels, predicted[None], table["group"].to_numpy())
-    reached = score_predictions(of, len(classes), results.resampling("shortcut"))
+    groups, resampling = table["group"].to_numpy(), results.resampling("shortcut")
+    reached = score_predictions(labels, predicted[None], groups, len(classes), resampling)
     commonest = int(np.bincount(results.evaluation.parts["train"].labels).argmax())
     constant = scores(confusion_matrix(labels, np.full_like(labels, commonest), len(classes)))
     winner = {name: results.scores.means[name]["winner"] for name in SCORES}
     base, accuracy = float(constant["accuracy"]), reached["accuracy"]
     features = ", ".join(results.explanations.info.varied) or "nothing that varies"
     share = shortcut(accuracy, winner["accuracy"], base)
-    return {
-        "sentences": [
-            f"A random forest that never sees the content, only {features}, fitted on train, reaches an accuracy of "
-            f"{percent_estimate(accuracy)} on test; always naming the commonest class of train reaches {percent(base)}."
-            f"{'' if share else ' No notable shortcut of this kind.'}",
+    caution = (
+        f"The data carry a shortcut: {share} of what the winner adds to naming the commonest class needs no look "
+        "at what an image shows."
+    )
+    scores_of = Table(
+        "Metadata baseline and winner on test, [95 %] by bootstrap over groups",
+        ["classifier", *(LABELS[name] for name in SCORES)],
+        [
+            ["winner", *(percent_estimate(winner[name]) for name in SCORES)],
+            ["metadata baseline", *(percent_estimate(reached[name]) for name in SCORES)],
+            [f"always {classes[commonest]}", *(percent(float(constant[name])) for name in SCORES)],
         ],
-        "cautions": [
-            f"The data carry a shortcut: {share} of what the winner adds to naming the commonest class needs no look "
-            "at what an image shows."
-        ]
-        if share
-        else [],
-        "tables": [
-            Table(
-                "Metadata baseline and winner on test, [95 %] by bootstrap over groups",
-                ["classifier", *(LABELS[name] for name in SCORES)],
-                [
-                    ["winner", *(percent_estimate(winner[name]) for name in SCORES)],
-                    ["metadata baseline", *(percent_estimate(reached[name]) for name in SCORES)],
-                    [f"always {classes[commonest]}", *(percent(float(constant[name])) for name in SCORES)],
-                ],
-                note="Offered: width, height, format and mode of the published file, mean and SD of the outermost ring "
-                "of pixels of the prepared image; what does not vary in train is of no use. “Shortcut”: the whole "
-                "interval is more than 5 points above the commonest class. That a shortcut exists does not show that "
-                "the winner takes it; a border can also belong to the content.",
-            )
-        ],
-    }
+        note="Offered: width, height, format and mode of the published file, mean and SD of the outermost ring "
+        "of pixels of the prepared image; what does not vary in train is of no use. “Shortcut”: the whole "
+        "interval is more than 5 points above the commonest class. That a shortcut exists does not show that "
+        "the winner takes it; a border can also belong to the content.",
+    )
+    sentence = (
+        f"A random forest that never sees the content, only {features}, fitted on train, reaches an accuracy of "
+        f"{percent_estimate(accuracy)} on test; always naming the commonest class of train reaches {percent(base)}."
+        f"{'' if share else ' No notable shortcut of this kind.'}"
+    )
+    return {"sentences": [sentence], "cautions": [caution] if share else [], "tables": [scores_of]}
 
 
 def shortcut(reached: Estimate, winner: Estimate, base: float) -> str | None:

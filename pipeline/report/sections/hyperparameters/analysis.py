@@ -1,10 +1,11 @@
-"""The influence of one hyperparameter: from variations of the baseline if there are any, else from the draws.
+"""The influence of one hyperparameter, and the sentence on it: from variations of the baseline, else from the draws.
 
 In the draws all parameters moved together.
 """
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from scipy import stats
 from pipeline.artifacts.evaluation import Evaluation
 from pipeline.artifacts.search_result import SearchResult
 from pipeline.core.yaml_document import Scalar
+from pipeline.report.formatting import cell, percent
 from pipeline.statistics.intervals import Z
 
 ALWAYS_SHOWN = ("lr", "batch_size", "n_epochs")  # in every report, varied or not
@@ -69,6 +71,42 @@ def repeatability(seeds: NDArray[np.float64]) -> float | None:
     return None if seeds.size < 2 else Z * math.sqrt(2) * float(seeds.std(ddof=1))
 
 
+def effect_sentence(effect: Effect, objective: str) -> str:
+    """Return one sentence; a difference that seeds alone may make is called noise."""
+    key, noise = effect.key, effect.noise
+    trained = [(v, s) for v, s in zip(effect.values, effect.scores, strict=True) if s is not None]
+    failed = [_shown(v) for v, s in zip(effect.values, effect.scores, strict=True) if s is None]
+    end = f" Training failed at {', '.join(failed)}." if failed else ""
+    if len(trained) < 2:
+        return f"{key}: nothing to compare.{end}"
+    first, at_first = trained[0]
+    last, at_last = trained[-1]
+    best, highest = max(trained, key=lambda t: t[1])
+    worst, lowest = min(trained, key=lambda t: t[1])
+    if noise is not None and highest - lowest <= noise:
+        among = f"between {_shown(first)} and {_shown(last)}" if effect.numeric else f"{len(trained)} values"
+        return (
+            f"{key}, {among}: no difference beyond the noise between seeds (scores within "
+            f"{100 * (highest - lowest):.1f} points; two seeds may be {100 * noise:.1f} apart).{end}"
+        )
+    if effect.numeric and abs(at_last - at_first) > (noise or 0):
+        moved = "lowered" if at_last < at_first else "raised"
+        sentence = (
+            f"Raising {key} from {_shown(first)} to {_shown(last)} {moved} the {objective} on val "
+            f"from {percent(at_first)} to {percent(at_last)}; best at {_shown(best)} ({percent(highest)})."
+        )
+    else:
+        sentence = (
+            f"{key}: the {objective} on val was best at {_shown(best)} ({percent(highest)}) "
+            f"and worst at {_shown(worst)} ({percent(lowest)})."
+        )
+    return f"{sentence}{'' if noise is not None else ' How much of it is noise, one seed cannot show.'}{end}"
+
+
+def _shown(value: Any) -> str:
+    return "the default" if value is None else cell(value)
+
+
 @dataclass(frozen=True)
 class Trend:
     """Rank correlation of a parameter with the score over the complete draws."""
@@ -89,3 +127,19 @@ def trend(search: SearchResult, key: str) -> Trend:
         return Trend(key, n, None, False, constant)
     spearman = stats.spearmanr(values, draws["score"])
     return Trend(key, n, float(spearman.statistic), bool(spearman.pvalue < ORDERED_P), None)
+
+
+def trend_sentence(of: Trend, objective: str) -> str:
+    """Return one cautious sentence."""
+    if of.constant is not None and of.n > 1:
+        return f"{of.key} was {cell(of.constant)} in every complete draw, so its influence is unknown."
+    if of.n < MIN_DRAWS:
+        return f"{of.key}: {of.n} complete draw{'s' * (of.n != 1)} cannot show its influence."
+    if of.rho is None:
+        return f"{of.key}: all {of.n} complete draws scored the same."
+    rho = f"Spearman’s ρ = {of.rho:+.2f}, n = {of.n}".replace("-", "−")
+    caution = "searched together with other parameters, so no cause"
+    if not of.ordered:
+        return f"{of.key}: no order among the complete draws beyond chance ({rho}; {caution})."
+    word = "higher" if of.rho > 0 else "lower"
+    return f"{of.key}: complete draws with a larger value had a {word} {objective} on val ({rho}; {caution})."

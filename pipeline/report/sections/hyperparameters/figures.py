@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pipeline.report.drawing import BLUE, GREY, ORANGE, canvas, percents, short, styled
 from pipeline.report.formatting import cell
 from pipeline.report.sections.hyperparameters.analysis import Effect
-from pipeline.report.sections.search.figures import trial_points
+from pipeline.report.sections.search import trial_points
 
 # the best draws dark, the others pale; as bright to a colour-blind reader
 SCALE = LinearSegmentedColormap.from_list("scores", mpl.colormaps["viridis_r"](np.linspace(0.08, 1, 256)))
@@ -66,19 +66,24 @@ def _place(axis: Axes, which: str, values: pd.Series, *, n_ticks: int = 6) -> pd
     return values.map(known.index).astype(float) + jitter
 
 
-def _panels(n: int, height_in: float) -> tuple[Figure, NDArray[Any], list[Axes]]:
-    """Return a figure of n axes in rows of three, all its axes, and those of the first column."""
-    columns = min(3, n)
+def _panels(parameters: Sequence[str], height_in: float, y_label: str) -> tuple[Figure, NDArray[Any]]:
+    """Return a figure and the axes of the parameters, in rows of three."""
+    n, columns = len(parameters), min(3, len(parameters))
     figure, axes = canvas(height_in * math.ceil(n / columns) + 0.2, math.ceil(n / columns), columns, sharey=True)
     for axis in axes.flat[n:]:
         axis.remove()
-    return figure, axes.flat[:n], list(axes[:, 0])
+    for axis in axes[:, 0]:
+        axis.set_ylabel(y_label, fontsize=9.5)
+        axis.yaxis.set_major_formatter(percents)
+    for axis, name in zip(axes.flat, parameters, strict=False):
+        axis.set_title(short(name, 24), fontsize=10)
+    return figure, axes.flat[:n]
 
 
 @styled
 def one_at_a_time(effects: Sequence[Effect], objective: str) -> Figure:
     """Draw the score over each value, the baseline's marked; band: its score ± the noise between seeds."""
-    figure, panels, first = _panels(len(effects), 2.5)
+    figure, panels = _panels([effect.key for effect in effects], 2.5, f"{objective} on val")
     for axis, effect in zip(panels, effects, strict=True):
         names = ["default" if value is None else short(cell(value), 12) for value in effect.values]
         x = pd.Series(range(len(names)), dtype=float)
@@ -89,32 +94,23 @@ def one_at_a_time(effects: Sequence[Effect], objective: str) -> Figure:
         scores = pd.Series(effect.scores, dtype=float)
         own = effect.baseline
         if effect.noise is not None and pd.notna(scores[own]):
-            band = (scores[own] - effect.noise, scores[own] + effect.noise)
-            axis.axhspan(*band, color=ORANGE, alpha=0.15, lw=0)
+            axis.axhspan(scores[own] - effect.noise, scores[own] + effect.noise, color=ORANGE, alpha=0.15, lw=0)
         trained = scores.notna()
         axis.plot(x[trained], scores[trained], ls="-" if effect.numeric else "none", color=BLUE, lw=1.2)
         axis.scatter(x[trained], scores[trained], color=BLUE, s=26, zorder=3)
         axis.scatter(x[own], scores[own], marker="D", color=ORANGE, s=44, zorder=4)
         bottom: dict[str, Any] = {"transform": axis.get_xaxis_transform(), "clip_on": False}
         axis.scatter(x[~trained], np.zeros((~trained).sum()), marker="x", color=GREY, **bottom)
-        axis.set_title(short(effect.key, 24), fontsize=10)
-    for axis in first:
-        axis.set_ylabel(f"{objective} on val", fontsize=9.5)
-        axis.yaxis.set_major_formatter(percents)
     return figure
 
 
 @styled
 def slices(trials: pd.DataFrame, parameters: Sequence[str], objective: str) -> Figure:
     """Draw the score over each parameter, a panel each; numbers that span a factor of 10 on a log axis."""
-    figure, panels, first = _panels(len(parameters), 2.35)
+    figure, panels = _panels(parameters, 2.35, f"{objective}, val")
     for axis, name in zip(panels, parameters, strict=True):
         shown = trials[trials[name].notna() & (trials["state"] != "failed")]
         trial_points(axis, shown, _place(axis, "x", shown[name], n_ticks=2), size=22)
-        axis.set_title(short(name, 24), fontsize=10)
-    for axis in first:
-        axis.set_ylabel(f"{objective}, val", fontsize=9.5)
-        axis.yaxis.set_major_formatter(percents)
     marks = {label: mark for axis in panels for mark, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(marks.values(), marks, loc="outside lower center", ncols=5, fontsize=9.5)
     return figure
@@ -124,9 +120,8 @@ def slices(trials: pd.DataFrame, parameters: Sequence[str], objective: str) -> F
 def importances(shares: Mapping[str, float]) -> Figure:
     """Draw a bar per parameter, the largest on top."""
     figure, axes = canvas(0.34 * len(shares) + 0.95)
-    axis = axes[0, 0]
-    axis.barh(range(len(shares)), list(shares.values()), color=BLUE, height=0.62)
-    axis.set_yticks(range(len(shares)), [short(name, 24) for name in shares])
+    axis, rows = axes[0, 0], range(len(shares))
+    axis.barh(rows, list(shares.values()), color=BLUE, height=0.62, tick_label=[short(name, 24) for name in shares])
     axis.set(ylim=(len(shares) - 0.5, -0.5), xlim=(0, 1), xlabel="share of the score's variance over the draws")
     axis.xaxis.set_major_formatter(percents)
     axis.grid(axis="y", visible=False)
@@ -136,11 +131,11 @@ def importances(shares: Mapping[str, float]) -> Figure:
 def _share(values: pd.Series, log: bool) -> tuple[NDArray[np.float64], dict[float, str]]:
     """Return the place of each value between 0 and 1, NaN for a gap, and ticks: place -> label."""
     known = _choices(values)
-    if known is not None:
-        at = {value: (i + 0.5) / len(known) for i, value in enumerate(known)}
-        ticks = {at[value]: short(cell(value), 12) for value in known}
-        return values.map(at).to_numpy(dtype=float) + _apart(len(values)), ticks
-    return _to_scale(values, log)
+    if known is None:
+        return _to_scale(values, log, lambda value: cell(float(f"{value:.3g}")))
+    at = {value: (i + 0.5) / len(known) for i, value in enumerate(known)}
+    ticks = {at[value]: short(cell(value), 12) for value in known}
+    return values.map(at).to_numpy(dtype=float) + _apart(len(values)), ticks
 
 
 def _apart(n: int) -> NDArray[np.float64]:
@@ -148,12 +143,8 @@ def _apart(n: int) -> NDArray[np.float64]:
     return np.linspace(-0.022, 0.022, n)
 
 
-def _three_digits(value: float) -> str:
-    return cell(float(f"{value:.3g}"))
-
-
 def _to_scale(
-    values: pd.Series, log: bool, show: Callable[[float], str] = _three_digits
+    values: pd.Series, log: bool, show: Callable[[float], str]
 ) -> tuple[NDArray[np.float64], dict[float, str]]:
     low, high = float(values.min()), float(values.max())
     if low == high:
@@ -179,9 +170,10 @@ def parallel(draws: pd.DataFrame, parameters: Mapping[str, bool], objective: str
             place, ticks = _share(draws[name], parameters[name])
         else:
             place, ticks = _to_scale(draws[name], False, lambda value: f"{100 * value:.1f} %")
-        start = NOT_DRAWN if np.isnan(place).any() else 0.0
-        if start:
-            place, ticks = np.where(np.isnan(place), start + _apart(len(draws)), place), {start: "not drawn", **ticks}
+        start = 0.0
+        if np.isnan(place).any():
+            start, ticks = NOT_DRAWN, {NOT_DRAWN: "not drawn", **ticks}
+            place = np.where(np.isnan(place), start + _apart(len(draws)), place)
         axis.plot([start, 1], [row, row], color="black", lw=1.1, zorder=2)
         for position, label in ticks.items():
             axis.plot(position, row, "|", color="black", ms=7, zorder=2)
@@ -191,8 +183,7 @@ def parallel(draws: pd.DataFrame, parameters: Mapping[str, bool], objective: str
             )  # fmt: skip
         places.append(place)
     _lines(axis, draws, np.stack(places, axis=1))
-    labels = [short(name, 22) for name in parameters]
-    axis.set_yticks(range(len(names)), [*labels, f"{objective}\non val"])
+    axis.set_yticks(range(len(names)), [*(short(name, 22) for name in parameters), f"{objective}\non val"])
     gaps = draws[list(parameters)].isna().to_numpy().any()
     axis.set(xlim=(1.5 * NOT_DRAWN if gaps else -0.06, 1.06), ylim=(len(names) - 0.35, -0.35), xticks=[])
     axis.spines[["left", "bottom"]].set_visible(False)
@@ -203,15 +194,12 @@ def parallel(draws: pd.DataFrame, parameters: Mapping[str, bool], objective: str
 
 def _lines(axis: Axes, draws: pd.DataFrame, places: NDArray[np.float64]) -> None:
     """Draw the lines, the best on top. places: (draws, axes)."""
-    order = draws["score"].fillna(-np.inf).argsort().to_numpy()
     norm = _norm(draws.loc[draws["state"] == "complete", "score"])
-    rows = np.arange(places.shape[1])
-    for i in order:
+    for i in draws["score"].fillna(-np.inf).argsort():
+        style: dict[str, Any] = {"color": GREY, "lw": 0.9, "ls": "--", "zorder": 3}
         if draws["state"].iloc[i] == "complete":
-            style: dict[str, Any] = {"color": SCALE(norm(draws["score"].iloc[i])), "lw": 1.8, "zorder": 4}
-        else:
-            style = {"color": GREY, "lw": 0.9, "ls": "--", "zorder": 3}
-        axis.plot(places[i], rows, alpha=0.9, **style)
+            style = {"color": SCALE(norm(draws["score"].iloc[i])), "lw": 1.8, "zorder": 4}
+        axis.plot(places[i], range(places.shape[1]), alpha=0.9, **style)
 
 
 def _norm(scores: pd.Series) -> Normalize:

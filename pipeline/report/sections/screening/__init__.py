@@ -1,41 +1,36 @@
 """What the winner's decision would mean in a screening."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import astuple
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from pipeline.report.analysis.decision import Decision, operating_curves
-from pipeline.report.drawing import Picture, png
+from pipeline.report.drawing import BLUE, GREY, ORANGE, Picture, canvas, percents, png, styled
 from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import count_estimate, percent, percent_estimate
 from pipeline.report.results import Results
-from pipeline.report.sections.screening.figures import operating_curve, ppv_over_prevalence
 from pipeline.report.sections.screening.people import people
 from pipeline.report.sections.screening.slider_data import slider
 from pipeline.report.settings import ScreeningSettings
 from pipeline.statistics import intervals
 from pipeline.statistics.intervals import Estimate
-from pipeline.statistics.screening import estimate_screening, negatives_to_claim
+from pipeline.statistics.screening import Operation, ScreeningEstimate, estimate_screening, negatives_to_claim
 
 CLAIMS = (100, 22)  # false positives per number screened
 
 
-class Quantity(NamedTuple):
-    """A field of ScreeningEstimate on the page."""
-
-    label: str
-    show: Callable[[Estimate], str]
-    method: str  # of its interval
-
-
-QUANTITIES = {
-    "sensitivity": Quantity("sensitivity", percent_estimate, "Wilson"),
-    "specificity": Quantity("specificity", percent_estimate, "Wilson"),
-    "false_positives": Quantity("false positives", count_estimate, "Clopper–Pearson"),
-    "false_negatives": Quantity("false negatives", count_estimate, "Wilson"),
-    "ppv": Quantity("PPV", lambda estimate: percent_estimate(estimate, 2), "Mercaldo, logit"),
-    "npv": Quantity("NPV", lambda estimate: percent_estimate(estimate, 4), "Mercaldo, logit"),
+# field of ScreeningEstimate -> label, text and the method of its interval
+QUANTITIES: dict[str, tuple[str, Callable[[Estimate], str], str]] = {
+    "sensitivity": ("sensitivity", percent_estimate, "Wilson"),
+    "specificity": ("specificity", percent_estimate, "Wilson"),
+    "false_positives": ("false positives", count_estimate, "Clopper–Pearson"),
+    "false_negatives": ("false negatives", count_estimate, "Wilson"),
+    "ppv": ("PPV", lambda estimate: percent_estimate(estimate, 2), "Mercaldo, logit"),
+    "npv": ("NPV", lambda estimate: percent_estimate(estimate, 4), "Mercaldo, logit"),
 }
 
 
@@ -45,31 +40,32 @@ def context(results: Results) -> dict[str, Any] | None:
         return None
     winner, settings = results.decisions["winner"], results.settings.screening
     columns = {**results.decisions, "winner at 0.5": results.decide("winner", at=0.5)}
-    shown = [_shown(decision.estimate, *QUANTITIES) for decision in columns.values()]
-    quantities = list(zip(QUANTITIES.values(), *shown, strict=True))
-    prevalences = _prevalences(settings)
-    errors = [estimate_screening(winner.operation, p, settings.n_screened) for p in prevalences.values()]
+    estimates = [
+        [label, *(show(getattr(decision.estimate, name)) for decision in columns.values()), method]
+        for name, (label, show, method) in QUANTITIES.items()
+    ]
     return {
         "settings": settings,
         "min_sensitivity": results.evaluation.info.min_sensitivity,
         "winner": winner,
         "columns": list(columns),
-        "estimates": [[quantity.label, *values, quantity.method] for quantity, *values in quantities],
+        "estimates": estimates,
         "prevalences": [
-            [label, prevalence, *_shown(estimate, "false_positives", "false_negatives", "ppv", "npv")]
-            for (label, prevalence), estimate in zip(prevalences.items(), errors, strict=True)
+            [label, prevalence, *_errors(estimate_screening(winner.operation, prevalence, settings.n_screened))]
+            for label, prevalence in _prevalences(settings).items()
         ],
         "sure": 1 - intervals.sure_bound(winner.operation.n_healthy),
         "claims": {n: negatives_to_claim(n, winner.estimate.n_healthy) for n in CLAIMS},
         "seeds": [row for model, decision in results.decisions.items() for row in _seeds(model, decision)],
         "people": people(winner.operation, settings.prevalence_per_100k),
-        "explored": [(name, q[0].label, q[1]) for name, q in zip(QUANTITIES, quantities, strict=True)],
+        "explored": [(name, label, value) for name, (label, value, *_) in zip(QUANTITIES, estimates, strict=True)],
         "slider": slider(results.evaluation.parts["test"], winner, settings),
     }
 
 
-def _shown(estimate: Any, *names: str) -> list[str]:
-    return [QUANTITIES[name].show(getattr(estimate, name)) for name in names]
+def _errors(estimate: ScreeningEstimate) -> list[str]:
+    names = ("false_positives", "false_negatives", "ppv", "npv")
+    return [QUANTITIES[name][1](getattr(estimate, name)) for name in names]
 
 
 def _prevalences(settings: ScreeningSettings) -> dict[str, float]:
@@ -84,18 +80,75 @@ def _seeds(model: str, decision: Decision) -> list[list[str]]:
     return rows
 
 
+@styled
+def operating_curve(curves: list[tuple[NDArray[Any], NDArray[Any]]], frozen: Decision, n_screened: int) -> Figure:
+    """Draw false positives over sensitivity. curves: (sensitivity, specificity) per seed at every threshold."""
+    figure, axes = canvas(3.6)
+    axis, n_healthy = axes[0, 0], frozen.estimate.n_healthy
+    for sensitivity, specificity in curves:
+        axis.plot(sensitivity, n_healthy * (1 - specificity), color=BLUE, lw=1, alpha=0.55)
+    marks = {"color": ORANGE, "ms": 7, "mec": "white", "clip_on": False, "zorder": 3}
+    for se, sp in zip(frozen.sensitivity, frozen.specificity, strict=True):
+        axis.plot(se, n_healthy * (1 - sp), "D", **marks)
+    axis.lines[0].set_label("one seed, any threshold (exploration)")
+    axis.lines[len(curves)].set_label("at its frozen threshold")
+    # linear below one expected person: a curve may touch 0
+    errors = np.concatenate([1 - specificity for _, specificity in curves])
+    axis.set_yscale("symlog", linthresh=n_healthy * float(errors[errors > 0].min()))
+    axis.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axis.xaxis.set_major_formatter(percents)
+    floor = max(0.0, frozen.sensitivity.min() - 0.1)
+    axis.set(xlabel="sensitivity", ylabel=f"false positives per {n_screened:,}", xlim=(floor, 1.005))
+    axis.set_ylim(bottom=0)
+    axis.legend(fontsize=9, loc="upper left")
+    return figure
+
+
+@styled
+def ppv_over_prevalence(operation: Operation, marked: list[float]) -> Figure:
+    """Draw the PPV with its interval, or its lower bound where the sample gives no more. marked: the main one first."""
+    figure, axes = canvas(3.6)
+    axis, main = axes[0, 0], marked[0]
+    prevalences = np.geomspace(min(1.0, *marked), max(20_000.0, *marked), 120)
+    ppv = [astuple(estimate_screening(operation, float(prevalence)).ppv) for prevalence in prevalences]
+    value, low, high = np.array(ppv, dtype=float).T  # NaN for None
+    if np.isfinite(value).any():
+        axis.plot(prevalences, value, color=BLUE, lw=2.2, label="PPV")
+        axis.fill_between(prevalences, low, high, color=BLUE, alpha=0.18, lw=0, label="95 % interval")
+    elif np.isfinite(low).any():
+        axis.plot(prevalences, low, color=BLUE, lw=2.2, ls="--", label="PPV is at least")
+        axis.fill_between(prevalences, low, 1, color=BLUE, alpha=0.12, lw=0)
+    named: list[float] = []
+    for prevalence in sorted(marked, key=lambda prevalence: (prevalence != main, prevalence)):
+        strong = prevalence == main
+        axis.axvline(prevalence, color=ORANGE if strong else GREY, lw=1.6 if strong else 1, ls="-" if strong else ":")
+        if any(0.85 < prevalence / other < 1.15 for other in named if other != main):
+            continue  # its label would overlap another
+        named.append(prevalence)
+        side = "right" if strong else "left"
+        axis.annotate(
+            f"{prevalence:g}", (prevalence, 1.0), xycoords=("data", "axes fraction"), textcoords="offset points",
+            xytext=(-3 if strong else 3, -3), ha=side, va="top", rotation=90, fontsize=8.5,
+            color=ORANGE if strong else "#555555",
+        )  # fmt: skip
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.yaxis.set_major_formatter(percents)
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    axis.set(xlabel="prevalence per 100,000 (log)", ylabel="PPV (log)", xlim=(prevalences[0], prevalences[-1]))
+    axis.set_ylim(top=1)
+    axis.legend(fontsize=9, loc="lower right")
+    return figure
+
+
 def draw(results: Results) -> list[Picture]:
     """Draw what another threshold would trade, and the PPV over the prevalence."""
     winner, settings = results.decisions["winner"], results.settings.screening
     curves = operating_curves(results.evaluation.parts["test"], "winner")
-    frozen = list(zip(winner.sensitivity.tolist(), winner.specificity.tolist(), strict=True))
-    n_healthy, main = winner.estimate.n_healthy, settings.prevalence_per_100k
-    operating = operating_curve(curves, frozen, n_healthy=n_healthy, n_screened=settings.n_screened)
-    marked = _prevalences(settings).values()
-    grid = np.geomspace(min(1.0, *marked), max(20_000.0, *marked), 120)
-    ppv = [estimate_screening(winner.operation, float(p)).ppv for p in grid]
-    by_prevalence = ppv_over_prevalence(grid, ppv, marked=marked, main=main)
-    return [Picture("operating", png(operating)), Picture("ppv", png(by_prevalence))]
+    return [
+        Picture("operating", png(operating_curve(curves, winner, settings.n_screened))),
+        Picture("ppv", png(ppv_over_prevalence(winner.operation, list(_prevalences(settings).values())))),
+    ]
 
 
 SECTION = Section(order=90, title="Screening", context=context, figures=draw, script="slider.js")

@@ -1,6 +1,6 @@
 """100,000 people as icons: blocks of 10 by 10 cells, 40 blocks in a row."""
 
-from typing import NamedTuple
+from typing import Any
 
 from pipeline.report.formatting import count, count_estimate
 from pipeline.statistics.intervals import Estimate
@@ -17,25 +17,12 @@ LABELS = {
 OPPOSITE = {"": "", "at most ": "at least ", "at least ": "at most "}
 
 
-class Kind(NamedTuple):
-    """People with the same disease state and the same call."""
+def people(operation: Operation, prevalence_per_100k: float) -> dict[str, Any]:
+    """Return whole people by what the decision would do to them; a bound takes the place of a missing estimate.
 
-    name: str
-    label: str
-    n: str
-    path: str  # SVG outline of their cells
-
-
-class People(NamedTuple):
-    """The kinds of people in their order."""
-
-    kinds: list[Kind]
-    missed: str  # the estimate of false negatives
-    summary: str  # a sentence about those called positive; empty where a number is a bound
-
-
-def people(operation: Operation, prevalence_per_100k: float) -> People:
-    """Return whole people by what the decision would do to them; a bound takes the place of a missing estimate."""
+    kinds: name, label, number and SVG outline of people with the same state and call; missed: the estimate;
+    summary: a sentence about those called positive, empty where a number is a bound.
+    """
     expected = estimate_screening(operation, prevalence_per_100k, PEOPLE)
     diseased = _whole(prevalence_per_100k)
     missed = min(diseased, _drawn(expected.false_negatives))
@@ -45,11 +32,13 @@ def people(operation: Operation, prevalence_per_100k: float) -> People:
     bounds |= {"tp": OPPOSITE[bounds["fn"]], "tn": OPPOSITE[bounds["fp"]]}
     kinds, first = [], 0
     for name, n in counts.items():
-        kinds.append(Kind(name, LABELS[name], f"{bounds[name]}{n:,}", outline(first, first + n)))
+        path = outline(first, first + n)
+        kinds.append({"name": name, "label": LABELS[name], "n": f"{bounds[name]}{n:,}", "path": path})
         first += n
     called, right = counts["tp"] + alarmed, prevalence_per_100k - (expected.false_negatives.value or 0)
     summary = f"Of {called:,} people called positive, about {count(right)} are diseased."
-    return People(kinds, count_estimate(expected.false_negatives), "" if any(bounds.values()) else summary)
+    missed_text = count_estimate(expected.false_negatives)
+    return {"kinds": kinds, "missed": missed_text, "summary": "" if any(bounds.values()) else summary}
 
 
 def _bound(estimate: Estimate) -> str:

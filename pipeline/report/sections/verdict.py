@@ -2,11 +2,15 @@
 
 from typing import Any
 
-from pipeline.report.drawing import Picture, png
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from pipeline.report.analysis.scoring import PartScores
+from pipeline.report.drawing import MODEL_COLORS, Picture, canvas, png, styled
 from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import p_value, percent, percent_estimate, points_estimate
 from pipeline.report.results import Results
-from pipeline.report.sections.verdict.figures import score_points
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.scores import LABELS
 
@@ -19,8 +23,7 @@ def context(results: Results) -> dict[str, Any]:
     return {
         "answer": f"{_result(results)}{_against_baseline(results)}",
         "numbers": [
-            (f"winner, {LABELS[main]}", percent(scores.means[main]["winner"].value)),
-            (f"baseline, {LABELS[main]}", percent(scores.means[main]["baseline"].value)),
+            *((f"{model}, {LABELS[main]}", percent(mean.value)) for model, mean in scores.means[main].items()),
             ("difference, points", difference.split(" [")[0]),
             ("test images (groups)", f"{n_images:,} ({n_groups:,})"),
         ],
@@ -61,21 +64,37 @@ def _against_baseline(results: Results) -> str:
 
 def _unsigned(difference: Estimate) -> str:
     """Return the points without signs, unless the interval holds both."""
-    assert difference.value is not None
-    assert difference.low is not None
-    assert difference.high is not None
-    if difference.low * difference.high < 0:
+    low, high = 100 * (difference.low or 0.0), 100 * (difference.high or 0.0)
+    if low * high < 0:
         return points_estimate(difference)
-    near, far = sorted((100 * abs(difference.low), 100 * abs(difference.high)))
-    return f"{100 * abs(difference.value):.1f} [{near:.1f}, {far:.1f}]"
+    near, far = sorted((abs(low), abs(high)))
+    return f"{100 * abs(difference.value or 0.0):.1f} [{near:.1f}, {far:.1f}]"
+
+
+@styled
+def score_points(scores: PartScores) -> Figure:
+    """Draw every seed, mean and interval of winner and baseline."""
+    figure, axes = canvas(0.75 * len(scores.seeds) + 1.0)
+    axis = axes[0, 0]
+    for row, (name, seeds) in enumerate(scores.seeds.items()):
+        for offset, (model, color) in zip((-0.17, 0.17), MODEL_COLORS.items(), strict=True):
+            y, estimate = row + offset, scores.means[name][model]
+            axis.plot(seeds[model], np.full(len(seeds[model]), y + 0.1), "o", color=color, ms=4, alpha=0.6)
+            ends = [estimate.value if end is None else end for end in (estimate.low, estimate.high)]
+            axis.plot(ends, [y, y], color=color, lw=2.4, solid_capstyle="butt")
+            axis.plot(estimate.value, y, "D", color=color, ms=6.5, mec="white", label=model if row == 0 else None)
+    axis.set_yticks(range(len(scores.seeds)), [LABELS[name] for name in scores.seeds])
+    axis.set_ylim(len(scores.seeds) - 0.45, -0.55)
+    axis.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
+    axis.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
+    axis.set(title="Test part: mean, 95 % interval, every seed", xlabel="%")
+    axis.grid(axis="y", visible=False)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9.5)
+    return figure
 
 
 def draw(results: Results) -> list[Picture]:
-    """Draw all scores of winner and baseline."""
-    scores = results.scores
-    seeds = {LABELS[name]: values for name, values in scores.seeds.items()}
-    means = {LABELS[name]: values for name, values in scores.means.items()}
-    return [Picture("scores", png(score_points(seeds, means)))]
+    return [Picture("scores", png(score_points(results.scores)))]
 
 
 SECTION = Section(order=10, title="Verdict", context=context, figures=draw)
