@@ -29,8 +29,7 @@ from benchmarks.generated import Shape, generated
 from benchmarks.measurement import Row, Way, median_seconds, seconds_of
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.samples import Samples
-from pipeline.datasets.decoding import DecodedImage
-from pipeline.datasets.preparation import decode_records
+from pipeline.datasets.preparation import DecodedImage, decode_records
 from pipeline.datasets.registry import RawImage, find_spec
 from pipeline.training.process import prepare_process
 from pipeline.training.trainer import Trainer

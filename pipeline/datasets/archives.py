@@ -1,16 +1,19 @@
-"""Stream the members of packed files: nothing is unpacked to disk, and unsafe members are refused."""
+"""Read packed files as streams: nothing is unpacked to disk, and unsafe members are refused."""
 
 import gzip
+import hashlib
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from pipeline.core.errors import DataError
+from pipeline.datasets.registry import PublishedFiles, RawFile, RawImage
 
 # The largest data set unpacks to 185 MB; anything above this is a bomb or the wrong file.
 MAX_UNPACKED_BYTES = 512 << 20
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff"}
 
 
 class BoundedGzip(gzip.GzipFile):
@@ -18,8 +21,7 @@ class BoundedGzip(gzip.GzipFile):
 
     def __init__(self, path: Path, limit: int) -> None:
         super().__init__(path)
-        self._path = path
-        self._limit = limit
+        self._refusal = f"{path}: refused, unpacks to more than {limit} bytes"
         self._n_remaining = limit
 
     def read(self, size: int | None = -1) -> bytes:
@@ -28,7 +30,7 @@ class BoundedGzip(gzip.GzipFile):
         data = super().read(most if size is None or size < 0 else min(size, most))
         self._n_remaining -= len(data)
         if self._n_remaining < 0:
-            raise DataError(f"{self._path}: refused, unpacks to more than {self._limit} bytes")
+            raise DataError(self._refusal)
         return data
 
 
@@ -55,20 +57,48 @@ def members(path: Path, limit: int = MAX_UNPACKED_BYTES) -> Iterator[tuple[str, 
         tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors="replace") as tar,
     ):
         for member in tar:
-            _refuse_hostile(path, member, limit)
+            if reason := _hostility(member, limit):
+                raise DataError(f"{path}: refused, {reason}: {member.name!r}")
             if not member.isdir() and (file := tar.extractfile(member)):
                 yield member.name.split("/", 1)[-1], file.read()
 
 
-def _refuse_hostile(path: Path, member: tarfile.TarInfo, limit: int) -> None:
+def _hostility(member: tarfile.TarInfo, limit: int) -> str:
     name = PurePosixPath(member.name)
-    reason = None
     if name.is_absolute() or ".." in name.parts or "\\" in member.name or "\0" in member.name:
-        reason = "path leaves the archive"
-    elif not (member.isreg() or member.isdir()):
-        reason = "link or special file"
-    elif member.issparse() or member.size > limit:
-        # a sparse member can claim any size without a byte in the stream, which the limit of the stream would miss
-        reason = f"sparse, or larger than {limit} bytes"
-    if reason:
-        raise DataError(f"{path}: refused, {reason}: {member.name!r}")
+        return "path leaves the archive"
+    if not (member.isreg() or member.isdir()):
+        return "link or special file"
+    # a sparse member can claim any size without a byte in the stream, which the limit of the stream would miss
+    return f"sparse, or larger than {limit} bytes" if member.issparse() or member.size > limit else ""
+
+
+def class_folders(
+    archive: RawFile,
+    classes: tuple[str, ...],
+    *,
+    folders: Mapping[str, tuple[str, str]],
+    digest: str,
+    n_images: Mapping[str, int],
+) -> PublishedFiles:
+    """Describe a .tar.gz of image files whose folders name the class.
+
+    folders: path under the archive root -> (class, official part). Every file in one of them is an image, with any
+    suffix; elsewhere, files with an image suffix are records without a label and other files are ignored.
+    """
+
+    def read(folder: Path) -> Iterator[RawImage]:
+        for source, data in members(folder / archive.name):
+            path = PurePosixPath(source)
+            name, official_part = folders.get(str(path.parent), ("", ""))
+            if name or path.suffix.lower() in IMAGE_SUFFIXES:
+                label = classes.index(name) if name else None
+                yield RawImage(source, official_part, label, hashlib.sha256(data).hexdigest(), data)
+
+    return PublishedFiles((archive,), read, n_images, {"images": digest}, content_digests)
+
+
+def content_digests(records: Iterable[RawImage]) -> dict[str, str]:
+    """Return the sha256 over the lines `<sha256>  <path under the archive root>`, sorted by path."""
+    lines = [f"{r.sha256}  {r.source}\n" for r in sorted(records, key=lambda r: r.source)]
+    return {"images": hashlib.sha256("".join(lines).encode()).hexdigest()}

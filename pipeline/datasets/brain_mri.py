@@ -1,6 +1,6 @@
 """Brain MRI slices with and without a tumour, two folders of mixed file types."""
 
-from pipeline.datasets.class_folders import class_folders
+from pipeline.datasets.archives import class_folders
 from pipeline.datasets.registry import DatasetSpec, PositiveClasses, RawFile, Reference, register
 
 CLASSES = ("healthy", "tumor")

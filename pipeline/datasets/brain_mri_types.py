@@ -1,6 +1,6 @@
 """Brain MRI slices with one of three kinds of tumour or none, in official Training and Testing folders."""
 
-from pipeline.datasets.class_folders import class_folders
+from pipeline.datasets.archives import class_folders
 from pipeline.datasets.registry import DatasetSpec, PositiveClasses, RawFile, Reference, register
 
 TUMOURS = ("glioma", "meningioma", "pituitary")

@@ -50,35 +50,25 @@ def perceptual_hashes(images: NDArray[np.uint8], hash_size: int) -> list[NDArray
     mirrored left to right, mirrored top to bottom, and mirrored both ways.
     """
     side = hash_size * OVERSAMPLING
+    # mirroring turns the sign of the odd frequencies along its axis
+    odd = np.where(np.arange(hash_size) % 2, -1, 1)
+    mirrors = (1, odd[None, :], odd[:, None], odd[:, None] * odd[None, :])
     squeezed = images[..., 0] if images.shape[-1] == 1 else images
     hashes: list[list[NDArray[np.bool_]]] = [[], [], [], []]
     for start in track(range(0, len(images), BLOCK_ROWS), "perceptual hash", unit="blocks"):
-        small = np.stack(
-            [
-                np.asarray(Image.fromarray(x).convert("L").resize((side, side), Image.Resampling.LANCZOS))
-                for x in squeezed[start : start + BLOCK_ROWS]
-            ]
-        ).astype(np.float64)  # (block, side, side)
+        grey = (Image.fromarray(x).convert("L") for x in squeezed[start : start + BLOCK_ROWS])
+        small = np.stack([np.asarray(x.resize((side, side), Image.Resampling.LANCZOS), np.float64) for x in grey])
         low = dct(dct(small, axis=1)[:, :hash_size], axis=2)[:, :, :hash_size]
-        # mirroring turns the sign of the odd frequencies along its axis
-        odd = np.where(np.arange(hash_size) % 2, -1, 1)
-        mirrors = (1, odd[None, :], odd[:, None], odd[:, None] * odd[None, :])
         for blocks, mirror in zip(hashes, mirrors, strict=True):
-            blocks.append(_above_median(low * mirror))
+            flat = (low * mirror).reshape(len(low), -1)
+            blocks.append(flat > np.median(flat, axis=1, keepdims=True))
     return [np.concatenate(blocks) for blocks in hashes]
-
-
-def _above_median(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return (N, h * h). values: (N, h, h)."""
-    flat = values.reshape(len(values), -1)
-    return flat > np.median(flat, axis=1, keepdims=True)
 
 
 def near_pairs(a: NDArray[np.bool_], b: NDArray[np.bool_], max_bits: int) -> Iterator[NDArray[np.int64]]:
     """Yield (2, pairs), tile by tile: all i < j where a[i] and b[j] differ in at most max_bits bits. a, b: (N, B)."""
     least = a.shape[1] - 2 * max_bits  # the product of two rows of signs is B - 2 x differing bits
-    signs_a = np.where(a, np.float32(1), np.float32(-1))
-    signs_b = np.where(b, np.float32(1), np.float32(-1))
+    signs_a, signs_b = (np.where(x, np.float32(1), np.float32(-1)) for x in (a, b))
     for top in range(0, len(a), BLOCK_ROWS):
         for left in range(top, len(a), BLOCK_ROWS):
             products = signs_a[top : top + BLOCK_ROWS] @ signs_b[left : left + BLOCK_ROWS].T

@@ -3,7 +3,7 @@
 import errno
 import importlib.resources
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,43 +31,30 @@ class DownloadSettings(Strict):
     retries: Annotated[Integer, Field(ge=0, description="further attempts per source")]
 
 
-@dataclass(frozen=True)
-class FetchPolicy:
-    """How long to wait for a source, and how often to ask it again."""
+def retry(attempt: Callable[[], None], retries: int) -> None:
+    """Call `attempt` until it succeeds; after a TransientError, pause 1, 2, 4, … s and call it again.
 
-    timeout_s: float
-    """longest wait for a connection or for the next bytes"""
-    retries: int
-    """further attempts per source"""
-
-    def run(self, attempt: Callable[[], None]) -> None:
-        """Call `attempt` until it succeeds; after a TransientError, pause 1, 2, 4, … s and call it again.
-
-        Raises SourceError when the retries are used up, or at once if another attempt would not help.
-        """
-        n_failed = 0
-        while True:
-            try:
-                attempt()
-                return
-            except TransientError as error:
-                n_failed += 1
-                if n_failed > self.retries:
-                    raise SourceError(f"{error} (attempt {n_failed} of {n_failed})") from error
-                sleep(2.0 ** (n_failed - 1))
+    Raises SourceError when the retries are used up, or at once if another attempt would not help.
+    """
+    for n_failed in range(retries + 1):
+        try:
+            attempt()
+        except TransientError as error:
+            if n_failed == retries:
+                raise SourceError(f"{error} (attempt {retries + 1} of {retries + 1})") from error
+            sleep(2.0**n_failed)
+        else:
+            return
 
 
 @dataclass(frozen=True)
 class Fetcher:
-    """Fetches the files of one data set."""
+    """Fetches the files of one data set into `out`; unfinished files wait in `scratch` and are resumed."""
 
     spec: DatasetSpec
-    mirrors: Sequence[str]
-    """folders or http(s) URLs with `<data set>/<file>` below them, asked before the public address"""
+    settings: DownloadSettings
     out: Path
     scratch: Path
-    """folder for unfinished files; what is there is resumed"""
-    policy: FetchPolicy
 
     def missing(self) -> list[RawFile]:
         """Return the files that are not in `out` with the published content."""
@@ -82,7 +69,7 @@ class Fetcher:
             self.scratch.mkdir(parents=True, exist_ok=True)
             for source in self._sources(file):
                 try:
-                    self.policy.run(partial(self._attempt, file, source, whole))
+                    retry(partial(self._attempt, file, source, whole), self.settings.retries)
                 except SourceError as error:
                     problems.append(f"{source}: {error}")
                     continue
@@ -92,24 +79,27 @@ class Fetcher:
                     rest.unlink()
                 return []
         except OSError as error:
-            where = error.filename or self.scratch
-            reason = error.strerror or error
+            where, reason = error.filename or self.scratch, error.strerror or error
             raise PipelineError(f"{where}: cannot be written: {reason}; free space and run again") from error
         return [*problems, self._by_hand(file)]
 
     def _sources(self, file: RawFile) -> list[str]:
         if file.url.startswith(PACKAGED):
             return [file.url]  # installed with the project: a mirror could only be slower
-        return [*(f"{mirror.rstrip('/')}/{self.spec.name}/{file.name}" for mirror in self.mirrors), file.url]
+        return [*(f"{m.rstrip('/')}/{self.spec.name}/{file.name}" for m in self.settings.mirrors), file.url]
 
     def _by_hand(self, file: RawFile) -> str:
-        mirror = next((m for m in self.mirrors if not _is_url(m)), "~/data-mirror").rstrip("/")
+        mirror = next((m for m in self.settings.mirrors if not _is_url(m)), "~/data-mirror").rstrip("/")
         path = f"{mirror}/{self.spec.name}/{file.name}"
         return f"by hand: fetch {file.url}, put it at {path} and set DATA_MIRROR={mirror}"
 
     def _attempt(self, file: RawFile, source: str, whole: Path) -> None:
         """Leave the file with the published content at `whole`, or raise SourceError and leave nothing there."""
-        resumed = download(source, whole, self.policy.timeout_s) if _is_url(source) else _copy(source, whole)
+        resumed = False
+        if _is_url(source):
+            resumed = download(source, whole, self.settings.timeout_s)
+        else:
+            _copy(source, whole)
         if wrong := self._wrong_content(file, whole.parent):
             whole.unlink()
             # the first half of a resumed file may be what is wrong: the next attempt starts over
@@ -117,13 +107,9 @@ class Fetcher:
 
     def _wrong_content(self, file: RawFile, folder: Path) -> str:
         """Return what is wrong with folder/<file name>, "" if it is the published file."""
-        published = self.spec.published
+        published, path = self.spec.published, folder / file.name
         try:
-            digests = (
-                {file.name: sha256_file(folder / file.name)}
-                if file.sha256
-                else published.digests_of(published.read(folder))
-            )
+            digests = {file.name: sha256_file(path)} if file.sha256 else published.digests_of(published.read(folder))
         except DataError as error:
             return str(error)
         return "; ".join(published.wrong_digests(digests))
@@ -133,13 +119,13 @@ def _is_url(source: str) -> bool:
     return source.lower().startswith(("http://", "https://"))
 
 
-def _copy(source: str, whole: Path) -> bool:
-    """Copy from a folder or an installed package. Return False: nothing was resumed."""
+def _copy(source: str, whole: Path) -> None:
+    """Copy from a folder or an installed package."""
     if source.startswith(PACKAGED):
         package, _, name = source.removeprefix(PACKAGED).partition("/")
         with importlib.resources.as_file(importlib.resources.files(package) / name) as path:
             shutil.copyfile(path, whole)
-        return False
+        return
     path = Path(source).expanduser()
     if not path.is_file():
         raise SourceError("no such file")
@@ -149,4 +135,3 @@ def _copy(source: str, whole: Path) -> bool:
         if error.errno in (errno.ENOSPC, errno.EROFS, errno.EDQUOT):
             raise
         raise SourceError(f"cannot be copied: {error.strerror or error}") from error
-    return False

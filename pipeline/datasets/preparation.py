@@ -1,27 +1,35 @@
 """Prepare a data set: decode its published images, put them into canonical order, and describe each in a table."""
 
+import io
+import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
 from pydantic import Field
 
 from pipeline.artifacts.samples import DatasetInfo, label_conflicts
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.progress import track
 from pipeline.core.yaml_document import Integer, Strict
-from pipeline.datasets.decoding import COMPARED_PX, DecodedImage, decode_image
 from pipeline.datasets.duplicates import OVERSAMPLING, equal_pixels, group_names
 from pipeline.datasets.registry import DatasetSpec, RawImage
 
+FORMATS = ("JPEG", "PNG", "TIFF")
+MAX_PIXELS = 50_000_000  # the largest published slice has 3.6 million; a small PNG can claim 20,000 x 20,000
+COMPARED_PX = 64  # copies are sought at this fixed size, so that groups and parts do not depend on image_px
 N_DECODERS = 2  # threads; Pillow decodes without the interpreter lock
 N_AHEAD = 64  # records in flight, so that a packed file is never whole in memory
+
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
 class PrepareSettings(Strict):
@@ -34,6 +42,18 @@ class PrepareSettings(Strict):
     hash_size: Annotated[
         Integer, Field(ge=4, le=COMPARED_PX // OVERSAMPLING, description="perceptual hash of hash_size**2 bits")
     ]
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """A decoded picture at two sizes, and what its file looked like before conversion and resizing."""
+
+    pixels: NDArray[np.uint8]  # (image_px, image_px, 1), or the published pixels (H, W, C)
+    compared: NDArray[np.uint8]  # (COMPARED_PX, COMPARED_PX, 1) by which copies are found, or the published pixels
+    format: str
+    mode: str
+    width: int
+    height: int
 
 
 def check_image_px(spec: DatasetSpec, image_px: int) -> None:
@@ -85,36 +105,80 @@ def decode_records(records: Iterable[RawImage], image_px: int) -> Iterator[tuple
 def _decode(data: bytes | NDArray[np.uint8], image_px: int) -> DecodedImage | DataError:
     if not isinstance(data, bytes):
         height, width, n_channels = data.shape
-        mode = "L" if n_channels == 1 else "RGB"
-        return DecodedImage(data, data, "raw", mode, width=width, height=height)
+        return DecodedImage(data, data, "raw", "L" if n_channels == 1 else "RGB", width=width, height=height)
     try:
         return decode_image(data, image_px)
     except DataError as error:
         return error
 
 
+def decode_image(data: bytes, image_px: int) -> DecodedImage:
+    """Decode an image file to one grey channel of image_px x image_px; the aspect ratio is not kept.
+
+    Raises DataError with the reason if the file is unreadable, or its mode does not define grey values.
+    """
+    if not data:
+        raise DataError("empty file")
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            stored = (str(image.format), image.mode, image.width, image.height)
+            pixels = compared = _grey_pixels(image, image_px)
+        if image_px != COMPARED_PX:  # decode again, since the pixels of a JPEG depend on the size it is decoded for
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                compared = _grey_pixels(image, COMPARED_PX)
+    except DataError:
+        raise
+    except UnidentifiedImageError as error:
+        raise DataError(f"not a {', '.join(FORMATS)} file") from error
+    except Exception as error:  # a damaged file makes Pillow raise OSError, SyntaxError, ValueError, struct.error, ...
+        raise DataError(f"cannot be decoded: {error or type(error).__name__}") from error
+    return DecodedImage(pixels, compared, *stored)
+
+
+def _grey_pixels(image: Image.Image, px: int) -> NDArray[np.uint8]:
+    """Return (px, px, 1)."""
+    # Pillow opens what a JPEG container holds, e.g. the several pictures of an MPO
+    if (n_frames := getattr(image, "n_frames", 1)) != 1:
+        raise DataError(f"must hold one picture, got {n_frames}")
+    # lets a JPEG decode at the smallest scale that still has twice the target's side; other formats ignore it
+    image.draft("L", (2 * px, 2 * px))
+    grey = _one_channel(ImageOps.exif_transpose(image))
+    resized = grey.resize((px, px), Image.Resampling.BILINEAR)  # Pillow widens the filter when it shrinks: no aliasing
+    return np.asarray(resized, np.uint8)[:, :, None]
+
+
+def _one_channel(image: Image.Image) -> Image.Image:
+    """Convert to mode L. Transparent pixels are composited over black, the background of a slice."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image, np.uint16) // 257).astype(np.uint8))  # 65535 -> 255
+    if image.mode in ("I", "F"):
+        raise DataError(f"mode {image.mode}: 32-bit values do not define white")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
+    return image.convert("L")
+
+
 def sample_table(
     spec: DatasetSpec, records: list[RawImage], pictures: list[DecodedImage], *, groups: NDArray[np.int64]
 ) -> pd.DataFrame:
     """Return samples.csv. groups: (N,) group numbers."""
-    table = pd.DataFrame(
+    labels = [r.label for r in records]
+    sha256s = [r.sha256 for r in records]
+    sample = pd.Series([sha256[:12] for sha256 in sha256s], dtype=str)
+    copy = sample.groupby(sample).cumcount()  # 0 for the first of equal files, then 1, 2, ...
+    return pd.DataFrame(
         {
-            "sample": [r.sha256[:12] for r in records],
-            "label": [r.label for r in records],
-            "class": [spec.classes[r.label] for r in records if r.label is not None],
-            "group": group_names(groups, [r.sha256 for r in records]),
+            "sample": sample.where(copy == 0, sample + "-" + (copy + 1).astype(str)),
+            "label": labels,
+            "class": [spec.classes[label] for label in labels if label is not None],
+            "group": group_names(groups, sha256s),
             "official_part": [r.official_part for r in records],
             "source": [r.source for r in records],
-            "format": [p.format for p in pictures],
-            "mode": [p.mode for p in pictures],
-            "width": [p.width for p in pictures],
-            "height": [p.height for p in pictures],
-            "sha256": [r.sha256 for r in records],
+            **{key: [getattr(p, key) for p in pictures] for key in ("format", "mode", "width", "height")},
+            "sha256": sha256s,
         }
     )
-    copy = table.groupby("sample").cumcount()  # 0 for the first of equal files, then 1, 2, ...
-    table["sample"] = table["sample"].where(copy == 0, table["sample"] + "-" + (copy + 1).astype(str))
-    return table
 
 
 def dataset_info(
@@ -135,9 +199,7 @@ def dataset_info(
         terms=spec.reference.terms,
         citation=spec.reference.citation,
         source_url=spec.reference.url,
-        image_px=settings.image_px,
-        near_duplicate_bits=settings.near_duplicate_bits,
-        hash_size=settings.hash_size,
+        **settings.model_dump(),
     )
 
 

@@ -4,7 +4,7 @@ A data set is one file of this room that calls `register`; it is discovered auto
 """
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,23 +14,18 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
 from pipeline.core.files import sha256_file
-from pipeline.core.registry import import_modules
+from pipeline.core.registry import import_modules, registering
 
 
 @dataclass(frozen=True)
 class RawImage:
     """One published image, as the packed file holds it."""
 
-    source: str
-    """path under the archive root, or file and index; never an order that mirrors may change"""
-    official_part: str
-    """"train", "test", or "" if the publisher names no parts"""
-    label: int | None
-    """index into the classes; None if the folder names no class"""
-    sha256: str
-    """of the file; for pixel sets, of the label byte followed by the published pixels"""
-    data: bytes | NDArray[np.uint8]
-    """an encoded image file, or pixels (H, W, C)"""
+    source: str  # path under the archive root, or file and index; never an order that mirrors may change
+    official_part: str  # "train", "test", or "" if the publisher names no parts
+    label: int | None  # index into the classes; None if the folder names no class
+    sha256: str  # of the file; for pixel sets, of the label byte followed by the published pixels
+    data: bytes | NDArray[np.uint8]  # an encoded image file, or pixels (H, W, C)
 
 
 @dataclass(frozen=True)
@@ -44,9 +39,9 @@ class RawFile:
 
 def record_digests(records: Iterable[RawImage]) -> dict[str, str]:
     """Return, per official part, the sha256 over the sorted 32-byte sha256 of its records."""
-    parts: dict[str, list[bytes]] = {}
+    parts: dict[str, list[bytes]] = defaultdict(list)
     for record in records:
-        parts.setdefault(record.official_part or "records", []).append(bytes.fromhex(record.sha256))
+        parts[record.official_part or "records"].append(bytes.fromhex(record.sha256))
     return {part: hashlib.sha256(b"".join(sorted(digests))).hexdigest() for part, digests in parts.items()}
 
 
@@ -55,14 +50,13 @@ class PublishedFiles:
     """The files of a data set: where they are, how to read them, and what proves their content."""
 
     files: tuple[RawFile, ...]
+    # streams the records from a folder with the files; raises DataError if they cannot be read
     read: Callable[[Path], Iterator[RawImage]]
-    """streams the records from a folder with the files; raises DataError if they cannot be read"""
-    n_images: Mapping[str, int]
-    """official part -> number of published images"""
+    n_images: Mapping[str, int]  # official part -> number of published images
+    # expected result of content_digests; empty if the files are published byte for byte
     digests: Mapping[str, str] = field(default_factory=dict)
-    """expected result of content_digests; empty if the files are published byte for byte"""
+    # depends neither on the packing nor on the order of the records; RawImage.data is not needed
     content_digests: Callable[[Iterable[RawImage]], dict[str, str]] = record_digests
-    """digests that depend neither on the packing nor on the order of the records; RawImage.data is not needed"""
 
     def expected_digests(self) -> dict[str, str]:
         """Return name -> sha256 of the files published byte for byte and of the content."""
@@ -75,11 +69,8 @@ class PublishedFiles:
     def wrong_digests(self, digests: Mapping[str, str]) -> list[str]:
         """Return one line per digest that differs from the published one."""
         expected = self.expected_digests()
-        return [
-            f"{name}: sha256 must be {expected[name]}, got {got}"
-            for name, got in digests.items()
-            if got != expected[name]
-        ]
+        wrong = {name: got for name, got in digests.items() if got != expected[name]}
+        return [f"{name}: sha256 must be {expected[name]}, got {got}" for name, got in wrong.items()]
 
 
 @dataclass(frozen=True)
@@ -109,10 +100,9 @@ class DatasetSpec:
     published: PublishedFiles
     reference: Reference
     positive: PositiveClasses | None = None
+    # (height, width, channels) of published pixels; None: image files of many sizes, resized to one grey channel
     native_shape: tuple[int, int, int] | None = None
-    """(height, width, channels) of published pixels; None: image files of many sizes, resized to one grey channel"""
-    keeps_official_test: bool = False
-    """True: the published test part is the test part. False: all images are pooled and split by group"""
+    keeps_official_test: bool = False  # False: all images are pooled and split by group
 
 
 _specs: dict[str, DatasetSpec] = {}
@@ -120,10 +110,7 @@ _specs: dict[str, DatasetSpec] = {}
 
 def register(spec: DatasetSpec) -> DatasetSpec:
     """Add a data set. Raises ValueError if its name is taken."""
-    if spec.name in _specs:
-        raise ValueError(f"data set {spec.name!r} is registered twice")
-    _specs[spec.name] = spec
-    return spec
+    return registering("data set", _specs)(spec.name)(spec)
 
 
 def specs() -> dict[str, DatasetSpec]:
@@ -140,10 +127,7 @@ def find_spec(name: str) -> DatasetSpec:
 
 
 def check_files(spec: DatasetSpec, folder: Path) -> dict[str, str]:
-    """Return the sha256 of the files published byte for byte.
-
-    Raises DataError if a file is missing or one of these files has changed.
-    """
+    """Return the sha256 of the files published byte for byte; raise DataError if one changed or any is missing."""
     files = spec.published.files
     if missing := [f"{folder / f.name}: no such file" for f in files if not (folder / f.name).is_file()]:
         raise DataError(f"{spec.name}: raw files are missing; run the download stage", missing)

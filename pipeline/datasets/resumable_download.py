@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -32,12 +33,10 @@ def download(url: str, whole: Path, timeout_s: float) -> bool:
     origin = part.with_suffix(".json")
     headers = {"Accept-Encoding": "identity"}  # a server that compresses a .gz again would change its length
     n_have = _resumable(part, origin, headers)
-    hooks = {"request": [_stay_secure(url)]}
+    hooks: dict[str, list[Callable[..., None]]] = {"request": [partial(_stay_secure, url)]}
     try:
-        with (
-            httpx.Client(timeout=timeout_s, follow_redirects=True, event_hooks=hooks) as client,
-            client.stream("GET", url, headers=headers) as response,
-        ):
+        client = httpx.Client(timeout=timeout_s, follow_redirects=True, event_hooks=hooks)
+        with client, client.stream("GET", url, headers=headers) as response:
             start = _start(response, part, n_have)
             _receive(url, response, part=part, origin=origin, start=start)
     except TransientError:
@@ -58,14 +57,10 @@ def download(url: str, whole: Path, timeout_s: float) -> bool:
     return start > 0
 
 
-def _stay_secure(url: str) -> Callable[[httpx.Request], None]:
-    """Return a hook that runs before every request of a chain of redirects."""
-
-    def refuse(request: httpx.Request) -> None:
-        if url.lower().startswith("https://") and request.url.scheme != "https":
-            raise SourceError(f"refused, redirects from https to {request.url.scheme}: {request.url}")
-
-    return refuse
+def _stay_secure(url: str, request: httpx.Request) -> None:
+    """Check a request of the chain of redirects from `url`."""
+    if url.lower().startswith("https://") and request.url.scheme != "https":
+        raise SourceError(f"refused, redirects from https to {request.url.scheme}: {request.url}")
 
 
 def _resumable(part: Path, origin: Path, headers: dict[str, str]) -> int:

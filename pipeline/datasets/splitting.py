@@ -1,6 +1,6 @@
 """Split a data set into train, val and test: whole groups, with equal shares of every class."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -67,12 +67,10 @@ def assign_groups(table: pd.DataFrame, shares: dict[str, float], seed: int) -> "
 def check_parts(table: pd.DataFrame, classes: list[str]) -> None:
     """Raise DataError if a group is in two parts or a part lacks a class: a score on them would be worthless."""
     table = table[table["part"] != ""]
-    parts_of_group: Any = table.groupby("group")["part"].unique()
-    problems = [
-        f"group {group}: must be in one part, is in {', '.join(sorted(parts))}"
-        for group, parts in parts_of_group.items()
-        if len(parts) > 1
-    ]
+    problems = []
+    for group, parts in table.groupby("group")["part"]:
+        if parts.nunique() > 1:
+            problems.append(f"group {group}: must be in one part, is in {', '.join(sorted(parts.unique()))}")
     for part in PARTS:
         present = set(table.loc[table["part"] == part, "class"])
         if absent := [c for c in classes if c not in present]:
@@ -83,13 +81,13 @@ def check_parts(table: pd.DataFrame, classes: list[str]) -> None:
 
 def part_sizes(table: pd.DataFrame, classes: list[str]) -> dict[str, PartSize]:
     """Return the number of images and groups of each part, in all and by class."""
+
+    def size(rows: pd.DataFrame) -> dict[str, int]:
+        return {"images": len(rows), "groups": int(rows["group"].nunique())}
+
     sizes = {}
     for part in PARTS:
         rows = table[table["part"] == part]
-        by_class = {name: _size(rows[rows["class"] == name]) for name in classes}
-        sizes[part] = PartSize(**_size(rows).model_dump(), classes=by_class)
+        by_class = {name: Size(**size(rows[rows["class"] == name])) for name in classes}
+        sizes[part] = PartSize(**size(rows), classes=by_class)
     return sizes
-
-
-def _size(table: pd.DataFrame) -> Size:
-    return Size(images=len(table), groups=int(table["group"].nunique()))

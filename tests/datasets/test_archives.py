@@ -1,6 +1,7 @@
-"""Archives that are damaged, hostile or too large."""
+"""Archives that are damaged, hostile or too large, and those whose folders name the class."""
 
 import gzip
+import hashlib
 import tarfile
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 
 from packing import pack
 from pipeline.core.errors import DataError
-from pipeline.datasets import archives
+from pipeline.datasets import archives, brain_mri_types
+from pipeline.datasets.registry import specs
 
 
 def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
@@ -80,3 +82,26 @@ def test_a_name_that_is_not_utf8_stays_printable(tmp_path):
     archive = pack(tmp_path / "a.tar.gz", [(info, b"1")])
     [(name, _)] = archives.members(archive)
     assert name.encode()
+
+
+def test_folders_name_class_and_part(tmp_path):
+    root = "Brain-3ea9"
+    pack(
+        tmp_path / brain_mri_types.FILE,
+        [
+            (f"{root}/Training/glioma_tumor/b.jpg", b"1"),
+            (f"{root}/Testing/no_tumor/a (2).JPG", b"2"),
+            (f"{root}/Testing/no_tumor/notes.txt", b"3"),
+            (f"{root}/loose.png", b"4"),
+            (f"{root}/README.md", b"5"),
+        ],
+    )
+    records = list(specs()["brain_mri_types"].published.read(tmp_path))
+    assert [(r.source, r.label, r.official_part, r.data) for r in records] == [
+        ("Training/glioma_tumor/b.jpg", 0, "train", b"1"),
+        ("Testing/no_tumor/a (2).JPG", 3, "test", b"2"),
+        ("Testing/no_tumor/notes.txt", 3, "test", b"3"),
+        ("loose.png", None, "", b"4"),
+    ]
+    lines = "".join(f"{hashlib.sha256(r.data).hexdigest()}  {r.source}\n" for r in (records[1], records[0]))
+    assert archives.content_digests(records[:2]) == {"images": hashlib.sha256(lines.encode()).hexdigest()}

@@ -9,7 +9,7 @@ from fault_server import CLOSED, CONTENT
 from pipeline.artifacts.layout import Layout
 from pipeline.core.errors import DownloadError, PipelineError
 from pipeline.core.files import sha256_file
-from pipeline.datasets.fetch import DownloadSettings, FetchPolicy
+from pipeline.datasets.fetch import DownloadSettings, retry
 from pipeline.datasets.registry import RawFile, specs
 from pipeline.datasets.resumable_download import SourceError, TransientError
 from pipeline.stages import download
@@ -31,20 +31,19 @@ def reason(error: pytest.ExceptionInfo[DownloadError], source: str) -> str:
         ([SourceError("gone")], [], "gone"),
     ],
 )
-def test_the_policy_asks_again_only_where_it_may_help(waits, failures, pauses, message):
+def test_a_source_is_asked_again_only_where_it_may_help(waits, failures, pauses, message):
     remaining = [*failures]
 
     def attempt() -> None:
         if remaining:
             raise remaining.pop(0)
 
-    policy = FetchPolicy(timeout_s=1, retries=2)
     if message:
         with pytest.raises(SourceError) as error:
-            policy.run(attempt)
+            retry(attempt, retries=2)
         assert str(error.value) == message
     else:
-        policy.run(attempt)
+        retry(attempt, retries=2)
     assert not remaining
     assert waits == pauses
 

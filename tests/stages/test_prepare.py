@@ -13,7 +13,7 @@ from packing import pack
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import ConfigError, DataError
-from pipeline.datasets.class_folders import class_folders
+from pipeline.datasets.archives import class_folders
 from pipeline.datasets.preparation import PrepareSettings
 from pipeline.datasets.registry import PublishedFiles, RawFile, RawImage, specs
 from pipeline.datasets.splitting import SplitSettings

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from pipeline.core.errors import DataError
-from pipeline.datasets.decoding import MAX_PIXELS, decode_image
+from pipeline.datasets.preparation import MAX_PIXELS, decode_image
 
 RAMP = np.linspace(0, 255, 64).astype(np.uint8)[None, :].repeat(48, axis=0)  # (48, 64) from black to white
 
@@ -149,7 +149,8 @@ def test_refused_with_the_reason(case):
 
 def test_the_warning_about_bombs_is_an_error_outside_the_tests_too():
     code = (
-        "import sys; from pipeline.datasets.decoding import decode_image; from pipeline.core.errors import DataError\n"
+        "import sys; from pipeline.datasets.preparation import decode_image\n"
+        "from pipeline.core.errors import DataError\n"
         "try: decode_image(sys.stdin.buffer.read(), 8)\n"
         "except DataError as error: print(error)"
     )
