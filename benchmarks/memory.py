@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.generated import Shape, write_development
 from benchmarks.measurement import Row
-from benchmarks.peak_memory import STATUS
+from benchmarks.trained_process import STATUS
 from pipeline.artifacts.configuration import Configuration, own_options
 from pipeline.core.yaml_document import Scalar
 from pipeline.datasets.registry import DatasetSpec, find_spec
@@ -50,7 +50,7 @@ def published_images(spec: DatasetSpec) -> int:
 
 def peak(configs: Sequence[Configuration], development: Path) -> float:
     """Return the peak, in GB, of a new process that trains the configurations one after the other."""
-    command = [sys.executable, "-m", "benchmarks.peak_memory", str(development), json.dumps(configs)]
+    command = [sys.executable, "-m", "benchmarks.trained_process", str(development), json.dumps(configs)]
     return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)  # noqa: S603
 
 
