@@ -134,15 +134,15 @@ def kernels(shown: Mapping[str, Array], maps: Mapping[str, Sequence[Array]], sca
 
     Without maps the kernels are drawn alone.
     """
-    beside = scans if maps else []
-    n_rows, n_columns = 1 + len(beside), len(shown) + bool(maps)
+    next_to = scans if maps else []
+    n_rows, n_columns = 1 + len(next_to), len(shown) + bool(maps)
     height = (WIDTH_IN - 0.1) / n_columns * n_rows + 0.3
     figure = Figure(figsize=(WIDTH_IN, height))
     ends = {"left": 0.01, "right": 0.99, "bottom": 0.01, "top": 1 - 0.26 / height}
     axes = figure.subplots(n_rows, n_columns, squeeze=False, gridspec_kw={**ends, "wspace": 0.06, "hspace": 0.06})
     for axis in axes.flat:
         axis.set_axis_off()
-    for axis, scan in zip(axes[1:, 0], beside, strict=True):
+    for axis, scan in zip(axes[1:, 0], next_to, strict=True):
         _picture(axis, scan)
     for column, (name, kernel) in zip(axes[:, bool(maps) :].T, shown.items(), strict=True):
         column[0].set_title(name, fontsize=8.5, fontweight="normal", pad=3)
