@@ -78,7 +78,8 @@ def _places(origin: Origin) -> dict[str, str]:
 
 
 def _listed(values: Mapping[str, Any], between: str = " ") -> str:
-    return ", ".join(f"{name}{between}{'none' if value is None else value}" for name, value in values.items())
+    shown = {name: "none" if value is None else value for name, value in values.items()}
+    return ", ".join(f"{name}{between}{value}" for name, value in shown.items())
 
 
 def mlflow_runs(results: Results) -> list[tuple[str, int, Link | str]]:
