@@ -21,8 +21,7 @@ from pipeline.search.trials import close_open_trials, ended_trials, results
 from pipeline.tracking.run_record import StudyRun
 from pipeline.tracking.tracker import Tracker
 
-OPTIONS = {"tpe": ", startup_trials: 2", "gp": ", startup_trials: 2", "cma_es": ", startup_trials: 2"}
-OPTIONS |= {"median": ", startup_trials: 1", "patience": ", epochs: 1", "hyperband": ", first_rung: 0.3"}
+OPTIONS = {"median": ", startup_trials: 1", "patience": ", epochs: 1", "hyperband": ", first_rung: 0.3"}
 
 
 SLOW = pytest.mark.slow
@@ -51,7 +50,8 @@ def seen() -> dict[tuple[str, str], list[dict[str, Any]]]:
 
 
 def write(folder: Path, sampler: str, pruner: str) -> Path:
-    text = EXPERIMENT.replace("{name: tpe, startup_trials: 2}", f"{{name: {sampler}{OPTIONS.get(sampler, '')}}}")
+    learns_early = ", startup_trials: 2" if "startup_trials" in samplers()[sampler].model_fields else ""
+    text = EXPERIMENT.replace("{name: tpe, startup_trials: 2}", f"{{name: {sampler}{learns_early}}}")
     old = "{name: median, startup_trials: 1, warmup: 0.3}"
     text = text.replace(old, f"{{name: {pruner}{OPTIONS.get(pruner, '')}}}")
     if samplers()[sampler].exhaustive:
