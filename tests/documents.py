@@ -29,6 +29,8 @@ NOT_RUN = {  # command -> why tests/end_to_end/test_pipeline.py does not run it
     "dvc repro report@mnist_grid": "downloads MNIST",
     "dvc repro split@stripes": "tests/datasets/test_contributing_example.py runs it",
     "python -m pipeline download stripes": "tests/datasets/test_contributing_example.py runs it",
+    "python -m pytest -n 0 tests/models tests/training -k separable": "selects nothing before the example is added",
+    'python -m pytest -n 0 -m "slow or not slow" tests/search -k nsga2': "selects nothing before the example is added",
     "python -m pytest -rxX --xfail-tb tests/training/test_small_inputs.py -k plain_torch": "is part of the suite",
     "python -m pipeline search mine --adopt STUDY": "needs changed code; tests/search/test_study.py adopts",
     "ray start --head": "tests/execution/test_ray.py starts a cluster of its own",

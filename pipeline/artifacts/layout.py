@@ -11,37 +11,49 @@ class Layout:
     root: Path = Path()
 
     def raw(self, dataset: str) -> Path:
-        return self.root / "data/raw" / dataset  # folder of the published files
+        """Folder of the published files."""
+        return self.root / "data/raw" / dataset
 
     def prepared(self, dataset: str) -> Path:
-        return self.root / "data/prepared" / dataset  # folder of all images with their groups: Samples
+        """Folder of all images with their groups: Samples."""
+        return self.root / "data/prepared" / dataset
 
     def split(self, dataset: str) -> Path:
-        return self.root / "data/split" / dataset  # folder of the parts
+        """Folder of the parts."""
+        return self.root / "data/split" / dataset
 
     def development(self, dataset: str) -> Path:
-        return self.split(dataset) / "development"  # folder of `train` and `val`: Samples
+        """Folder of `train` and `val`: Samples."""
+        return self.split(dataset) / "development"
 
     def test(self, dataset: str) -> Path:
-        return self.split(dataset) / "test"  # folder of the sealed test part: Samples
+        """Folder of the sealed test part: Samples."""
+        return self.split(dataset) / "test"
 
     def experiment_file(self, experiment: str) -> Path:
-        return self.root / "experiments" / f"{experiment}.yaml"  # file that a researcher writes
+        """File that a researcher writes."""
+        return self.root / "experiments" / f"{experiment}.yaml"
 
     def search(self, experiment: str) -> Path:
-        return self.root / "data/search" / experiment  # folder of a SearchResult
+        """Folder of a SearchResult."""
+        return self.root / "data/search" / experiment
 
     def search_runs(self, experiment: str) -> Path:
-        return self.root / "data/runs/search" / f"{experiment}.json"  # SearchRuns, new with every search
+        """SearchRuns, new with every search."""
+        return self.root / "data/runs/search" / f"{experiment}.json"
 
     def evaluate(self, experiment: str) -> Path:
-        return self.root / "data/evaluate" / experiment  # folder of an Evaluation, its models and its Explanations
+        """Folder of an Evaluation, its models and its Explanations."""
+        return self.root / "data/evaluate" / experiment
 
     def evaluation_runs(self, experiment: str) -> Path:
-        return self.root / "data/runs/evaluate" / f"{experiment}.json"  # EvaluationRuns, new with every evaluation
+        """EvaluationRuns, new with every evaluation."""
+        return self.root / "data/runs/evaluate" / f"{experiment}.json"
 
     def report_numbers(self, experiment: str) -> Path:
-        return self.root / "data/report" / experiment  # folder of the ReportNumbers
+        """Folder of the ReportNumbers."""
+        return self.root / "data/report" / experiment
 
     def reports(self) -> Path:
-        return self.root / "reports"  # folder of all pages
+        """Folder of all pages."""
+        return self.root / "reports"

@@ -72,7 +72,7 @@ class Coordinator:
                 while open_slots := self.slots.open():
                     self._train(self.slots.next_batch(open_slots), development)
             if not self.best:
-                raise self.failures.give_up(0, "no trial is complete; the last one failed")
+                raise self.failures.give_up("no trial is complete; the last one failed")
         except PipelineError as error:
             self.tracker.end("failed", str(error))
             raise

@@ -127,11 +127,11 @@ class FailurePolicy:
         last = self._closed[-1].reason if self._closed else ""
         n = sum(1 for _ in takewhile(lambda trial: trial.reason == last, reversed(self._closed))) if last else 0
         if n >= MAX_EQUAL_FAILURES:
-            raise self.give_up(n, f"{n} trials in a row failed")
+            raise self.give_up(f"{n} trials in a row failed", last=n)
 
-    def give_up(self, n: int, what: str) -> PipelineError:
-        """Open the slots of failed trials among the last `n` (0: all) for the next start; return the error to raise."""
-        failed = [trial for trial in self._closed[-n:] if trial.reason]
+    def give_up(self, what: str, last: int | None = None) -> PipelineError:
+        """Open the slots of failed trials (among the `last` ones) for the next start; return the error to raise."""
+        failed = [trial for trial in self._closed[-last if last else None :] if trial.reason]
         self.slots.study.set_user_attr(REOPENED, [*self.slots.reopened(), *(trial.number for trial in failed)])
         cause = f": {failed[-1].reason}" if failed else ""
         return PipelineError(f"{what}{cause}; fix the cause and rerun; failed trials are retrained")

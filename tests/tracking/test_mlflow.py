@@ -1,6 +1,8 @@
 """One idempotent sync: MLflow gets what it lacks, and a repeated call writes nothing."""
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +67,11 @@ def test_warnings_are_shown_although_the_root_logger_is_silent(
     monkeypatch.setattr(logging.getLogger(), "level", logging.ERROR)
     logging.getLogger("pipeline.evaluation.model_registry").warning("not registered")
     assert capsys.readouterr().err == "not registered\n"
+
+
+def test_mlflow_sends_no_telemetry() -> None:
+    """In a process of its own, whose environment does not name a test: MLflow decides while it is imported."""
+    code = "import pipeline.tracking.mlflow; from mlflow.telemetry.client import get_telemetry_client as client; "
+    command = [sys.executable, "-c", f"{code}assert not client()"]
+    done = subprocess.run(command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
