@@ -12,6 +12,7 @@ from pipeline.training.batches import Normaliser
 from pipeline.training.network import ModelDescription
 from pipeline.training.precision import arithmetic
 from pipeline.training.process import device
+from pipeline.training.small_inputs import SmallInputGuard
 
 EVAL_BATCH = 256  # larger batches are no faster and take more memory
 
@@ -28,10 +29,11 @@ def predict(model: nn.Module, description: ModelDescription, images: np.ndarray)
     normalise = Normaliser(description.mean, description.std, n_pixels=n_pixels, device=device)
     was_training = model.training
     model.eval()
+    guard = SmallInputGuard()
     parts = []
     for start in range(0, len(images), EVAL_BATCH):
         batch = torch.from_numpy(np.array(images[start : start + EVAL_BATCH])).to(device)
-        with arithmetic(device, description.precision):
+        with arithmetic(device, description.precision), guard.forward_pass():
             logits = mean_logits(model, normalise(batch), description.test_time_augmentation)
         parts.append(logits.softmax(1).cpu().numpy())
     model.train(was_training)

@@ -1,8 +1,9 @@
-"""Exact weight gradients of convolutions whose input is smaller than their kernel reaches.
+"""Exact convolutions of inputs that are smaller than the kernel reaches.
 
 If every position of a kernel puts one of its taps into the padding, the gradient of that tap is 0. In bfloat16, oneDNN
 on processors with AVX-512 returns uninitialised memory there for strided kernels: NaN, or values up to 1e36, which
-clipping, Muon and weight decay spread. Versions, layers and a check of later versions: docs/onednn.md.
+clipping, Muon and weight decay spread. With AMX it does so in the output too, where that is a column of one pixel's
+width. Versions, layers and a check of later versions: docs/onednn.md.
 """
 
 import itertools
@@ -29,11 +30,14 @@ PARAMETERS: dict[Callable[..., Any], tuple[str, ...]] = {  # in the order of the
 
 
 class SmallInputGuard(TorchFunctionMode):
-    """Set the gradients of taps that meet no pixel to 0, in CPU autocast; all other values keep every bit."""
+    """Set the gradients of taps that meet no pixel to 0, and compute strided columns in float32, in CPU autocast.
+
+    All other values keep every bit.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.has_blind_taps = False  # some convolution does
+        self.is_needed = False  # some convolution has taps that meet no pixel, or is a strided column
         self.is_idle = False
 
     @contextmanager
@@ -44,7 +48,7 @@ class SmallInputGuard(TorchFunctionMode):
             return
         with self:
             yield
-        self.is_idle = not self.has_blind_taps
+        self.is_idle = not self.is_needed
 
     def __torch_function__(
         self,
@@ -58,15 +62,31 @@ class SmallInputGuard(TorchFunctionMode):
             return func(*args, **given)
         given |= zip(PARAMETERS[func], args, strict=False)
         weight = given["weight"]
-        if weight.device.type != "cpu" or not (weight.requires_grad and torch.is_grad_enabled()):
+        if weight.device.type != "cpu":
             return func(**given)
-        given["weight"] = torch.ops.aten.alias(weight)  # a hook for each run: one layer may run on several sizes
+        learns = weight.requires_grad and torch.is_grad_enabled()
+        if learns:
+            given["weight"] = torch.ops.aten.alias(weight)  # a hook for each run: one layer may run on several sizes
         output = func(**given)
-        taps = seeing_taps(given, output, transposed="output_padding" in PARAMETERS[func])
-        if len(taps) < math.prod(weight.shape[2:]):
-            self.has_blind_taps = True
+        transposed = "output_padding" in PARAMETERS[func]
+        if is_strided_column(given, output, transposed=transposed):
+            self.is_needed = True
+            with torch.autocast("cpu", enabled=False):
+                tensors = {key: value.float() for key, value in given.items() if isinstance(value, Tensor)}
+                return func(**(given | tensors)).to(output.dtype)
+        if learns and len(taps := seeing_taps(given, output, transposed=transposed)) < math.prod(weight.shape[2:]):
+            self.is_needed = True
             given["weight"].register_hook(lambda gradient: _only(gradient, taps))
         return output
+
+
+def is_strided_column(given: Mapping[str, Any], output: Tensor, *, transposed: bool) -> bool:
+    """Return whether a 2-D kernel takes strides to the right over positions one above the other, but only one wide.
+
+    Arguments as of `seeing_taps`.
+    """
+    height, width = (given["input"] if transposed else output).shape[-2:]
+    return given["weight"].ndim == 4 and width == 1 < height and _per_axis(given.get("stride", 1), 2)[1] > 1
 
 
 def seeing_taps(given: Mapping[str, Any], output: Tensor, *, transposed: bool) -> tuple[tuple[int, ...], ...]:

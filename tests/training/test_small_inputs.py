@@ -16,6 +16,7 @@ from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import InputError, TrainingError
 from pipeline.models.registry import Shapes, build_model
+from pipeline.training.prediction import predict
 from pipeline.training.process import keep_freed_memory
 from pipeline.training.small_inputs import PARAMETERS, SmallInputGuard, seeing_taps
 from pipeline.training.trainer import Trainer
@@ -29,7 +30,7 @@ BLIND: dict[str, tuple[Layer, tuple[int, ...]]] = {  # with the shape of a batch
     "5x5, stride 3, on 2x2": (lambda: nn.Conv2d(64, 64, 5, 3, 2), (16, 64, 2, 2)),
     "7x7, stride 2, on 1x1": (lambda: nn.Conv2d(16, 64, 7, 2, 3), (16, 16, 1, 1)),
     "2x2, stride 2, on 1x1": (lambda: nn.Conv2d(64, 64, 2, 2, 1), (16, 64, 1, 1)),
-    "3x3, stride 2, on 4x1": (lambda: nn.Conv2d(64, 64, 3, 2, 1), (16, 64, 4, 1)),
+    "3x3, stride 2, on 1x4": (lambda: nn.Conv2d(64, 64, 3, 2, 1), (16, 64, 1, 4)),
     "grouped": (lambda: nn.Conv2d(64, 64, 3, 2, 1, groups=4), (16, 64, 1, 1)),
     "depthwise": (lambda: nn.Conv2d(64, 64, 3, 2, 1, groups=64), (16, 64, 1, 1)),
     "dilated": (lambda: nn.Conv2d(64, 64, 3, 2, 2, dilation=2), (16, 64, 2, 2)),
@@ -39,6 +40,15 @@ BLIND: dict[str, tuple[Layer, tuple[int, ...]]] = {  # with the shape of a batch
     "1-D": (lambda: nn.Conv1d(16, 16, 3, 2, 1), (16, 16, 1)),
     "3-D": (lambda: nn.Conv3d(16, 16, 3, 2, 1), (16, 16, 1, 1, 1)),
     "transposed": (lambda: nn.ConvTranspose2d(16, 64, 3, 2, 1), (16, 16, 1, 1)),
+}
+COLUMNS: dict[str, tuple[Layer, tuple[int, ...]]] = {  # positions one above the other, strides to the right
+    "3x3, stride 2, on 4x1": (lambda: nn.Conv2d(64, 64, 3, 2, 1), (16, 64, 4, 1)),
+    "3x3, stride 2, on 8x2": (lambda: nn.Conv2d(64, 64, 3, 2, 1), (16, 64, 8, 2)),
+    "5x5, stride 3, on 7x3": (lambda: nn.Conv2d(64, 64, 5, 3, 2), (16, 64, 7, 3)),
+    "2x2, stride 2, without padding": (lambda: nn.Conv2d(64, 64, 2, 2), (16, 64, 6, 3)),
+    "dilated": (lambda: nn.Conv2d(64, 64, 3, 2, 2, dilation=2), (16, 64, 4, 1)),
+    "stride to the right alone": (lambda: nn.Conv2d(64, 64, 3, (1, 2), 1), (16, 64, 4, 1)),
+    "transposed": (lambda: nn.ConvTranspose2d(64, 64, 3, 2, 1), (16, 64, 4, 1)),
 }
 SEEING: dict[str, tuple[Layer, tuple[int, ...]]] = {
     "convolution on 3x3": (lambda: nn.Conv2d(64, 64, 3, 2, 1), (16, 64, 3, 3)),
@@ -177,7 +187,7 @@ def test_blind_taps_have_no_gradient_and_all_else_keeps_its_bits(name: str, prec
     guarded = gradients(layer, images, precision, guard)
     blind = exact[2] == 0  # of the weight
     assert blind.any()
-    assert guard.has_blind_taps == (precision != "float32")
+    assert guard.is_needed == (precision != "float32")
     assert not guarded[2][blind].any()
     assert torch.equal(guarded[2][~blind], plain[2][~blind])
     assert all(torch.equal(a, b) for i, (a, b) in enumerate(zip(guarded, plain, strict=True)) if i != 2)
@@ -195,6 +205,32 @@ def test_what_a_faulty_processor_returns_reaches_no_weight(name: str, precision:
     assert faulty.n_faults == 2
     assert torch.equal(plain[2].isnan(), exact[2] == 0)
     assert all(near(a, b) for a, b in zip(guarded, exact, strict=True))
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_strided_columns_are_computed_in_float32(name: str) -> None:
+    layer, images = made(COLUMNS[name])
+    exact = gradients(layer, images, "float32")
+    guard = SmallInputGuard()
+    guarded = gradients(layer, images, "bfloat16", guard)
+    assert guard.is_needed
+    assert torch.equal(guarded[0], exact[0].bfloat16().float())
+    assert all(near(a, b) for a, b in zip(guarded, exact, strict=True))
+    fill_freed_memory()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16), SmallInputGuard().forward_pass():
+        assert torch.equal(layer(images).float(), guarded[0])
+
+
+def test_images_of_one_column_are_predicted_in_float32() -> None:
+    rng = np.random.default_rng(2)
+    samples = samples_of(rng.integers(0, 256, (40, 64, 2, 1), dtype=np.uint8), n_train=32)
+    config = {"model": "cnn", "cnn.pooling": "stride", "cnn.depth": 3, "cnn.width": 64, "batch_size": 8, "n_epochs": 1}
+    trainer = Trainer({**config, "lr": 0.001, "precision": "bfloat16"}, samples, seed=1)
+    list(trainer.epochs())
+    fill_freed_memory()
+    half = predict(trainer.model, trainer.description, samples.images)
+    exact = predict(trainer.model, trainer.description.model_copy(update={"precision": "float32"}), samples.images)
+    assert np.abs(half - exact).max() < 0.02
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -223,8 +259,8 @@ def test_a_layer_that_runs_on_two_sizes_keeps_the_gradients_of_both() -> None:
 def test_plain_torch_is_right_on_this_processor() -> None:
     """XPASS: this torch does not need the guard on this processor."""
     wrong = set()
-    for name, _ in product(BLIND, range(3)):
-        layer, images = made(BLIND[name])
+    for name, _ in product(both := BLIND | COLUMNS, range(3)):
+        layer, images = made(both[name])
         exact = gradients(layer, images, "float32")
         plain = gradients(layer, images, "bfloat16")
         if not all(near(a, b) for a, b in zip(plain, exact, strict=True)):
@@ -240,7 +276,7 @@ def test_other_layers_are_right_without_a_guard(name: str, precision: str) -> No
     plain = gradients(layer, images, precision)
     guard = SmallInputGuard()
     guarded = gradients(layer, images, precision, guard)
-    assert not guard.has_blind_taps
+    assert not guard.is_needed
     assert all(near(a, b) for a, b in zip(plain, exact, strict=True))
     assert all(torch.equal(a, b) for a, b in zip(guarded, plain, strict=True))
 
