@@ -60,7 +60,8 @@ class Intervals(JsonPart):
     test: dict[str, Ends]
     baseline_test: dict[str, Ends]
     difference: dict[str, tuple[float | None, float | None, float | None]]  # winner minus baseline: value, low, high
-    mcnemar_p: float
+    groups_right: tuple[float | None, float | None, float | None]  # share of groups, winner minus baseline; sign flips
+    sign_flip_p: float
     sensitivity: Ends | None = None
     specificity: Ends | None = None
 

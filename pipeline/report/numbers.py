@@ -78,13 +78,14 @@ def _screening(results: Results) -> ScreeningNumbers:
 
 def _intervals(results: Results) -> Intervals:
     """Return the intervals that the leaderboard shows."""
-    means, difference = results.scores.means, results.scores.difference
+    means, difference, test = results.scores.means, results.scores.difference, results.comparison.test
     screening = results.decisions["winner"].estimate if results.decisions else None
     return Intervals(
         test={name: _ends(means[name]["winner"]) for name in SCORES},
         baseline_test={name: _ends(means[name]["baseline"]) for name in SCORES},
         difference={name: (_digits(difference[name].value), *_ends(difference[name])) for name in SCORES},
-        mcnemar_p=float(f"{results.comparison.p:.6g}"),
+        groups_right=(_digits(test.difference.value), *_ends(test.difference)),
+        sign_flip_p=float(f"{test.p:.6g}"),
         sensitivity=_ends(screening.sensitivity) if screening else None,
         specificity=_ends(screening.specificity) if screening else None,
     )

@@ -14,6 +14,7 @@ from pipeline.core.seeds import derive_seed
 from pipeline.report.analysis.decision import Decision, decide
 from pipeline.report.analysis.scoring import Comparison, PartScores, Resampling, compare, score_test_part
 from pipeline.report.settings import ReportSettings
+from pipeline.statistics.significance import SIGN_FLIPS
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity: a section may cache an analysis per results
@@ -64,8 +65,8 @@ class Results:
 
     @cached_property
     def comparison(self) -> Comparison:
-        """McNemar tests of winner against baseline."""
-        return compare(self.evaluation)
+        """The winner against the baseline on the test part."""
+        return compare(self.evaluation, self.resampling("comparison", SIGN_FLIPS))
 
     @cached_property
     def decisions(self) -> dict[str, Decision]:

@@ -29,6 +29,7 @@ from pipeline.report.pages import Link, write_page
 from pipeline.statistics import bootstrap, significance
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.scores import SCORES, confusion_matrix, scores
+from pipeline.statistics.significance import SignFlip
 
 DRAWS = 2_000  # of the bootstrap of a difference between two experiments
 COMPARED = ("accuracy", "macro_f1")
@@ -121,7 +122,7 @@ class Pair:
     n_images: int
     n_groups: int
     difference: dict[str, Estimate]  # score -> first minus second, means over seeds
-    p: float  # exact McNemar over groups, of the typical pair of seeds: statistics.significance.median_p
+    test: SignFlip  # of the share of groups that are right
 
 
 def _pair_rows(reports: Reports) -> tuple[list[list[str]], list[tuple[str, str, str]]]:
@@ -135,14 +136,15 @@ def _pair_rows(reports: Reports) -> tuple[list[list[str]], list[tuple[str, str, 
         together, apart = compare_pairs({name: of.test for name, of in of_dataset.items()}, n_classes, resampling)
         compared += [(dataset, pair) for pair in together]
         refused += [(dataset, *names) for names in apart]
-    adjusted = significance.holm([pair.p for _, pair in compared]).tolist()
+    adjusted = significance.holm([pair.test.p for _, pair in compared]).tolist()
     rows = [
         [
             f"{pair.first} − {pair.second}",
             dataset,
             f"{pair.n_images:,} ({pair.n_groups:,})",
             *(points_estimate(pair.difference[score]) for score in COMPARED),
-            p_value(pair.p),
+            points_estimate(pair.test.difference),
+            p_value(pair.test.p),
             p_value(holm),
         ]
         for (dataset, pair), holm in zip(compared, adjusted, strict=True)
@@ -186,9 +188,9 @@ def _compare_block(
             )
             for score in COMPARED
         }
-        tests = significance.mcnemar_pairs(stacked[ours] == labels, stacked[theirs] == labels, groups)
-        p = significance.median_p([p for *_, p in tests])
-        pairs.append(Pair(first, second, labels.size, np.unique(groups).size, difference, p))
+        leads = significance.unit_differences(stacked[ours] == labels, stacked[theirs] == labels, groups)
+        test = significance.sign_flip(leads, significance.SIGN_FLIPS, resampling.rng)
+        pairs.append(Pair(first, second, labels.size, np.unique(groups).size, difference, test))
     return pairs
 
 

@@ -8,18 +8,19 @@ from sklearn import metrics as reference
 
 from pipeline.artifacts.evaluation import Evaluation
 from pipeline.report.analysis.decision import operating_curves
-from pipeline.report.analysis.scoring import compare
+from pipeline.report.analysis.scoring import Resampling, compare
 
 
 def test_compare_counts_groups(root: Path) -> None:
-    comparison = compare(Evaluation.read(root / "data/evaluate/single"))
-    table = pd.read_csv(root / "data/evaluate/single/predictions.csv", dtype={"sample": str})
+    comparison = compare(Evaluation.read(root / "data/evaluate/single"), Resampling(2000, np.random.default_rng(0)))
+    table = pd.read_csv(root / "data/evaluate/single/predictions.csv", dtype={"sample": str, "group": str})
     test = table[table["part"] == "test"]
-    right = (test["predicted"] == test["label"]).groupby([test["model"], test["sample"]]).first().unstack(0)
-    b = int((right["winner"] & ~right["baseline"]).sum())
-    c = int((~right["winner"] & right["baseline"]).sum())
-    p = pytest.approx(binomtest(b, b + c).pvalue)
-    assert comparison.pairs == [(100, 100, b, c, p, pytest.approx(comparison.p))]
+    right = (test["predicted"] == test["label"]).groupby([test["model"], test["group"]]).mean().unstack(0)
+    lead = right["winner"] - right["baseline"]
+    assert comparison.test.difference.value == pytest.approx(lead.mean())
+    assert comparison.test.n_differing == (lead != 0).sum()
+    b, c = int((lead > 0).sum()), int((lead < 0).sum())
+    assert comparison.check == (100, 100, b, c, pytest.approx(binomtest(b, b + c).pvalue))
 
 
 def test_operating_curves_equal_scikit_learn(root: Path) -> None:

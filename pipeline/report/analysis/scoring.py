@@ -1,4 +1,4 @@
-"""Scores with intervals, of winner and baseline on the test part and of any predictions; exact McNemar tests."""
+"""Scores with intervals, of winner and baseline on the test part and of any predictions; winner against baseline."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from pipeline.artifacts.predictions import Part
 from pipeline.statistics import bootstrap, intervals, significance
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.scores import SCORES, class_scores, confusion_matrix, scores
+from pipeline.statistics.significance import SignFlip
 
 Array = NDArray[Any]
 CLASS_SCORES = ("precision", "recall", "f1")
@@ -115,31 +116,36 @@ def score_predictions(
     return {name: _mean(name, values[name], drawn[name], n_groups) for name in SCORES}
 
 
-class SeedPair(NamedTuple):
-    """One retraining of the winner against one of the baseline."""
+class MedianSeeds(NamedTuple):
+    """Exact McNemar test of one retraining of the winner against one of the baseline, each of median accuracy."""
 
     winner: int  # seed
     baseline: int  # seed
-    only_winner: int  # groups in which the winner alone is right
+    only_winner: int  # groups in which the winner alone is right, or on more images
     only_baseline: int
     p: float
-    adjusted: float  # after Holm
 
 
 class Comparison(NamedTuple):
-    """McNemar tests of all pairs of seeds, in their order."""
+    """The winner against the baseline on the test part, over groups."""
 
-    pairs: list[SeedPair]
-    p: float  # of the typical pair: statistics.significance.median_p
+    test: SignFlip
+    check: MedianSeeds
 
 
-def compare(evaluation: Evaluation) -> Comparison:
-    """Test each seed of the winner against the baseline's seed in the same place."""
+def compare(evaluation: Evaluation, resampling: Resampling) -> Comparison:
+    """Test whether the winner is right on more groups than the baseline, over all seeds; check it on one pair."""
     part = evaluation.parts["test"]
-    right = {model: runs.predicted == part.labels for model, runs in part.models.items()}  # (S, N)
-    tests = significance.mcnemar_pairs(right["winner"], right["baseline"], part.groups)
-    p_values = [p for *_, p in tests]
-    adjusted = significance.holm(p_values)
-    winner, baseline = ([run.seed for run in evaluation.runs(model)] for model in MODELS)
-    pairs = [SeedPair(winner[i], baseline[i], b, c, p, float(adjusted[i])) for i, (b, c, p) in enumerate(tests)]
-    return Comparison(pairs, significance.median_p(p_values))
+    right = {model: part.models[model].predicted == part.labels for model in MODELS}  # (S, N)
+    differences = significance.unit_differences(right["winner"], right["baseline"], part.groups)
+    middle = {model: _median_run(right[model].mean(axis=1)) for model in MODELS}
+    winner, baseline = (evaluation.runs(model)[middle[model]].seed for model in MODELS)
+    b, c = significance.discordant(
+        right["winner"][middle["winner"]], right["baseline"][middle["baseline"]], part.groups
+    )
+    check = MedianSeeds(winner, baseline, b, c, significance.mcnemar_exact(b, c))
+    return Comparison(significance.sign_flip(differences, *resampling), check)
+
+
+def _median_run(accuracy: NDArray[np.float64]) -> int:
+    return int(np.argsort(accuracy, kind="stable")[(accuracy.size - 1) // 2])

@@ -33,11 +33,11 @@ def context(results: Results) -> dict[str, Any]:
         "few": _few(classes, scores.class_groups),
         "overall": overall,
         "differences": [[LABELS[name], points_estimate(scores.difference[name])] for name in SCORES],
-        "p": p_value(comparison.p),
-        "pairs": [
-            [f"{of.winner} / {of.baseline}", of.only_winner, of.only_baseline, p_value(of.p), p_value(of.adjusted)]
-            for of in comparison.pairs
-        ],
+        "groups_right": points_estimate(comparison.test.difference),
+        "p": p_value(comparison.test.p),
+        "n_differing": comparison.test.n_differing,
+        "check": comparison.check,
+        "check_p": p_value(comparison.check.p),
         "matrix": [[name, *map(count, row)] for name, row in zip(classes, matrices["test"], strict=True)],
         "by_class": [
             [name, *(percent_estimate(scores.classes[key][c]) for key in ("precision", "recall", "f1")), f"{n:,}"]

@@ -13,6 +13,7 @@ from pipeline.report.formatting import p_value, percent, percent_estimate, point
 from pipeline.report.results import Results
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.scores import LABELS
+from pipeline.statistics.significance import LEVEL
 
 
 def context(results: Results) -> dict[str, Any]:
@@ -44,30 +45,21 @@ def _result(results: Results) -> str:
 
 
 def _against_baseline(results: Results) -> str:
-    models, comparison = results.evaluation.info.models, results.comparison
-    difference = results.scores.difference[results.objective]
-    test = f"exact McNemar over test groups, {p_value(comparison.p)}"
+    models, comparison = results.evaluation.info.models, results.comparison.test
     if models["winner"].config == models["baseline"].config:
         return "; no trial beat the baseline, so the winner is the baseline itself."
-    if comparison.p < 0.05:
-        lead = sum(pair.only_winner - pair.only_baseline for pair in comparison.pairs)
-        more = "more" if (difference.value or 0) > 0 else "less"
-        return (
-            f", {_unsigned(difference)} percentage points {more} than the baseline, "
-            f"and is right in {'more' if lead > 0 else 'fewer'} test groups ({test})."
-        )
-    start = f". Compared with the baseline that is {points_estimate(difference)} percentage points: not established"
-    if (difference.low or 0) * (difference.high or 0) > 0:
-        return f"{start}, since the test does not confirm what the interval suggests ({test})."
-    return f"{start} ({test})."
+    lead = f"{points_estimate(comparison.difference)} percentage points"
+    test = f"sign-flip permutation over test groups, {p_value(comparison.p)}"
+    if comparison.p >= LEVEL:
+        return f". Compared with the baseline it is right in {lead} of the test groups: not established ({test})."
+    more = "more" if (comparison.difference.value or 0) > 0 else "fewer"
+    lead = _unsigned(comparison.difference)
+    return f", and is right in {lead} percentage points {more} of the test groups than the baseline ({test})."
 
 
 def _unsigned(difference: Estimate) -> str:
-    """Return the points without signs, unless the interval holds both."""
-    low, high = 100 * (difference.low or 0.0), 100 * (difference.high or 0.0)
-    if low * high < 0:
-        return points_estimate(difference)
-    near, far = sorted((abs(low), abs(high)))
+    """Return the points of a difference whose interval excludes 0, without signs."""
+    near, far = sorted(100 * abs(end or 0.0) for end in (difference.low, difference.high))
     return f"{100 * abs(difference.value or 0.0):.1f} [{near:.1f}, {far:.1f}]"
 
 
