@@ -115,4 +115,4 @@ def test_the_summary_compares_what_shares_a_test_part(root: Path, tmp_path: Path
         assert shown[0] == ["hostile − copy", "odd", "110 (100)", *same, "p = 1.00", "p = 1.00"]
         assert shown[1][0] == "hostile − other"
         assert shown[1][3].startswith(f"+{100 * accuracy:.1f} [")
-        assert shown[1][5:] == ["p < 0.001", "p < 0.001"]
+        assert shown[1][6:] == ["p < 0.001", "p < 0.001"]

@@ -90,7 +90,7 @@ def rejections(errors: tuple[float, float], n_sets: int) -> tuple[float, float]:
 
 
 @pytest.mark.slow
-def test_equal_models_are_told_apart_in_five_percent_of_samples() -> None:
+def test_equal_models_differ_in_five_percent_of_samples() -> None:
     size, coverage = rejections((0.02, 0.02), 2_000)
     assert 0.03 <= size <= 0.065
     assert coverage >= 0.935
