@@ -158,8 +158,12 @@ def _run(options: argparse.Namespace) -> int:
     try:
         params = read_params(Path("params.yaml"))
         if command.items and options.item not in (known := getattr(params, command.items)):
+            of = "data sets" if command.items == "datasets" else "experiments"
             hint = did_you_mean(options.item, known)
-            raise InputError(f"{options.item!r} is not in `{command.items}` of params.yaml: {', '.join(known)}{hint}")
+            raise InputError(
+                f"{options.item!r} is not among the {of} in params.yaml ({', '.join(known)}){hint}; "
+                f"add it under `{command.items}`"
+            )
         command.run(params, options)
     except (PipelineError, OSError) as error:
         if options.debug:

@@ -138,5 +138,5 @@ def test_a_fresh_clone_gets_the_same_runs(
 
 
 def test_a_missing_search_is_an_input_error(layout: Layout) -> None:
-    with pytest.raises(InputError, match="run: dvc pull"):
+    with pytest.raises(InputError, match="run: dvc repro search@"):
         run("publish")

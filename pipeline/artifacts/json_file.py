@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pipeline.artifacts.layout import rebuild
 from pipeline.core.errors import DataError
 from pipeline.core.files import write_json
 
@@ -24,11 +25,11 @@ class JsonFile(JsonPart):
         try:
             return cls.model_validate_json(path.read_bytes())
         except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}; rerun the stage that writes it") from error
+            raise DataError(f"{path} cannot be read: {error.strerror}; run: {rebuild(path)}") from error
         except ValidationError as error:
             problems = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
             raise DataError(
-                f"{path} is damaged or was written by another version; rerun its stage", problems
+                f"{path} is damaged or was written by another version; run: {rebuild(path)}", problems
             ) from error
 
     def write(self, path: Path) -> None:

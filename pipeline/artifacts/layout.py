@@ -1,5 +1,6 @@
 """Where every file between stages lies; dvc.yaml declares the same paths, and a test compares them."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,3 +58,13 @@ class Layout:
     def reports(self) -> Path:
         """Folder of all pages."""
         return self.root / "reports"
+
+
+def rebuild(path: Path) -> str:
+    """Return the command that writes the artifact which a path belongs to."""
+    stage_of = {"raw": "download", "prepared": "prepare"}  # other folders are called like their stage
+    if parts := re.search(
+        r"(?:^|/)data/(?:runs/)?(raw|prepared|split|search|evaluate|report)/([^/.]+)", path.as_posix()
+    ):
+        return f"dvc repro {stage_of.get(parts[1], parts[1])}@{parts[2]}"
+    return "dvc repro"

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.artifacts.json_file import JsonFile, JsonPart
+from pipeline.artifacts.layout import rebuild
 from pipeline.core.errors import DataError
 from pipeline.core.tables import write_csv
 
@@ -98,5 +99,5 @@ class ReportNumbers:
         try:
             test = pd.read_csv(folder / "test.csv", dtype={"sample": str})
         except (OSError, ValueError) as error:
-            raise DataError(f"{folder / 'test.csv'} cannot be read; run the report again", [str(error)]) from error
+            raise DataError(f"{folder / 'test.csv'} cannot be read; run: {rebuild(folder)}", [str(error)]) from error
         return cls(NumbersInfo.read(folder / "numbers.json"), test)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pipeline.artifacts.json_file import JsonFile, JsonPart
+from pipeline.artifacts.layout import rebuild
 from pipeline.core.errors import DataError
 from pipeline.core.files import writing
 from pipeline.core.tables import write_csv
@@ -118,12 +119,12 @@ class Samples:
         Raises DataError if a file is missing, the files do not belong together, or a byte changed since.
         """
         if missing := [f"{folder / name}: no such file" for name in FILES if not (folder / name).is_file()]:
-            raise DataError(f"{folder}: incomplete data; run `dvc repro split@<data set>`", missing)
+            raise DataError(f"{folder}: incomplete data; run: {rebuild(folder)}", missing)
         info = DatasetInfo.read(folder / "dataset.json")
         if (digest := samples_digest(folder)) != info.digest:
             raise DataError(
                 f"{folder}: data changed since they were written (digest must be {info.digest}, got {digest}); "
-                "rerun the stage that writes them"
+                f"run: {rebuild(folder)}"
             )
         images = np.load(folder / "images.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
         # ids of hex digits like 123456789012 or 1234567890e1 would become numbers, and the class "" or "None" a gap
@@ -132,7 +133,7 @@ class Samples:
         if len(images) != len(table) or images.shape[1:] != info.image_shape:
             raise DataError(
                 f"{folder}: {len(table)} rows of shape {info.image_shape} in the tables, "
-                f"but images.npy holds {images.shape}; rerun the stage that writes them"
+                f"but images.npy holds {images.shape}; run: {rebuild(folder)}"
             )
         return cls(images, table, info)
 

@@ -65,7 +65,8 @@ def read_yaml(path: Path) -> Document:
         node = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{path}:{line}: file: must be YAML: {error.problem or error.context}") from None
+        tab = "; indent with spaces" if "'\\t'" in str(error.problem) else ""
+        raise ConfigError(f"{path}:{line}: file: must be YAML: {error.problem or error.context}{tab}") from None
     except YAMLError as error:
         raise ConfigError(f"{path}:1: file: must be YAML: {error}") from None
     except RecursionError:

@@ -3,6 +3,7 @@
 Every key is checked against its field in `Training` or in the options of a model.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -60,10 +61,15 @@ def read_space(document: Document, written: Mapping[str, Any], fixed: Configurat
         for parent, allowed in parameter.when.items():
             at = ("space", key, "when", parent)
             possible = space[parent].choices if parent in space else (fixed[parent],) if parent in fixed else None
-            if possible is None and parent not in written:  # an entry that is wrong has its own problem
+            wrong = [value for value in allowed if value not in (possible or allowed)]
+            if at not in document.lines:  # the condition comes with the name of the option, nobody wrote it
+                if wrong:
+                    owner = f"is an option of {parent} {wrong[0]}"
+                    document.problem(at[:2], f"{owner}, but {parent} can only be {', '.join(map(str, possible or ()))}")
+            elif possible is None and parent not in written:  # an entry that is wrong has its own problem
                 document.problem(at, "must name a key of `space`", space, parent)
-            elif possible and (wrong := [value for value in allowed if value not in possible]):
-                document.problem(at, f"must be values that can be sampled, {list(possible)}, got {wrong}")
+            elif wrong:
+                document.problem(at, f"must be values that can be sampled, {list(possible or ())}, got {wrong}")
     return space
 
 
@@ -133,6 +139,11 @@ def _number(document: Document, key: str, entry: Range, *, when: When, integer: 
         document.problem(at, f"step > 0 must hold, got step={step:g}")
     if step is not None and integer and step != round(step):
         document.problem(at, f"step must be a whole number here, got step={step:g}")
+    elif step and step > 0 and low < high and abs((rest := (high - low) / step) - round(rest)) > 1e-6:
+        last = low + math.floor(rest) * step
+        document.problem(
+            at, f"high must be low plus a multiple of step, {last:g} or {last + step:g}, got high={high:g}"
+        )
     return SearchParameter(key=key, low=low, high=high, log=entry.log, step=step, integer=integer, when=when)
 
 

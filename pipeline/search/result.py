@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.artifacts.configuration import Configuration
-from pipeline.artifacts.layout import Layout
+from pipeline.artifacts.layout import Layout, rebuild
 from pipeline.artifacts.runs import Origin, SearchRuns, TrialRun
 from pipeline.artifacts.samples import DataSource
 from pipeline.artifacts.search_result import (
@@ -106,7 +106,7 @@ def publish_search(root: Path, experiment: str, tracking_uri: str | None) -> Non
     layout = Layout(root)
     folder = layout.search(experiment)
     if not (folder / "study.json").exists():
-        raise InputError(f"there is no {folder / 'study.json'}; run: dvc pull {folder} (or dvc repro)")
+        raise InputError(f"there is no {folder / 'study.json'}; run: {rebuild(folder)}")
     result, runs = SearchResult.read(folder), SearchRuns.read(layout.search_runs(experiment))
     trials = _published_trials(result, runs, parameter_texts(folder))
     info, best = result.study, best_trial(trials)

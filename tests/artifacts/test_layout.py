@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from pipeline.artifacts.layout import Layout
+from pipeline.artifacts.layout import Layout, rebuild
 
 ROOT = Path(__file__).parents[2]
 STAGES = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
@@ -50,3 +50,10 @@ def test_no_other_module_builds_a_path_of_an_artifact() -> None:
         assert not [
             text for text in texts if isinstance(text, str) and text.startswith("data/") and not set(" <") & set(text)
         ]
+
+
+def test_an_artifact_names_the_command_that_writes_it() -> None:
+    for method, stage in OWNERS.items():
+        path = getattr(Layout(Path("/any/root")), method)("x")
+        assert rebuild(path) == rebuild(path / "file.csv") == f"dvc repro {stage}@x"
+    assert rebuild(Path("elsewhere/x")) == "dvc repro"

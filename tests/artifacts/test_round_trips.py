@@ -64,7 +64,7 @@ def test_runs_and_numbers(layout: Layout, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"study": NaN}'])
 def test_a_damaged_file_is_named_with_the_way_out(layout: Layout, tmp_path: Path, text: str) -> None:
     (tmp_path / "study.json").write_text(text)
-    with pytest.raises(DataError, match=r"study\.json is damaged .* rerun its stage"):
+    with pytest.raises(DataError, match=r"study\.json is damaged .* run: dvc repro"):
         SearchResult.read(tmp_path)
     with pytest.raises(DataError, match="cannot be read: No such file"):
         SearchRuns.read(tmp_path / "none.json")

@@ -73,6 +73,8 @@ def test_every_experiment_of_the_project_is_valid(file: Path) -> None:
         ("log: true", "log: true, step: 0.1", "log and step exclude each other"),
         ("high: 64}", "high: 64, step: 0}", "step > 0 must hold, got step=0"),
         ("high: 64}", "high: 64, step: 2.5}", "step must be a whole number here, got step=2.5"),
+        ("high: 64}", "high: 64, step: 9}", "high must be low plus a multiple of step, 62 or 71, got high=64"),
+        ("[mlp, cnn]", "[cnn]", "space.mlp.width: is an option of model mlp, but model can only be cnn"),
         ("low: 8, high: 64", "low: 8.5, high: 64", "must be a valid integer"),
         ("[32, 64]", "[]", "choices must not be empty"),
         ("[32, 64]", "[32, 32]", "choices must differ"),
