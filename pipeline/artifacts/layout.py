@@ -63,8 +63,7 @@ class Layout:
 def rebuild(path: Path) -> str:
     """Return the command that writes the artifact which a path belongs to."""
     stage_of = {"raw": "download", "prepared": "prepare"}  # other folders are called like their stage
-    if parts := re.search(
-        r"(?:^|/)data/(?:runs/)?(raw|prepared|split|search|evaluate|report)/([^/.]+)", path.as_posix()
-    ):
+    folders = "raw|prepared|split|search|evaluate|report"
+    if parts := re.search(rf"(?:^|/)data/(?:runs/)?({folders})/([^/.]+)", path.as_posix()):
         return f"dvc repro {stage_of.get(parts[1], parts[1])}@{parts[2]}"
     return "dvc repro"

@@ -141,9 +141,8 @@ def _number(document: Document, key: str, entry: Range, *, when: When, integer: 
         document.problem(at, f"step must be a whole number here, got step={step:g}")
     elif step and step > 0 and low < high and abs((rest := (high - low) / step) - round(rest)) > 1e-6:
         last = low + math.floor(rest) * step
-        document.problem(
-            at, f"high must be low plus a multiple of step, {last:g} or {last + step:g}, got high={high:g}"
-        )
+        rule = f"high must be low plus a multiple of step, {last:g} or {last + step:g}"
+        document.problem(at, f"{rule}, got high={high:g}")
     return SearchParameter(key=key, low=low, high=high, log=entry.log, step=step, integer=integer, when=when)
 
 
