@@ -352,6 +352,7 @@ SETTINGS = ReportSettings(
         prevalence_per_100k=21.97,
         prevalence_source="the <b>source</b>",
         other_prevalences={"another, 2000": 130.8},
+        slices_per_person=[1, 5, 20],
     ),
 )
 MRI = dataset_info("mri", ["healthy", "tumor"], ["tumor"], medical=True)

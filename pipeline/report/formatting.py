@@ -90,6 +90,11 @@ def count_estimate(estimate: Estimate) -> str:
     return _with_ends(estimate, count)
 
 
+def number_estimate(estimate: Estimate) -> str:
+    """Return `12.5 [8.1, 20.3]`, or the one-sided bound."""
+    return _with_ends(estimate, lambda value: f"{value:.3g}")
+
+
 def points_estimate(estimate: Estimate, digits: int = 1) -> str:
     """Return a difference of shares in percentage points: `+1.2 [+0.4, +2.0]`."""
     return _with_ends(estimate, lambda share: f"{100 * share:+.{digits}f}".replace("-", "−"))

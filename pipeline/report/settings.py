@@ -16,6 +16,7 @@ class ScreeningSettings(Strict):
     other_prevalences: dict[str, Annotated[Number, Field(gt=0, lt=100_000)]] = Field(
         description="label with source -> per 100,000"
     )
+    slices_per_person: list[Annotated[Integer, Field(ge=1)]] = Field(description="a person is alarmed by any of them")
 
 
 class ReportSettings(Strict):

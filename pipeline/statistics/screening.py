@@ -3,7 +3,7 @@
 Every interval counts groups, as in `intervals`.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from scipy import special
@@ -39,6 +39,23 @@ class ScreeningEstimate:
 def negatives_to_claim(n_false_positives: float, n_healthy_screened: float) -> int:
     """Return how many independent negatives, all called negative, support a claim of at most n_false_positives."""
     return int(np.ceil(np.log(1 - CONFIDENCE) / np.log1p(-n_false_positives / n_healthy_screened)))
+
+
+def alarmed_by_any(alarmed: Estimate, n_persons: float, n_slices: int) -> Estimate:
+    """Return how many healthy persons are alarmed if any of n independent slices alarms: N (1 - (1 - f)^n).
+
+    alarmed: of n_persons with one slice each. Slices that depend on each other alarm fewer, at the least `alarmed`.
+    """
+    ends = (None if x is None else n_persons * (1 - (1 - x / n_persons) ** n_slices) for x in astuple(alarmed))
+    return Estimate(*ends)
+
+
+def likelihood_ratios(operation: Operation) -> tuple[Estimate, Estimate]:
+    """Return LR+ = Se / (1 - Sp) and LR- = (1 - Se) / Sp, with the intervals of PPV and NPV as odds."""
+    even = estimate_screening(operation, prevalence_per_100k=50_000)  # as many diseased as healthy: odds are ratios
+    positive = [None if x is None or x == 1 else x / (1 - x) for x in astuple(even.ppv)]
+    value, low, high = (None if x is None or x == 0 else (1 - x) / x for x in astuple(even.npv))
+    return Estimate(*positive), Estimate(value, high, low)
 
 
 def estimate_screening(

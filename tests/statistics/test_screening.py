@@ -66,3 +66,25 @@ def test_negatives_to_claim() -> None:
 def test_prevalence_guard(prevalence: float) -> None:
     with pytest.raises(ValueError, match="prevalence_per_100k"):
         screening.estimate_screening(TUTORIAL, prevalence)
+
+
+@pytest.mark.parametrize(("n_slices", "alarmed"), [(1, 7_732), (3, 21_448), (5, 33_124), (10, 55_274), (20, 79_989)])
+def test_more_independent_slices_alarm_more_persons(n_slices: int, alarmed: int) -> None:
+    result = screening.alarmed_by_any(Estimate(7_732, 2_677, None), 99_978.03, n_slices)
+    assert result.value == pytest.approx(alarmed, abs=5)
+    assert result.low is not None
+    assert 2_677 <= result.low <= alarmed
+    assert result.high is None
+
+
+def test_likelihood_ratios() -> None:
+    positive, negative = screening.likelihood_ratios(TUTORIAL)
+    assert positive.value == pytest.approx(0.98 / (2 / 150))
+    assert negative.value == pytest.approx(0.02 / (148 / 150))
+    for ratio in (positive, negative):
+        assert ratio.low is not None
+        assert ratio.high is not None
+        assert ratio.low < (ratio.value or 0) < ratio.high
+    perfect, _ = screening.likelihood_ratios(Operation(0.98, 1.0, 150, 150))
+    assert (perfect.value, perfect.high) == (None, None)
+    assert (perfect.low or 0) > 1

@@ -11,14 +11,21 @@ from numpy.typing import NDArray
 from pipeline.report.analysis.decision import Decision, operating_curves
 from pipeline.report.drawing import BLUE, GREY, ORANGE, Picture, canvas, percents, png, styled
 from pipeline.report.experiment_page import Section
-from pipeline.report.formatting import count_estimate, percent, percent_estimate
+from pipeline.report.formatting import count, count_estimate, number_estimate, percent, percent_estimate
 from pipeline.report.results import Results
 from pipeline.report.sections.screening.people import people
 from pipeline.report.sections.screening.slider_data import slider
 from pipeline.report.settings import ScreeningSettings
 from pipeline.statistics import intervals
 from pipeline.statistics.intervals import Estimate
-from pipeline.statistics.screening import Operation, ScreeningEstimate, estimate_screening, negatives_to_claim
+from pipeline.statistics.screening import (
+    Operation,
+    ScreeningEstimate,
+    alarmed_by_any,
+    estimate_screening,
+    likelihood_ratios,
+    negatives_to_claim,
+)
 
 CLAIMS = (100, 22)  # false positives per number screened
 
@@ -40,6 +47,7 @@ def context(results: Results) -> dict[str, Any] | None:
         return None
     winner, settings = results.decisions["winner"], results.settings.screening
     columns = {**results.decisions, "winner at 0.5": results.decide("winner", at=0.5)}
+    alarmed = winner.estimate.false_positives
     estimates = [
         [label, *(show(getattr(decision.estimate, name)) for decision in columns.values()), method]
         for name, (label, show, method) in QUANTITIES.items()
@@ -54,6 +62,12 @@ def context(results: Results) -> dict[str, Any] | None:
             [label, prevalence, *_errors(estimate_screening(winner.operation, prevalence, settings.n_screened))]
             for label, prevalence in _prevalences(settings).items()
         ],
+        "slices": [
+            [n, count_estimate(alarmed), count_estimate(alarmed_by_any(alarmed, winner.estimate.n_healthy, n))]
+            for n in settings.slices_per_person
+        ],
+        "ratios": [number_estimate(ratio) for ratio in likelihood_ratios(winner.operation)],
+        "alarms_per_finding": _alarms_per_finding(winner.estimate),
         "sure": 1 - intervals.sure_bound(winner.operation.n_healthy),
         "claims": {n: negatives_to_claim(n, winner.estimate.n_healthy) for n in CLAIMS},
         "seeds": [row for model, decision in results.decisions.items() for row in _seeds(model, decision)],
@@ -66,6 +80,12 @@ def context(results: Results) -> dict[str, Any] | None:
 def _errors(estimate: ScreeningEstimate) -> list[str]:
     names = ("false_positives", "false_negatives", "ppv", "npv")
     return [QUANTITIES[name][1](getattr(estimate, name)) for name in names]
+
+
+def _alarms_per_finding(estimate: ScreeningEstimate) -> str | None:
+    """Return how many healthy persons are alarmed for each tumour that is found; None where a number is a bound."""
+    alarmed, missed = estimate.false_positives.value, estimate.false_negatives.value
+    return None if alarmed is None or missed is None else count(alarmed / (estimate.n_diseased - missed))
 
 
 def _prevalences(settings: ScreeningSettings) -> dict[str, float]:
