@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import torch
 from safetensors.torch import save_file
 from torch import nn
@@ -54,3 +55,8 @@ def finished_retraining(
     )
     job = Job({"model": described.model, "n_epochs": 2}, folder, seed, "accuracy", weights=weights)
     return FinishedRetraining(Retraining(model, seed, f"{model}-seed-0", folder, job), result, "f" * 32)
+
+
+def once_per_group(table: pd.DataFrame) -> "pd.Series[float]":
+    """Return the weights with which each group counts once in its class. table: the images of one run."""
+    return 1 / table.groupby(["group", "label"])["label"].transform("size")

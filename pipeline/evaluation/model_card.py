@@ -10,6 +10,7 @@ from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.artifacts.evaluation import Evaluation, EvaluationInfo
@@ -17,10 +18,11 @@ from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.samples import DatasetInfo
 from pipeline.core.files import write_text
 from pipeline.core.markdown import code, escape, link, table
+from pipeline.statistics.bootstrap import unit_weights
 from pipeline.statistics.scores import LABELS, SCORES, class_scores, confusion_matrix, scores
 from pipeline.training.network import ModelDescription
 
-Confusions = dict[tuple[Any, Any], NDArray[np.int64]]  # model and seed -> (K, K), rows are the truth
+Confusions = dict[tuple[Any, Any], NDArray[np.float64]]  # model and seed -> (K, K), rows are the truth
 
 
 CAVEATS = [
@@ -28,7 +30,7 @@ CAVEATS = [
     "- Thresholds and epochs were chosen on val, so scores on val are optimistic.",
 ]
 MEDICAL_CAVEATS = [
-    "- Duplicates were detected by comparing images. Patients are not named, so one may occur in two parts.",
+    "- Copies were found by comparing images, patients by an older collection: others may occur in two parts.",
     "- The cases are selected, not a screening population: predictive values do not carry over to one.",
 ]
 ETHICS = {
@@ -47,7 +49,7 @@ def write_model_card(evaluation: Evaluation, winner: ModelDescription, path: Pat
     info, dataset = evaluation.info, evaluation.dataset
     test = evaluation.predictions.query("part == 'test'")
     confusions: Confusions = {
-        (model, seed): confusion_matrix(rows["label"].to_numpy(), rows["predicted"].to_numpy(), len(evaluation.classes))
+        (model, seed): _confusion(rows, len(evaluation.classes))
         for (model, seed), rows in test.groupby(["model", "seed"], observed=True)
     }
     sections = {
@@ -95,6 +97,12 @@ def _details(info: EvaluationInfo, winner: ModelDescription) -> list[str]:
         "Training configuration:",
         table(["parameter", "value"], retrained.config.items()),
     ]
+
+
+def _confusion(rows: pd.DataFrame, n_classes: int) -> NDArray[np.float64]:
+    """Return the confusion matrix of one run in groups."""
+    labels, predicted, groups = (rows[name].to_numpy() for name in ("label", "predicted", "group"))
+    return confusion_matrix(labels, predicted, n_classes, unit_weights(labels, groups))
 
 
 def _metrics(info: EvaluationInfo) -> list[str]:
@@ -151,7 +159,7 @@ def _analyses(info: EvaluationInfo, confusions: Confusions) -> list[str]:
     of_winner = [class_scores(matrix)["recall"] for (model, _), matrix in confusions.items() if model == "winner"]
     recalls = _decimals(np.mean(of_winner, axis=0))
     return [
-        "Test part, one row per seed:",
+        "Test part, one row per seed, each group counted once:",
         table(["model", "seed", "threshold", *LABELS.values()], rows),
         "Recall of the winner by class, mean over seeds:",
         table(["class", "recall"], zip(info.dataset.classes, recalls, strict=True)),

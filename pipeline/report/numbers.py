@@ -98,9 +98,9 @@ def write_plots(results: Results, folder: Path) -> None:
 
 
 def confusion_counts(results: Results) -> pd.DataFrame:
-    """Return actual, predicted and count of test images per pair of classes, of the winner's seed of median score."""
+    """Return actual, predicted and number of test groups per pair of classes, of the winner's seed of median score."""
     classes, scores = results.evaluation.classes, results.scores.seeds[results.objective]["winner"]
     median = int(np.argsort(scores, kind="stable")[(scores.size - 1) // 2])
     k = len(classes)
-    counts = confusions(results.evaluation.parts["test"], "winner", k)[median]
+    counts = confusions(results.evaluation.parts["test"], "winner", k)[median].round(3)
     return pd.DataFrame({"actual": np.repeat(classes, k), "predicted": np.tile(classes, k), "count": counts.ravel()})

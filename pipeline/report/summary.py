@@ -176,7 +176,8 @@ def _compare_block(
     counts = bootstrap.bootstrap_confusions(labels, stacked, groups, n_classes, resampling.draws, resampling.rng)
     ends = np.cumsum([len(run) for run in runs])
     rows = [slice(end - len(run), end) for run, end in zip(runs, ends, strict=True)]  # of each name
-    drawn, observed = scores(counts), scores(confusion_matrix(labels, stacked, n_classes))
+    weights = bootstrap.unit_weights(labels, groups)
+    drawn, observed = scores(counts), scores(confusion_matrix(labels, stacked, n_classes, weights))
     pairs = []
     for (first, ours), (second, theirs) in combinations(zip(names, rows, strict=True), 2):
         difference = {

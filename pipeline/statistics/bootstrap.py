@@ -21,6 +21,12 @@ def own_group_sizes(groups: ArrayLike) -> NDArray[np.int64]:
     return sizes[group]
 
 
+def unit_weights(labels: NDArray[Any], groups: NDArray[Any]) -> NDArray[np.float64]:
+    """Return (N,): 1 / the size of the image's group within its class, so that a group counts once in each class."""
+    group = np.unique(groups, return_inverse=True)[1].astype(np.int64)
+    return np.asarray(1 / own_group_sizes(group * (int(labels.max()) + 1) + labels))
+
+
 def group_means(values: NDArray[Any], groups: NDArray[Any]) -> NDArray[np.float64]:
     """Return the mean over groups of each group's mean, (S,). values: (S, N) in [0, 1].
 
@@ -70,17 +76,17 @@ def bootstrap_confusions(
     n_classes: int,
     draws: int,
     rng: np.random.Generator,
-) -> NDArray[np.int64]:
-    """Return the confusion matrices of `draws` resamples of whole groups, (draws, S, K, K).
+) -> NDArray[np.float64]:
+    """Return the confusion matrices, in groups, of `draws` resamples of whole groups, (draws, S, K, K).
 
-    labels: (N,) int, predicted: (S, N) int of S runs on the same images. Each draw has as many groups of each class as
-    the sample, and resamples all runs alike, so that differences between runs stay paired.
+    labels: (N,) int, predicted: (S, N) int of S runs on the same images; a group counts once in each class. Each draw
+    has as many groups of each class as the sample, and resamples all runs alike: differences between runs stay paired.
     """
     n_runs = len(predicted)
     names, group = np.unique(groups, return_inverse=True)
     cell = np.arange(n_runs)[:, None] * n_classes**2 + labels * n_classes + predicted  # (S, N)
     per_group = sparse.csr_array(
-        (np.ones(cell.size, dtype=np.int64), (np.tile(group, n_runs), cell.ravel())),
+        (np.tile(unit_weights(labels, groups), n_runs), (np.tile(group, n_runs), cell.ravel())),
         shape=(names.size, n_runs * n_classes**2),
     )
     out = np.concatenate([(per_group.T @ weights).T for weights in group_weights(labels, groups, draws, rng)])

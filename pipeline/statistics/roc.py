@@ -5,19 +5,24 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse, stats
+from scipy import sparse
 
-from pipeline.statistics.bootstrap import group_weights, own_group_sizes
+from pipeline.statistics.bootstrap import group_weights, own_group_sizes, unit_weights
 
 Task = tuple[NDArray[Any], NDArray[Any]]  # positive: (N,) bool, score: (N,) float
 ROUNDING = 1e-9  # 57 of 60 reach a sensitivity of 0.95, however the sums were rounded
 
 
-def area_under_roc(positive: NDArray[Any], score: NDArray[Any]) -> float:
-    """Return the chance that a positive scores above a negative; ties count half. (N,) bool, (N,) float."""
-    n1 = int(positive.sum())
-    n0 = positive.size - n1
-    return float((stats.rankdata(score)[positive].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
+def area_under_roc(positive: NDArray[Any], score: NDArray[Any], groups: NDArray[Any]) -> float:
+    """Return the chance that a positive group scores above a negative one; ties count half.
+
+    positive: (N,) bool; score: (N,) float; groups: (N,) any, each of which counts once on its side.
+    """
+    weights = unit_weights(positive.astype(np.int64), groups)
+    _, step = np.unique(score, return_inverse=True)
+    up, right = (np.bincount(step, weights=weights * side) for side in (positive, ~positive))
+    passed = np.cumsum(right) - right / 2
+    return float(np.round((up * passed).sum() / (up.sum() * right.sum()), 12))  # 1 is exactly 1
 
 
 def bootstrap_areas(
@@ -32,7 +37,7 @@ def bootstrap_areas(
     blocks = []
     for weights in group_weights(labels, groups, draws, rng):
         areas = np.empty((weights.shape[1], len(tasks)))
-        counts = weights.astype(np.float32)  # exact below 2**24
+        counts = weights.astype(np.float64)
         for i, (ups, rights) in enumerate(stairs):
             up = ups @ counts  # (steps, block)
             right = rights @ counts
@@ -44,7 +49,7 @@ def bootstrap_areas(
 
 
 def _stairs(positive: NDArray[Any], score: NDArray[Any], group: NDArray[Any], n_groups: int) -> tuple[Any, Any]:
-    """Count positives and negatives per step of the curve and group, from the lowest score up, each (steps, groups).
+    """Weigh positives and negatives per step of the curve and group, from the lowest score up, each (steps, groups).
 
     Neighbouring scores of one kind make one step, which keeps the steps few where the score is good.
     """
@@ -58,9 +63,10 @@ def _stairs(positive: NDArray[Any], score: NDArray[Any], group: NDArray[Any], n_
     step = (np.cumsum(starts) - 1)[tie]
     member = group[order]
 
+    weights = unit_weights(kind.astype(np.int64), member)
+
     def counts(mask: NDArray[Any]) -> Any:
-        ones = np.ones(int(mask.sum()), np.float32)
-        return sparse.csr_array((ones, (step[mask], member[mask])), shape=(int(step[-1]) + 1, n_groups))
+        return sparse.csr_array((weights[mask], (step[mask], member[mask])), shape=(int(step[-1]) + 1, n_groups))
 
     return counts(kind), counts(~kind)
 

@@ -12,10 +12,12 @@ SCORES = ("accuracy", "macro_precision", "macro_recall", "macro_f1")
 LABELS = {name: name.replace("_f1", " F1").replace("_", " ") for name in SCORES}
 
 
-def confusion_matrix(labels: ArrayLike, predicted: ArrayLike, n_classes: int) -> NDArray[np.int64]:
+def confusion_matrix(
+    labels: ArrayLike, predicted: ArrayLike, n_classes: int, weights: ArrayLike | None = None
+) -> NDArray[Any]:
     """Count images by true and predicted class, (..., K, K). labels, predicted: (..., N) int in [0, n_classes).
 
-    Leading axes broadcast, so (N,) labels may meet (S, N) predictions of S runs.
+    Leading axes broadcast, so (N,) labels may meet (S, N) predictions of S runs. weights: (N,), what an image counts.
     Raises ValueError on a class outside the range, which would otherwise wrap and count as another class.
     """
     truth, guess = np.broadcast_arrays(np.asarray(labels), np.asarray(predicted))
@@ -25,7 +27,9 @@ def confusion_matrix(labels: ArrayLike, predicted: ArrayLike, n_classes: int) ->
     lead = truth.shape[:-1]
     runs = np.arange(np.prod(lead, dtype=int)).reshape(*lead, 1)
     cells = (runs * n_classes + truth.astype(np.int64)) * n_classes + guess
-    return np.bincount(cells.ravel(), minlength=runs.size * n_classes**2).reshape(*lead, n_classes, n_classes)
+    each = None if weights is None else np.broadcast_to(np.asarray(weights), truth.shape).ravel()
+    counts = np.bincount(cells.ravel(), weights=each, minlength=runs.size * n_classes**2)
+    return counts.reshape(*lead, n_classes, n_classes)
 
 
 def class_scores(confusion: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
@@ -43,7 +47,7 @@ def scores(confusion: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
     A class that neither occurs nor is predicted counts as 0 in the macro means, as in scikit-learn given all labels.
     """
     classes = class_scores(confusion)
-    n_right = np.trace(confusion, axis1=-2, axis2=-1).astype(float)
+    n_right = np.diagonal(confusion, axis1=-2, axis2=-1).astype(float).sum(axis=-1)  # summed like support: 1 is exact
     macros = {f"macro_{name}": classes[name].mean(axis=-1) for name in ("precision", "recall", "f1")}
     return {"accuracy": _ratio(n_right, classes["support"].sum(axis=-1)), **macros}
 

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
 import contract_data
 from conftest import markdown_rows
+from evaluation_examples import once_per_group
 from pipeline.artifacts.evaluation import Evaluation
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.samples import Size
@@ -63,14 +65,17 @@ def test_the_scores_equal_scikit_learn(tmp_path: Path) -> None:
     rows = markdown_rows(write(tmp_path / "quick", ["tumor", "healthy"], medical=True))
     table = pd.read_csv(tmp_path / "quick/data/evaluate/quick/predictions.csv").query("part == 'test'")
     for (model, seed), run in table.groupby(["model", "seed"]):
-        accuracy = reference.accuracy_score(run["label"], run["predicted"])
-        macro_f1 = reference.f1_score(run["label"], run["predicted"], average="macro")
+        once = once_per_group(run)
+        accuracy = reference.accuracy_score(run["label"], run["predicted"], sample_weight=once)
+        macro_f1 = reference.f1_score(run["label"], run["predicted"], average="macro", sample_weight=once)
         row = next(row for row in rows if row[:2] == [model, str(seed)])
         assert [float(row[3]), float(row[6])] == pytest.approx([accuracy, macro_f1], abs=5e-5)
     right = table["label"] == table["predicted"]
-    mean = right[table["model"] == "winner"].mean()
+    once = 1 / table.groupby(["model", "seed", "group", "label"])["label"].transform("size")
+    winner = table["model"] == "winner"
+    mean = np.average(right[winner], weights=once[winner])
     assert float(next(row for row in rows if row[:2] == ["winner", "mean"])[3]) == pytest.approx(mean, abs=5e-5)
-    healthy = right[(table["model"] == "winner") & (table["label"] == 1)].mean()
+    healthy = np.average(right[winner & (table["label"] == 1)], weights=once[winner & (table["label"] == 1)])
     assert float(next(row for row in rows if row[0] == "healthy")[1]) == pytest.approx(healthy, abs=5e-5)
 
 

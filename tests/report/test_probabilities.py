@@ -11,6 +11,7 @@ from pipeline.artifacts.evaluation import Evaluation
 from pipeline.report.analysis.scoring import Resampling
 from pipeline.report.sections.probabilities import calibrate, discriminate
 from pipeline.stages import report
+from pipeline.statistics.bootstrap import unit_weights
 from pipeline.statistics.calibration import calibration_error
 from pipeline.statistics.intervals import Estimate
 
@@ -38,7 +39,9 @@ def test_the_area_has_an_interval_where_both_sides_suffice(root: Path) -> None:
     evaluation = Evaluation.read(root / "data/evaluate/hostile")
     part = evaluation.parts["test"]
     areas = discriminate(evaluation, resampling(500))
-    expected = [reference.roc_auc_score(part.positive, score) for score in part.models["winner"].positive_score]
+    weights = unit_weights(part.positive.astype(int), part.groups)
+    scores = part.models["winner"].positive_score
+    expected = [reference.roc_auc_score(part.positive, score, sample_weight=weights) for score in scores]
     assert areas.seeds["winner"] == pytest.approx(expected)
     low, high = areas.means["winner"].low, areas.means["winner"].high
     assert low is not None
@@ -47,7 +50,11 @@ def test_the_area_has_an_interval_where_both_sides_suffice(root: Path) -> None:
     dataset = evaluation.dataset.model_copy(update={"positive": []})
     info = evaluation.info.model_copy(update={"dataset": dataset})
     many = discriminate(replace(evaluation, info=info), resampling(500))
-    macro = [reference.roc_auc_score(part.labels, p, multi_class="ovr") for p in part.models["winner"].probabilities]
+    weights = unit_weights(part.labels, part.groups)  # no group of this part holds two classes
+    macro = [
+        np.mean([reference.roc_auc_score(part.labels == c, p[:, c], sample_weight=weights) for c in range(p.shape[1])])
+        for p in part.models["winner"].probabilities
+    ]
     assert many.seeds["winner"] == pytest.approx(macro)
     perfect = discriminate(Evaluation.read(root / "data/evaluate/perfect"), resampling(200))
     assert perfect.means["winner"] == Estimate(1.0, pytest.approx(0.05 ** (1 / perfect.n_groups)), None)

@@ -1,4 +1,5 @@
 import shutil
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
 from conftest import markdown_rows
+from evaluation_examples import once_per_group
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.report_numbers import SHARED
 from pipeline.core.files import read_json
@@ -36,12 +38,14 @@ def test_a_pair_equals_the_direct_computation() -> None:
     assert refused == []
     (pair,) = compared
     a, b = tables["a"], tables["b"]
-    for name, score in (("accuracy", accuracy_score), ("macro_f1", lambda t, p: f1_score(t, p, average="macro"))):
-        means = [np.mean([score(t["label"], t[f"seed {s}"]) for s in (1, 2)]) for t in (a, b)]
+    once = once_per_group(a)
+    for name, score in (("accuracy", accuracy_score), ("macro_f1", partial(f1_score, average="macro"))):
+        means = [np.mean([score(t["label"], t[f"seed {s}"], sample_weight=once) for s in (1, 2)]) for t in (a, b)]
         assert pair.difference[name].value == pytest.approx(means[0] - means[1])
     right = [np.mean([t[f"seed {s}"] == t["label"] for s in (1, 2)], axis=0) for t in (a, b)]
     lead = pd.Series(right[0] - right[1]).groupby(a["group"].to_numpy())
-    total, size = lead.sum().to_numpy(), lead.size().to_numpy()
+    pairs = pd.DataFrame({"group": a["group"], "lead": (right[0] - right[1]) * once, "once": once}).groupby("group")
+    total, size = pairs["lead"].sum().to_numpy(), pairs["once"].sum().to_numpy()
     stratum = a.groupby("group")["label"].first().to_numpy()
     rng, draws = np.random.default_rng(1), []
     for _ in range(2000):  # the ratio of the sums of whole groups, as many of each class as there are

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.metrics import roc_auc_score
 
-from pipeline.statistics.bootstrap import group_weights, percentile_interval
+from pipeline.statistics.bootstrap import group_weights, percentile_interval, unit_weights
 from pipeline.statistics.roc import area_under_roc, bootstrap_areas, choose_threshold
 
 
@@ -19,14 +19,18 @@ def test_areas_equal_scikit_learn_on_random_tables() -> None:
     rng = np.random.default_rng(0)
     for i in range(1_000):
         positive, score = table(rng, 2 if i < 10 else int(rng.integers(2, 80)), i % 3)
-        assert area_under_roc(positive, score) == pytest.approx(roc_auc_score(positive, score), abs=1e-12)
+        groups = rng.integers(0, 30, positive.size)
+        expected = roc_auc_score(positive, score, sample_weight=unit_weights(positive * 1, groups))
+        assert area_under_roc(positive, score, groups) == pytest.approx(expected, abs=1e-11)
+        alone = area_under_roc(positive, score, np.arange(positive.size))
+        assert alone == pytest.approx(roc_auc_score(positive, score), abs=1e-11)
 
 
 def test_ends_of_the_scale() -> None:
     positive = np.array([True, True, False])
-    assert area_under_roc(positive, np.array([0.8, 0.9, 0.1])) == 1
-    assert area_under_roc(positive, np.array([0.1, 0.2, 0.9])) == 0
-    assert area_under_roc(positive, np.full(3, 0.5)) == 0.5
+    assert area_under_roc(positive, np.array([0.8, 0.9, 0.1]), np.arange(3)) == 1
+    assert area_under_roc(positive, np.array([0.1, 0.2, 0.9]), np.arange(3)) == 0
+    assert area_under_roc(positive, np.full(3, 0.5), np.arange(3)) == 0.5
 
 
 @pytest.mark.parametrize("digits", [0, 1, 6])
@@ -41,7 +45,8 @@ def test_resampled_areas_equal_scikit_learn_with_weights(digits: int) -> None:
         _, group = np.unique(groups, return_inverse=True)
         for draw in range(9):
             for column, values in enumerate((score, second)):
-                expected = roc_auc_score(positive, values, sample_weight=weights[group, draw])
+                once = unit_weights(positive * 1, groups) * weights[group, draw]
+                expected = roc_auc_score(positive, values, sample_weight=once)
                 assert areas[draw, column] == pytest.approx(expected, abs=1e-12)
 
 
@@ -60,7 +65,7 @@ def test_the_spread_of_resampled_areas_is_that_of_hanley_and_mcneil() -> None:
         score = rng.exponential(np.where(positive, area / (1 - area), 1.0))
         drawn = bootstrap_areas([(positive, score)], positive * 1, np.arange(600), 500, rng)[:, 0]
         low, high = percentile_interval(drawn)
-        assert low < area_under_roc(positive, score) < high
+        assert low < area_under_roc(positive, score, np.arange(600)) < high
         spreads.append(drawn.std())
     assert np.mean(spreads) == pytest.approx(expected, rel=0.05)
 

@@ -40,7 +40,7 @@ def decide(
     called = score >= thresholds[:, None]  # (S, N)
     sensitivity, specificity = rates(part, called)
     counts = np.stack([(called == c)[:, part.positive == p].sum(axis=1) for c, p in COUNTED], axis=1)
-    auc = np.array([area_under_roc(part.positive, row) for row in score])
+    auc = np.array([area_under_roc(part.positive, row, part.groups) for row in score])
     operation = operate(part, sensitivity, specificity)
     estimate = screening.estimate_screening(operation, prevalence_per_100k, n_screened)
     return Decision(thresholds.tolist(), sensitivity, specificity, auc, counts, operation, estimate)

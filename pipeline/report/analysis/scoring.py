@@ -33,9 +33,10 @@ class PartScores:
         return bool((self.seeds["accuracy"]["winner"] == 1).all())
 
 
-def confusions(part: Part, model: str, n_classes: int) -> NDArray[np.int64]:
-    """Return the confusion matrix of each seed, (S, K, K); rows are the truth."""
-    return confusion_matrix(part.labels, part.models[model].predicted, n_classes)
+def confusions(part: Part, model: str, n_classes: int) -> NDArray[np.float64]:
+    """Return the confusion matrix of each seed in groups, (S, K, K); rows are the truth."""
+    weights = bootstrap.unit_weights(part.labels, part.groups)
+    return confusion_matrix(part.labels, part.models[model].predicted, n_classes, weights)
 
 
 def spread(values: NDArray[np.float64]) -> float | None:
@@ -98,7 +99,7 @@ def _class_estimates(counts: Array, drawn: Array, class_groups: list[int]) -> di
 def score_predictions(
     labels: Array, predicted: Array, groups: Array, n_classes: int, resampling: Resampling
 ) -> dict[str, Estimate]:
-    """Return every score, mean over S runs, with its interval; macro scores average the classes that occur.
+    """Return every score over groups, mean over S runs, with its interval; macro scores average occurring classes.
 
     labels, groups: (N,); predicted: (S, N).
     """
@@ -111,7 +112,7 @@ def score_predictions(
         return {"accuracy": accuracy} | macro
 
     drawn = means(bootstrap.bootstrap_confusions(labels, predicted, groups, n_classes, *resampling))
-    values = means(confusion_matrix(labels, predicted, n_classes))
+    values = means(confusion_matrix(labels, predicted, n_classes, bootstrap.unit_weights(labels, groups)))
     n_groups = np.unique(groups).size
     return {name: _mean(name, values[name], drawn[name], n_groups) for name in SCORES}
 

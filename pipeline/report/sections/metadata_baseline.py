@@ -9,6 +9,7 @@ from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import percent, percent_estimate
 from pipeline.report.pages import Table
 from pipeline.report.results import Results
+from pipeline.statistics.bootstrap import unit_weights
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.scores import LABELS, SCORES, confusion_matrix, scores
 
@@ -22,7 +23,8 @@ def context(results: Results) -> dict[str, Any]:
     groups, resampling = table["group"].to_numpy(), results.resampling("shortcut")
     reached = score_predictions(labels, predicted[None], groups, len(classes), resampling)
     commonest = int(np.bincount(results.evaluation.parts["train"].labels).argmax())
-    constant = scores(confusion_matrix(labels, np.full_like(labels, commonest), len(classes)))
+    weights = unit_weights(labels, groups)
+    constant = scores(confusion_matrix(labels, np.full_like(labels, commonest), len(classes), weights))
     winner = {name: results.scores.means[name]["winner"] for name in SCORES}
     base, accuracy = float(constant["accuracy"]), reached["accuracy"]
     features = ", ".join(results.explanations.info.varied) or "nothing that varies"

@@ -70,7 +70,9 @@ def discriminate(evaluation: Evaluation, resampling: Resampling) -> Discriminati
     """Return the AUC: without interval below LEAST_GROUPS on either side, with a one-sided bound where it is 1."""
     part, binary = evaluation.parts["test"], bool(evaluation.positive)
     tasks = {model: _tasks(part, runs, binary) for model, runs in part.models.items()}
-    seeds = {m: np.array([np.mean([area_under_roc(*task) for task in run]) for run in tasks[m]]) for m in MODELS}
+    seeds = {
+        m: np.array([np.mean([area_under_roc(*task, part.groups) for task in run]) for run in tasks[m]]) for m in MODELS
+    }
     n_groups = min(
         np.unique(part.groups[side == kind]).size for side, _ in tasks["winner"][0] for kind in (True, False)
     )
