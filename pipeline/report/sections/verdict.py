@@ -25,7 +25,7 @@ def context(results: Results) -> dict[str, Any]:
         "answer": f"{_result(results)}{_against_baseline(results)}",
         "numbers": [
             *((f"{model}, {LABELS[main]}", percent(mean.value)) for model, mean in scores.means[main].items()),
-            ("difference, points", difference.split(" [")[0]),
+            (f"difference in {LABELS[main]}, points", difference.split(" [")[0]),
             ("test images (groups)", f"{n_images:,} ({n_groups:,})"),
         ],
     }
