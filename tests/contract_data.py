@@ -13,7 +13,7 @@ from pipeline.artifacts.explanations import LAYER_TYPES, Explanations, Explanati
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.predictions import probability_columns
 from pipeline.artifacts.runs import EvaluationRuns, GitState, Origin, RetrainingRun, SearchRuns, TrialRun
-from pipeline.artifacts.samples import DatasetInfo, PartSize, Samples, Size
+from pipeline.artifacts.samples import COLUMNS, DatasetInfo, PartSize, Samples, Size
 from pipeline.artifacts.search_result import SearchResult, StudyInfo, TrialScore
 from pipeline.report.settings import ReportSettings, ScreeningSettings
 
@@ -33,6 +33,8 @@ def dataset_info(name: str, classes: list[str], positive: list[str], medical: bo
             "groups": 600,
             "kept_images": 650,
             "duplicates": 60,
+            "images_of_known_patients": 0,
+            "known_patients": 0,
             "label_conflict_groups": 2,
             "label_conflict_images": 10,
         },
@@ -98,7 +100,8 @@ def write_split(prepared: Path, split: Path, info: DatasetInfo, seed: int = 0) -
     pictures[~first] = pictures[table.index[first]][
         pd.Index(table.loc[first, "group"]).get_indexer(table.loc[~first, "group"])
     ]
-    columns = ["sample", "label", "class", "group", "official_part", "source", "format", "mode", "width", "height"]
+    table["copies"] = table["group"]
+    table["origin"], table["patient"] = "", ""
     for folder, keep in (
         (prepared, table["part"].notna()),
         (split / "development", table["part"] != "test"),
@@ -109,7 +112,7 @@ def write_split(prepared: Path, split: Path, info: DatasetInfo, seed: int = 0) -
             classes_of = table[table["part"] == part].groupby("class")
             counts = {str(name): Size(images=len(rows), groups=rows["group"].nunique()) for name, rows in classes_of}
             parts[part] = PartSize(images=size.images, groups=size.groups, classes=counts)
-        names = [*columns, "sha256", *([] if folder == prepared else ["part"])]
+        names = list(COLUMNS)[: -1 if folder == prepared else None]
         Samples(pictures[keep], table.loc[keep, names], info.model_copy(update={"parts": parts})).write(folder)
 
 

@@ -8,6 +8,7 @@ def table_of(groups: list[tuple[str, int, str]]) -> pd.DataFrame:
     """Return one row per (group, label, official part)."""
     table = pd.DataFrame(groups, columns=["group", "label", "official_part"])
     table["class"] = table["label"].map(lambda k: f"c{k}")
+    table["copies"] = table["group"]
     return table
 
 

@@ -28,5 +28,6 @@ def samples_of(images: np.ndarray, n_train: int) -> Samples:
     """Return the images as two alternating classes, every image its own group; the first `n_train` are `train`."""
     n = len(images)
     parts = ["train"] * n_train + ["val"] * (n - n_train)
-    table = pd.DataFrame({"part": parts, "label": np.arange(n) % 2, "group": [f"g{i}" for i in range(n)]})
+    groups = [f"g{i}" for i in range(n)]
+    table = pd.DataFrame({"part": parts, "label": np.arange(n) % 2, "copies": groups, "group": groups})
     return Samples(images, table, dataset_info("generated", ["a", "b"], []))

@@ -23,7 +23,10 @@ COLUMNS = {
     "sample": "id: the first 12 digits of sha256, numbered where files are equal",
     "label": "index into the classes",
     "class": "name of the class",
-    "group": "id of the copies that must stay together",
+    "copies": "id of the group of its copies",
+    "group": "id of the unit that counts once and stays in one part: copies, and the images of one patient where known",
+    "origin": "collection that the image comes from; empty where unknown",
+    "patient": "collection and number of the patient; empty where unknown",
     "official_part": "train or test as published; empty where the publisher names no parts",
     "source": "path below the root of the archive, or file and index",
     "format": "of the published file",
@@ -139,8 +142,8 @@ class Samples:
 
 
 def label_conflicts(table: pd.DataFrame) -> "pd.Series[bool]":
-    """Return per row whether its group holds more than one label: such images are counted, and belong to no part."""
-    return table.groupby("group")["label"].transform("nunique") > 1
+    """Return per row whether its copies carry more than one label: such images are counted, and belong to no part."""
+    return table.groupby("copies")["label"].transform("nunique") > 1
 
 
 def samples_digest(folder: Path) -> str:

@@ -20,6 +20,7 @@ from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.progress import track
 from pipeline.core.yaml_document import Integer, Strict
 from pipeline.datasets.duplicates import OVERSAMPLING, equal_pixels, group_names
+from pipeline.datasets.origins import join_patients, origins_of
 from pipeline.datasets.registry import DatasetSpec, RawImage
 
 FORMATS = ("JPEG", "PNG", "TIFF")
@@ -160,19 +161,23 @@ def _one_channel(image: Image.Image) -> Image.Image:
 
 
 def sample_table(
-    spec: DatasetSpec, records: list[RawImage], pictures: list[DecodedImage], *, groups: NDArray[np.int64]
+    spec: DatasetSpec, records: list[RawImage], pictures: list[DecodedImage], *, copies: NDArray[np.int64]
 ) -> pd.DataFrame:
-    """Return samples.csv. groups: (N,) group numbers."""
+    """Return samples.csv. copies: (N,) numbers of groups of copies."""
     labels = [r.label for r in records]
     sha256s = [r.sha256 for r in records]
     sample = pd.Series([sha256[:12] for sha256 in sha256s], dtype=str)
     copy = sample.groupby(sample).cumcount()  # 0 for the first of equal files, then 1, 2, ...
+    origins = origins_of(sha256s)
     return pd.DataFrame(
         {
             "sample": sample.where(copy == 0, sample + "-" + (copy + 1).astype(str)),
             "label": labels,
             "class": [spec.classes[label] for label in labels if label is not None],
-            "group": group_names(groups, sha256s),
+            "copies": group_names(copies, sha256s),
+            "group": group_names(join_patients(copies, list(origins["patient"])), sha256s),
+            "origin": origins["origin"],
+            "patient": origins["patient"],
             "official_part": [r.official_part for r in records],
             "source": [r.source for r in records],
             **{key: [getattr(p, key) for p in pictures] for key in ("format", "mode", "width", "height")},
@@ -206,15 +211,18 @@ def dataset_info(
 def count_samples(table: pd.DataFrame, compared: NDArray[np.uint8]) -> dict[str, int]:
     """Count images, groups and label conflicts. compared: (N, h, w, C) by which copies were found."""
     conflict = label_conflicts(table)
-    n_groups = int(table["group"].nunique())
+    patient = table["patient"][table["patient"] != ""]
     return {
         "images": len(table),
         "distinct_files": int(table["sha256"].nunique()),
         "distinct_pictures": len(np.unique(equal_pixels(compared))),
-        "groups": n_groups,
+        "groups_of_copies": int(table["copies"].nunique()),
+        "duplicates": len(table) - int(table["copies"].nunique()),
+        "images_of_known_patients": len(patient),
+        "known_patients": int(patient.nunique()),
+        "groups": int(table["group"].nunique()),
         "largest_group": int(table["group"].value_counts().iloc[0]),
-        "duplicates": len(table) - n_groups,
-        "label_conflict_groups": int(table.loc[conflict, "group"].nunique()),
+        "label_conflict_groups": int(table.loc[conflict, "copies"].nunique()),
         "label_conflict_images": int(conflict.sum()),
         "kept_images": int((~conflict).sum()),
     }

@@ -48,20 +48,22 @@ def assign_groups(table: pd.DataFrame, shares: dict[str, float], seed: int) -> "
     """Return the part of each row: whole groups, with the shares of images kept within each class; the rest is "train".
 
     The groups of a class are shuffled and laid end to end; the midpoint of a group decides its part, so that large
-    groups are neither favoured nor avoided. The result depends on the groups' names, not on the order of rows.
+    groups are neither favoured nor avoided. The result depends on the groups' names, not on the order of rows. The
+    images of a patient can be of several classes: such a group belongs to its commonest, the first of equal ones.
     """
-    part = pd.Series("train", index=table.index, dtype=object)
-    for name, rows in table.groupby("class"):
-        sizes = rows.groupby("group").size()  # sorted by group name
-        order = np.random.default_rng(derive_seed(seed, "split", str(name))).permutation(len(sizes))
-        shuffled = sizes.iloc[order]
-        midpoint = (shuffled.cumsum() - shuffled / 2) / len(rows)
+    of_class = table.groupby(["group", "class"]).size().sort_values(ascending=False, kind="stable").reset_index()
+    sizes = table.groupby("group").size()  # sorted by group name
+    part = pd.Series("train", index=sizes.index, dtype=object)
+    for name, groups in of_class.drop_duplicates("group").groupby("class")["group"]:
+        own = sizes[sizes.index.isin(groups)]
+        order = np.random.default_rng(derive_seed(seed, "split", str(name))).permutation(len(own))
+        shuffled = own.iloc[order]
+        midpoint = (shuffled.cumsum() - shuffled / 2) / own.sum()
         start = 0.0
         for part_name, share in shares.items():
-            chosen = midpoint.index[(midpoint >= start) & (midpoint < start + share)]
-            part[rows.index[rows["group"].isin(chosen)]] = part_name
+            part[midpoint.index[(midpoint >= start) & (midpoint < start + share)]] = part_name
             start += share
-    return part
+    return table["group"].map(part)
 
 
 def check_parts(table: pd.DataFrame, classes: list[str]) -> None:

@@ -139,8 +139,8 @@ def _preparation(dataset: DatasetInfo, winner: ModelDescription) -> list[str]:
     return [
         f"Source: {link(dataset.source_url)}",
         table(["item", "value"], rows),
-        "A group is an image with its duplicates; no group is split between parts. The test part was read once, after "
-        "the search.",
+        "A group is an image with its copies, and all images of its patient where the patient is known; no group is "
+        "split between parts. The test part was read once, after the search.",
     ]
 
 

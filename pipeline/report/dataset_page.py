@@ -40,7 +40,7 @@ def write_dataset_page(everything: Samples, development: Samples, folder: Path) 
     if len(sizes) > 1:
         drawn["sizes"] = draw_sizes(table)
     samples, filters = _sample_rows(development)
-    groups = {str(development.table["group"].iloc[i[0]]): development.images[i] for i in doubtful_groups(development)}
+    groups = {str(development.table["copies"].iloc[i[0]]): development.images[i] for i in doubtful_groups(development)}
     rows = {"samples": (samples, N_PER_CLASS), "filters": (filters, len(FILTERS))}
     if groups:
         rows["groups"] = (groups, N_PER_GROUP)
@@ -60,8 +60,9 @@ def write_dataset_page(everything: Samples, development: Samples, folder: Path) 
         sizes=[[f"{w} × {h}", f"{n:,}", percent(n / len(table))] for w, h, n in commonest],
         files=_file_rows(table, len(info.classes)),
         leakage=leakage_rows(table, info.classes),
+        origins=origin_rows(table),
         conflicts=label_conflict_rows(table),
-        n_joined=int((development.table["group"].value_counts() > 1).sum()),
+        n_joined=int(development.table["copies"].duplicated(keep=False).sum()),
     )
 
 
@@ -82,28 +83,44 @@ def _file_rows(table: pd.DataFrame, n_classes: int) -> list[list[str]]:
 
 
 def leakage_rows(table: pd.DataFrame, classes: list[str]) -> list[list[str]] | None:
-    """Return per class: official test images, and those whose group is also in the official train part."""
+    """Return per class: official test images, and those with a copy, or a copy or their patient, in official train."""
     test = table[table["official_part"] == "test"]
     if test.empty:
         return None
-    leaked = test["group"].isin(table.loc[table["official_part"] == "train", "group"])
-    counts = leaked.groupby(test["label"]).agg(["size", "sum"]).reindex(range(len(classes)), fill_value=0)
-    rows = [*zip(classes, counts["size"], counts["sum"], strict=True), ("all", len(test), leaked.sum())]
-    return [[name, f"{n:,}", f"{n_leaked:,}", percent(n_leaked / n) if n else "–"] for name, n, n_leaked in rows]
+    train = table[table["official_part"] == "train"]
+    in_train = pd.DataFrame({"n": True} | {key: test[key].isin(train[key]) for key in ("copies", "group")})
+    counts = in_train.groupby(test["label"]).sum().reindex(range(len(classes)), fill_value=0)
+    rows = []
+    for name, (n, copies, leaked) in zip([*classes, "all"], [*counts.to_numpy(int), in_train.sum()], strict=True):
+        share = percent(leaked / n) if n else "–"
+        rows.append([name, *(f"{count:,}" for count in (n, copies, leaked)), share])
+    return rows
+
+
+def origin_rows(table: pd.DataFrame) -> list[list[str]]:
+    """Return per class and collection the number of images, groups of copies and known patients; none without any."""
+    if not table["origin"].any():
+        return []
+    named = table.assign(origin=table["origin"].replace("", "unknown"))
+    rows = []
+    for (_, name, origin), images in named.groupby(["label", "class", "origin"]):
+        patients = images["patient"][images["patient"] != ""].nunique()
+        rows.append([str(name), str(origin), *(f"{n:,}" for n in (len(images), images["copies"].nunique(), patients))])
+    return rows
 
 
 def label_conflict_rows(table: pd.DataFrame) -> list[list[str]]:
     """Return each group with its labels and their counts; no picture, since it may be one of the test part."""
     rows = []
-    for group, images in table[label_conflicts(table)].groupby("group"):
+    for group, images in table[label_conflicts(table)].groupby("copies"):
         labels = images["class"].value_counts(sort=False)
         rows.append([str(group), ", ".join(f"{name} ({n})" for name, n in labels.items())])
     return rows
 
 
 def doubtful_groups(samples: Samples) -> list[NDArray[np.int64]]:
-    """Return the rows of groups, those whose pictures differ most first."""
-    groups = samples.table.groupby("group").indices.values()
+    """Return the rows of groups of copies, those whose pictures differ most first."""
+    groups = samples.table.groupby("copies").indices.values()
     joined = [rows for rows in groups if len(rows) > 1]
     gaps = [
         max(float(np.abs(samples.images[i].astype(int) - samples.images[rows[0]]).mean()) for i in rows[1:])

@@ -1,4 +1,4 @@
-"""prepare: packed files → one array and one table in canonical order, with copies of a picture in one group."""
+"""prepare: packed files → one array and one table in canonical order, copies and patients joined into groups."""
 
 import numpy as np
 
@@ -20,8 +20,8 @@ def run(layout: Layout, dataset: str, settings: preparation.PrepareSettings) -> 
     images = np.stack([picture.pixels for picture in pictures])  # (N, H, W, C)
     # copies are found in published pixels, or in pictures of a fixed size
     compared = images if spec.native_shape else np.stack([picture.compared for picture in pictures])
-    groups = group_rows(compared, settings.near_duplicate_bits, settings.hash_size)
-    table = preparation.sample_table(spec, records, pictures, groups=groups)
+    copies = group_rows(compared, settings.near_duplicate_bits, settings.hash_size)
+    table = preparation.sample_table(spec, records, pictures, copies=copies)
     counts = preparation.count_samples(table, compared)
     info = preparation.dataset_info(spec, settings, digests=digests, counts=counts)
     Samples(images, table, info).write(layout.prepared(dataset))

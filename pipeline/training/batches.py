@@ -55,7 +55,7 @@ class Batches:
         self.images = torch.from_numpy(images).to(device)  # (N, H, W, C) uint8
         self.labels = torch.from_numpy(labels).to(device)  # (N,) int64
         in_train = development.table["part"].to_numpy() == "train"
-        self.groups = np.unique(development.table["group"].to_numpy()[in_train], return_inverse=True)[1]  # (N,)
+        self.copies = np.unique(development.table["copies"].to_numpy()[in_train], return_inverse=True)[1]  # (N,)
         self.statistics = channel_statistics(images)
         self.normalise = Normaliser(**self.statistics, n_pixels=images.shape[1] * images.shape[2], device=device)
         n_drawn = len(self.draw(torch.Generator()))
@@ -73,12 +73,12 @@ class Batches:
             yield training_batch(self.images, rows, self.config, self.normalise, draws), self.labels[rows]
 
     def draw(self, generator: torch.Generator) -> Tensor:
-        """Return the rows of one epoch in random order, at most `images_per_group` from each duplicate group."""
+        """Return the rows of one epoch in random order, at most `images_per_group` of each group of copies."""
         order = torch.randperm(len(self.labels), generator=generator)
         if not self.config.images_per_group:
             return order
-        groups = pd.Series(self.groups[order.numpy()])
-        rank = groups.groupby(groups).cumcount().to_numpy()
+        copies = pd.Series(self.copies[order.numpy()])
+        rank = copies.groupby(copies).cumcount().to_numpy()
         return order[torch.from_numpy(rank < self.config.images_per_group)]
 
     def not_augmented(self) -> Iterator[Tensor]:

@@ -18,7 +18,10 @@ def samples():
             "sample": IDS,
             "label": [0, 1, 0, 1],
             "class": ["None", "NaN", "None", "NaN"],
-            "group": IDS[::-1],
+            "copies": IDS[::-1],
+            "group": IDS,
+            "origin": ["", "NA", "1", "cheng"],
+            "patient": ["", "", "001", "cheng-7"],
             "official_part": ["train", "", "", "test"],
             "source": ["=1+1", "a,b", 'quote"', "naïve\nline"],
             "sha256": [i * 5 for i in IDS],
@@ -92,8 +95,8 @@ def test_rows_must_agree(tmp_path, samples):
         Samples.read(tmp_path)
 
 
-def test_label_conflicts_mark_the_whole_group():
-    table = pd.DataFrame({"group": ["a", "b", "a", "c", "c"], "label": [0, 1, 1, 2, 2]})
+def test_label_conflicts_mark_all_copies():
+    table = pd.DataFrame({"copies": ["a", "b", "a", "c", "c"], "label": [0, 1, 1, 2, 2]})
     assert label_conflicts(table).tolist() == [True, False, True, False, False]
 
 

@@ -65,31 +65,46 @@ def test_pictures_come_from_development_only(root: Path, monkeypatch: pytest.Mon
     write(root, root / "again")
 
 
-def test_leakage_counts_test_images_whose_group_is_in_train() -> None:
+def test_leakage_counts_test_images_whose_copy_or_patient_is_in_train() -> None:
     table = pd.DataFrame(
         {
             "label": [0, 0, 0, 1, 1],
-            "group": ["a", "a", "b", "c", "c"],
+            "copies": ["a", "a", "b", "c", "c"],
+            "group": ["p", "p", "p", "c", "c"],
             "official_part": ["train", "test", "test", "test", "test"],
         }
     )
     assert dataset_page.leakage_rows(table, ["x", "y"]) == [
-        ["x", "2", "1", "50.0 %"],
-        ["y", "2", "0", "0.0 %"],
-        ["all", "4", "1", "25.0 %"],
+        ["x", "2", "1", "2", "100.0 %"],
+        ["y", "2", "0", "0", "0.0 %"],
+        ["all", "4", "1", "2", "50.0 %"],
     ]
     assert dataset_page.leakage_rows(table.assign(official_part=""), ["x", "y"]) is None
 
 
+def test_origins_are_counted_by_class_and_collection() -> None:
+    table = pd.DataFrame(
+        {
+            "label": [1, 1, 1, 0],
+            "class": ["tumor", "tumor", "tumor", "healthy"],
+            "copies": ["a", "a", "b", "c"],
+            "origin": ["cheng", "cheng", "cheng", ""],
+            "patient": ["cheng-1", "cheng-1", "cheng-1", ""],
+        }
+    )
+    assert dataset_page.origin_rows(table) == [["healthy", "unknown", "1", "1", "0"], ["tumor", "cheng", "3", "2", "1"]]
+    assert dataset_page.origin_rows(table.assign(origin="")) == []
+
+
 def test_label_conflicts_are_listed() -> None:
-    table = pd.DataFrame({"label": [0, 1, 1], "class": ["x", "y", "y"], "group": ["a", "a", "b"]})
+    table = pd.DataFrame({"label": [0, 1, 1], "class": ["x", "y", "y"], "copies": ["a", "a", "b"]})
     assert dataset_page.label_conflict_rows(table) == [["a", "x (1), y (1)"]]
 
 
 def test_the_most_different_groups_come_first() -> None:
     images = np.zeros((6, 2, 2, 1), dtype=np.uint8)
     images[3] = 90
-    table = pd.DataFrame({"group": ["equal", "equal", "apart", "apart", "alone", "x"]})
+    table = pd.DataFrame({"copies": ["equal", "equal", "apart", "apart", "alone", "x"]})
     rows = dataset_page.doubtful_groups(Samples(images, table, contract_data.MRI))
     assert [list(row) for row in rows] == [[2, 3], [0, 1]]
 

@@ -90,7 +90,7 @@ def test_rows_are_in_the_order_of_their_content(good):
     expected = sorted((hashlib.sha256(data).hexdigest(), path) for path, data in IMAGES.items())
     assert list(zip(table["sha256"], table["source"], strict=True)) == expected
     assert list(table.columns) == [
-        *("sample", "label", "class", "group", "official_part", "source"),
+        *("sample", "label", "class", "copies", "group", "origin", "patient", "official_part", "source"),
         *("format", "mode", "width", "height", "sha256"),
     ]
     assert samples.images.shape == (8, 32, 32, 1)
@@ -114,9 +114,12 @@ def test_duplicates_and_conflicts_are_counted(good):
         "images": 8,
         "distinct_files": 7,
         "distinct_pictures": 5,
+        "groups_of_copies": 5,
+        "duplicates": 3,
+        "images_of_known_patients": 0,
+        "known_patients": 0,
         "groups": 5,
         "largest_group": 2,
-        "duplicates": 3,
         "label_conflict_groups": 1,
         "label_conflict_images": 2,
         "kept_images": 6,

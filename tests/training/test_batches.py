@@ -23,13 +23,13 @@ def test_a_last_batch_of_one_image_is_left_out_of_batch_norm(development: Sample
 def test_a_limit_per_group_draws_so_many_of_each_group_and_others_each_time(development: Samples) -> None:
     n = len(development.part("train")[1])
     table = development.table.copy()
-    table["group"] = [str(i % 100) for i in range(len(table))]  # about 13 training images each
+    table["copies"] = [str(i % 100) for i in range(len(table))]  # about 13 training images each
     grouped = dataclasses.replace(development, table=table)
     trainer = Trainer({**MLP, "images_per_group": 2}, grouped, seed=1)
     first, second = (trainer.batches.draw(torch.Generator().manual_seed(seed)) for seed in (1, 2))
     for rows in (first, second):
         assert len(set(rows.tolist())) == len(rows) == 200
-        assert np.bincount(trainer.batches.groups[rows.numpy()]).tolist() == [2] * 100
+        assert np.bincount(trainer.batches.copies[rows.numpy()]).tolist() == [2] * 100
     assert set(first.tolist()) != set(second.tolist())
     assert trainer.batches.n_steps == 7
     assert sorted(Trainer(MLP, grouped, seed=1).batches.draw(torch.Generator()).tolist()) == list(range(n))
