@@ -274,7 +274,9 @@ def write_evaluate(
             )
         config = {"model": "cnn", "lr": 0.01 if model == "winner" else 0.1, "epochs": 6}
         models[model] = RetrainedModel(config=config, parameters=12_345, runs=runs)
-    files = table[["sample"]].assign(official_part=rng.choice(["train", "test"], len(table)), format="JPEG", mode="L")
+    files = table[["sample"]].assign(
+        origin="", official_part=rng.choice(["train", "test"], len(table)), format="JPEG", mode="L"
+    )
     files["format"] = np.where(np.arange(len(table)) % 9, "JPEG", "PNG")
     evaluation = Evaluation(
         EvaluationInfo(

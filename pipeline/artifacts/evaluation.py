@@ -16,8 +16,11 @@ from pipeline.core.errors import DataError
 from pipeline.core.tables import write_csv
 
 MODELS = ("winner", "baseline")
-FILE_TYPES = dict.fromkeys(("sample", "official_part", "format", "mode"), "str") | {"width": "int64", "height": "int64"}
-"""files.csv: the published file of each image"""
+FILE_TYPES = dict.fromkeys(("sample", "origin", "official_part", "format", "mode"), "str") | {
+    "width": "int64",
+    "height": "int64",
+}
+"""files.csv: origin and published file of each image"""
 STEP_TYPES = {"model": "str", "seed": "int64", "step": "int64", "train_loss": "float64"}
 """steps.csv: mean training loss of each slice of a pass; step: its last one"""
 

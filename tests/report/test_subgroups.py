@@ -72,6 +72,13 @@ def test_a_subset_of_one_class_is_scored_on_that_class(folder: Path) -> None:
     assert all(s.macro_f1.value is not None and s.macro_f1.value > 0.5 for s in subsets)  # not halved
 
 
+def test_scores_by_origin_name_what_is_unknown(folder: Path) -> None:
+    evaluation = Evaluation.read(folder)
+    origin = np.where(np.arange(len(evaluation.files)) % 3, "cheng", "")
+    subsets = by_file(with_files(evaluation, origin=origin, format="JPEG"), 1, resampling(50))
+    assert [(s.kind, s.value) for s in subsets] == [("origin", "cheng"), ("origin", "unknown")]
+
+
 def test_values_of_few_groups_stand_together(folder: Path) -> None:
     evaluation = Evaluation.read(folder)
     n = len(evaluation.files)

@@ -1,4 +1,4 @@
-"""Scores by how the file of an image is stored: a model may depend on the file instead of the content."""
+"""Scores by origin and file of an image: a model may depend on them instead of the content."""
 
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -32,13 +32,13 @@ class Subset(NamedTuple):
 
 
 def by_file(evaluation: Evaluation, least_groups: int, resampling: Resampling) -> list[Subset]:
-    """Score the test images by format, mode and size of their file, the largest subset of each kind first.
+    """Score the test images by origin, format, mode and size of their file, the largest subset of each kind first.
 
     A kind with one value is left out; values with fewer than `least_groups` groups are joined.
     """
     test = _images(evaluation).query("part == 'test'")
     subsets = []
-    for kind in ("format", "mode", "size"):
+    for kind in ("origin", "format", "mode", "size"):
         n_groups = test.groupby(kind)["group"].nunique()
         small = n_groups.index[n_groups < least_groups]
         value = test[kind].mask(test[kind].isin(small), f"{len(small)} other {kind}s") if len(small) > 1 else test[kind]
@@ -81,7 +81,8 @@ def _images(evaluation: Evaluation) -> pd.DataFrame:
         tables.append(table.assign(part=name, row=np.arange(len(table))))
     files = evaluation.files
     sizes = files["width"].astype(str) + " x " + files["height"].astype(str) + " px"
-    return pd.concat(tables, ignore_index=True).merge(files.assign(size=sizes), on="sample", validate="one_to_one")
+    files = files.assign(size=sizes, origin=files["origin"].replace("", "unknown"))
+    return pd.concat(tables, ignore_index=True).merge(files, on="sample", validate="one_to_one")
 
 
 def _score(kind: str, value: str, rows: pd.DataFrame, evaluation: Evaluation, resampling: Resampling) -> Subset:
@@ -101,7 +102,7 @@ def _score(kind: str, value: str, rows: pd.DataFrame, evaluation: Evaluation, re
 
 
 def contrasts(subsets: list[Subset], classes: list[str]) -> list[tuple[str, Subset, Subset]]:
-    """Return per class the two kinds of file whose recalls differ most, better one first.
+    """Return per class the two origins or kinds of file whose recalls differ most, better one first.
 
     Only pairs whose 95 % intervals do not touch count; a class without such a pair is left out.
     """
@@ -126,7 +127,7 @@ def _recall(subset: Subset, c: int) -> Estimate:
 
 
 def contrast_sentences(subsets: list[Subset], classes: list[str]) -> list[str]:
-    """Return a sentence for each class that is recognised in one kind of file and missed in another."""
+    """Return a sentence for each class that is recognised in one origin or kind of file and missed in another."""
     sentences = []
     for name, better, worse in contrasts(subsets, classes):
         high, low = better.recalls[classes.index(name)], worse.recalls[classes.index(name)]
@@ -140,13 +141,13 @@ def contrast_sentences(subsets: list[Subset], classes: list[str]) -> list[str]:
 
 
 def context(results: Results) -> dict[str, Any] | None:
-    """Return scores by format, mode and size of the file; None if all files are alike."""
+    """Return scores by origin, format, mode and size of the file; None if all are alike."""
     subsets, classes = by_file(results.evaluation, FEW_GROUPS, results.resampling("files")), results.evaluation.classes
     if not subsets:
         return None
     sentences = contrast_sentences(subsets, classes)
     scores = Table(
-        "Winner on test by how the file is stored: mean over seeds [95 %]",
+        "Winner on test by origin and file: mean over seeds [95 %]",
         ["property", "value", "images", "groups", "classes", "accuracy", "macro F1"],
         [_scores(subset) for subset in subsets],
         labels=2,
@@ -154,12 +155,16 @@ def context(results: Results) -> dict[str, Any] | None:
         "classes; the next table separates them. Macro F1 averages the classes that occur.",
     )
     recalls = Table(
-        "Recall of each class by file, each group counted once: mean over seeds [95 %]",
+        "Recall of each class by origin and file, each group counted once: mean over seeds [95 %]",
         ["property", "value", *classes],
         [[subset.kind, subset.value, *_recalls(subset)] for subset in subsets],
         labels=2,
     )
-    cautions = [f"The result depends on how files are stored: {'; '.join(sentences)}."] if sentences else []
+    cautions = (
+        [f"The result depends on where images come from and how they are stored: {'; '.join(sentences)}."]
+        if sentences
+        else []
+    )
     return {"cautions": cautions, "tables": [scores, recalls]}
 
 
