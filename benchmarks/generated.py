@@ -17,7 +17,8 @@ def generated(n_train: int, n_val: int, shape: Shape) -> Samples:
     images = rng.integers(0, 256, (n, *shape), dtype=np.uint8)
     labels = rng.integers(0, 10, n)
     parts = np.where(np.arange(n) < n_train, "train", "val")
-    table = pd.DataFrame({"label": labels, "part": parts, "group": np.arange(n).astype(str)})
+    groups = np.arange(n).astype(str)
+    table = pd.DataFrame({"label": labels, "part": parts, "copies": groups, "group": groups})
     info = DatasetInfo(
         **dict.fromkeys(("name", "terms", "citation", "source_url"), "generated"),
         classes=[str(k) for k in range(10)],
