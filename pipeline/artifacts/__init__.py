@@ -1,6 +1,6 @@
 """The files between the stages: one class each, which alone reads and writes it. May import core and statistics."""
 
 __all__ = [
-    "configuration", "epoch", "evaluation", "explanations", "json_file", "layout", "predictions", "report_numbers",
-    "runs", "samples", "search_result",
+    "configuration", "cross_validation", "epoch", "evaluation", "explanations", "json_file", "layout", "predictions",
+    "report_numbers", "runs", "samples", "search_result",
 ]  # fmt: skip

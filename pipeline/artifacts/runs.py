@@ -72,10 +72,11 @@ class EvaluationRuns(JsonFile):
 
     origin: Origin
     retrainings: list[RetrainingRun]
+    fold_seconds: float = 0  # of training, for the cross-validation
 
     @property
     def seconds(self) -> float:  # of training
-        return sum(run.seconds for run in self.retrainings)
+        return sum(run.seconds for run in self.retrainings) + self.fold_seconds
 
     def of(self, model: str, seed: int) -> RetrainingRun:
         return next(run for run in self.retrainings if (run.model, run.seed) == (model, seed))

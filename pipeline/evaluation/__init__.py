@@ -3,4 +3,6 @@
 Imports `core`, `statistics`, `artifacts`, `models`, `training`, `execution` and `tracking`.
 """
 
-__all__ = ["explanations", "layer_tables", "model_card", "model_registry", "result", "retrain", "settings"]
+__all__ = [
+    "cross_validation", "explanations", "layer_tables", "model_card", "model_registry", "result", "retrain", "settings",
+]  # fmt: skip

@@ -18,8 +18,8 @@ from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.samples import DatasetInfo
 from pipeline.core.files import write_text
 from pipeline.core.markdown import code, escape, link, table
-from pipeline.statistics.bootstrap import unit_weights
 from pipeline.statistics.scores import LABELS, SCORES, class_scores, confusion_matrix, scores
+from pipeline.statistics.units import unit_weights
 from pipeline.training.network import ModelDescription
 
 Confusions = dict[tuple[Any, Any], NDArray[np.float64]]  # model and seed -> (K, K), rows are the truth

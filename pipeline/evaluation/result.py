@@ -94,8 +94,10 @@ def evaluation_result(
     )
 
 
-def evaluation_runs(retrained: Sequence[FinishedRetraining], origin: Origin) -> EvaluationRuns:
-    """Return when and where the models were retrained."""
+def evaluation_runs(
+    retrained: Sequence[FinishedRetraining], of_folds: Sequence[FinishedRetraining], origin: Origin
+) -> EvaluationRuns:
+    """Return when and where the models were retrained. of_folds: trainings of the cross-validation."""
     runs = [
         RetrainingRun(
             model=finished.plan.model,
@@ -106,7 +108,8 @@ def evaluation_runs(retrained: Sequence[FinishedRetraining], origin: Origin) -> 
         )
         for finished in retrained
     ]
-    return EvaluationRuns(origin=origin, retrainings=runs)
+    fold_seconds = sum(finished.result.metrics["seconds"] for finished in of_folds)
+    return EvaluationRuns(origin=origin, retrainings=runs, fold_seconds=fold_seconds)
 
 
 def champion(evaluation: Evaluation, retrained: Sequence[FinishedRetraining]) -> FinishedRetraining:

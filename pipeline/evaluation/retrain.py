@@ -1,16 +1,18 @@
 """Retraining of winner and baseline under fresh seeds; finished ones are kept in .state/evaluate/."""
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.epoch import Epoch
 from pipeline.artifacts.evaluation import MODELS
 from pipeline.artifacts.json_file import JsonFile
 from pipeline.artifacts.runs import Origin
-from pipeline.artifacts.samples import DataSource
+from pipeline.artifacts.samples import DataSource, Samples
 from pipeline.artifacts.search_result import SearchResult, StudyInfo
 from pipeline.core import provenance
 from pipeline.core.errors import DataError, PipelineError
@@ -45,18 +47,26 @@ class RetrainingResult(JsonFile):
 
 @dataclass(frozen=True)
 class Retraining:
-    """A planned training. folder: keeps its weights and run.json, so that an interrupted evaluation resumes."""
+    """A planned training. folder: keeps its weights and run.json, so that an interrupted evaluation resumes.
+
+    data: written for the time of the training where the job reads them; None: the job reads the development part.
+    """
 
     model: str
     seed: int
     name: str
     folder: Path
     job: Job
+    data: Samples | None = None
 
     @property
     def weights(self) -> Path:
         assert self.job.weights
         return self.job.weights
+
+    @property
+    def role(self) -> Role:
+        return Role.FOLD if self.data else Role.EVALUATE
 
     @property
     def n_epochs(self) -> int:
@@ -106,14 +116,22 @@ def as_searched(workspace: Workspace, study: StudyInfo) -> Workspace:
 
 def plan(result: SearchResult, development: Path, evaluations: Path, n_seeds: int) -> list[Retraining]:
     """Return a retraining of each model under each seed; equal ones share a folder below `evaluations`."""
-    study, retrainings = result.study, []
-    for model, config in zip(MODELS, (result.winner, result.baseline), strict=True):
-        for k in range(n_seeds):
-            seed = derive_seed(study.seed, "evaluate", k)  # not among the seeds of the search
-            folder = evaluations / provenance.digest([model, config, seed, study.objective, study.hashes])[:16]
-            job = Job(config, development, seed, study.objective, folder / "weights.safetensors", folder / "checkpoint")
-            retrainings.append(Retraining(model, seed, retraining_name(model, k), folder, job))
-    return retrainings
+    configs = zip(MODELS, (result.winner, result.baseline), strict=True)
+    return [
+        plan_one(result.study, model, config, development, evaluations, k)
+        for model, config in configs
+        for k in range(n_seeds)
+    ]
+
+
+def plan_one(
+    study: StudyInfo, model: str, config: Configuration, development: Path, evaluations: Path, k: int
+) -> Retraining:
+    """Return the k-th retraining of a model on the data of the study."""
+    seed = derive_seed(study.seed, "evaluate", k)  # not among the seeds of the search
+    folder = evaluations / provenance.digest([model, config, seed, study.objective, study.hashes])[:16]
+    job = Job(config, development, seed, study.objective, folder / "weights.safetensors", folder / "checkpoint")
+    return Retraining(model, seed, retraining_name(model, k), folder, job)
 
 
 def retrain(planned: Sequence[Retraining], study: StudyRun, workspace: Workspace) -> list[FinishedRetraining]:
@@ -125,7 +143,8 @@ def retrain(planned: Sequence[Retraining], study: StudyRun, workspace: Workspace
         kept = [_record(retraining, result) for retraining in planned if (result := retraining.result())]
         with Tracker(workspace.root, workspace.search.tracking_uri, study, kept) as tracker:
             tracker.end("complete")  # the search is, even if a retraining fails
-            failed = _train_all(planned, tracker, workspace.search)
+            with _data_of(planned):
+                failed = _train_all(planned, tracker, workspace.search)
     if failed:
         reasons = "; ".join(f"{name}: {failure.reason}" for name, failure in failed.items())
         raise PipelineError(f"{len(failed)} of {len(planned)} retrainings failed: {reasons}; fix the cause and rerun")
@@ -133,6 +152,19 @@ def retrain(planned: Sequence[Retraining], study: StudyRun, workspace: Workspace
     return [
         FinishedRetraining(r, RetrainingResult.read(r.folder / "run.json"), run_ids.get(r.name, "")) for r in planned
     ]
+
+
+@contextmanager
+def _data_of(planned: Sequence[Retraining]) -> Iterator[None]:
+    """Write the data of their own that retrainings without a result need; delete them in the end."""
+    places = {r.job.development: r.data for r in planned if r.data and not r.result()}
+    try:
+        for place, data in places.items():
+            data.write(place)
+        yield
+    finally:
+        for place in places:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _train_all(planned: Sequence[Retraining], tracker: Tracker, settings: SearchSettings) -> dict[str, Failed]:
@@ -159,7 +191,7 @@ def _train_once(
 
     def jobs() -> Iterator[Job]:
         for retraining in waiting:
-            records.append(tracker.start(retraining.name, Role.EVALUATE, retraining.job.config, retraining.seed))
+            records.append(tracker.start(retraining.name, retraining.role, retraining.job.config, retraining.seed))
             progress.epoch(retraining.name, 0, retraining.n_epochs)
             yield retraining.job
 
@@ -196,7 +228,7 @@ def _keep(retraining: Retraining, finished: Finished, record: RunRecord) -> Retr
 
 
 def _record(retraining: Retraining, result: RetrainingResult) -> RunRecord:
-    record = RunRecord(retraining.name, Role.EVALUATE, retraining.job.config, retraining.seed, result.started_ms)
+    record = RunRecord(retraining.name, retraining.role, retraining.job.config, retraining.seed, result.started_ms)
     record.epochs = result.epochs
     record.finish("complete", result.metrics)
     return record

@@ -30,6 +30,7 @@ from pipeline.statistics import bootstrap, significance
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.scores import SCORES, confusion_matrix, scores
 from pipeline.statistics.significance import SignFlip
+from pipeline.statistics.units import unit_weights
 
 DRAWS = 2_000  # of the bootstrap of a difference between two experiments
 COMPARED = ("accuracy", "macro_f1")
@@ -176,7 +177,7 @@ def _compare_block(
     counts = bootstrap.bootstrap_confusions(labels, stacked, groups, n_classes, resampling.draws, resampling.rng)
     ends = np.cumsum([len(run) for run in runs])
     rows = [slice(end - len(run), end) for run, end in zip(runs, ends, strict=True)]  # of each name
-    weights = bootstrap.unit_weights(labels, groups)
+    weights = unit_weights(labels, groups)
     drawn, observed = scores(counts), scores(confusion_matrix(labels, stacked, n_classes, weights))
     pairs = []
     for (first, ours), (second, theirs) in combinations(zip(names, rows, strict=True), 2):

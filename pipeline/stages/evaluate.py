@@ -7,6 +7,7 @@ from pipeline.artifacts.runs import Origin
 from pipeline.artifacts.samples import Samples
 from pipeline.artifacts.search_result import SearchResult
 from pipeline.core import provenance
+from pipeline.evaluation.cross_validation import cross_validate, draw_folds, plan_folds
 from pipeline.evaluation.explanations import explain
 from pipeline.evaluation.model_card import write_model_card
 from pipeline.evaluation.model_registry import register_champion
@@ -34,18 +35,24 @@ def run(layout: Layout, experiment: str, dataset: str, workspace: Workspace, set
     data, origin = (development, test), Origin.model_validate(provenance.origin(workspace.root))
 
     planned = plan(searched, layout.development(dataset), workspace.evaluations, settings.n_seeds)
+    folds = draw_folds(development, test, settings.folds, searched.study.seed)
     study = study_run(searched.study, data_sources(data), origin)
-    retrained = retrain(planned, study, as_searched(workspace, searched.study))
+    trained = retrain(
+        planned + plan_folds(searched, folds, workspace.evaluations), study, as_searched(workspace, searched.study)
+    )
+    retrained, of_folds = trained[: len(planned)], trained[len(planned) :]
     predictions = predict_all(retrained, data)
+    cross_validation = cross_validate(folds, trained, development.info, settings.min_sensitivity)
     thresholds = choose_thresholds(predictions, development.info, settings.min_sensitivity)
     evaluation = evaluation_result(searched.study, data, retrained, predictions, thresholds)
     explanations = explain(champion(evaluation, retrained), predictions, development, test)
-    runs = evaluation_runs(retrained, origin)
+    runs = evaluation_runs(retrained, of_folds, origin)
 
     out = layout.evaluate(experiment)
     shutil.rmtree(out, ignore_errors=True)  # nothing of an earlier evaluation remains
     evaluation.write(out)
     explanations.write(out / "explanations")
+    cross_validation.write(out / "folds")
     write_models(retrained, out / "model")
     write_model_card(evaluation, retrained[0].result.description, out / "model/MODEL_CARD.md")
     runs.write(layout.evaluation_runs(experiment))

@@ -3,4 +3,7 @@
 Knows no torch, no files and no pages. Imports nothing but `core`.
 """
 
-__all__ = ["bootstrap", "calibration", "intervals", "roc", "scores", "screening", "significance"]
+__all__ = [
+    "bootstrap", "calibration", "confident_learning", "intervals", "roc", "scores", "screening", "significance",
+    "units",
+]  # fmt: skip

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from pipeline.statistics.bootstrap import group_weights, own_group_sizes, unit_weights
+from pipeline.statistics.bootstrap import group_weights
+from pipeline.statistics.units import own_group_sizes, unit_weights
 
 Task = tuple[NDArray[Any], NDArray[Any]]  # positive: (N,) bool, score: (N,) float
 ROUNDING = 1e-9  # 57 of 60 reach a sensitivity of 0.95, however the sums were rounded

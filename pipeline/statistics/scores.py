@@ -59,10 +59,12 @@ def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
     return out
 
 
-def log_loss(probabilities: NDArray[Any], labels: NDArray[Any], *, floor: float = 1e-12) -> NDArray[np.float64]:
-    """Return the mean of -ln p of the true class, in nats per image, (...). probabilities: (..., N, K), labels: (N,).
+def log_loss(
+    probabilities: NDArray[Any], labels: NDArray[Any], weights: NDArray[Any] | None = None, *, floor: float = 1e-12
+) -> NDArray[np.float64]:
+    """Return the mean of -ln p of the true class, in nats, (...). probabilities: (..., N, K), labels: (N,).
 
-    floor: the least p, which keeps a confident error finite.
+    weights: (N,), what an image counts. floor: the least p, which keeps a confident error finite.
     """
     p = probabilities[..., np.arange(labels.size), labels].astype(np.float64)  # (..., N)
-    return np.asarray(-np.log(np.maximum(p, floor)).mean(axis=-1))
+    return np.asarray(np.average(-np.log(np.maximum(p, floor)), axis=-1, weights=weights))

@@ -11,3 +11,4 @@ class Role(StrEnum):
     ONE_AT_A_TIME = "one_at_a_time"  # the baseline with one value changed
     SEARCH = "search"  # a sampled trial
     EVALUATE = "evaluate"  # a retraining of winner or baseline
+    FOLD = "fold"  # a training of the cross-validation

@@ -20,6 +20,7 @@ from pipeline.core.errors import TrainingError
 from pipeline.core.seeds import derive_seed
 from pipeline.models.layers import count_parameters, fit_to_images
 from pipeline.statistics.scores import confusion_matrix, log_loss, scores
+from pipeline.statistics.units import unit_weights
 from pipeline.training.batches import Batches, class_weights
 from pipeline.training.config import Training
 from pipeline.training.learner import Learner
@@ -32,17 +33,29 @@ SLICES = 20  # parts of an epoch, each one point of the training curve
 
 @dataclass(frozen=True)
 class Validation:
-    """The part `val`. images: (N, H, W, C) uint8; labels: (N,); positive: (K,) bool, the positive classes."""
+    """The part `val`. images: (N, H, W, C) uint8; labels: (N,); positive: (K,) bool, the positive classes.
+
+    weights: (N,), what an image counts, so that a group counts once in each class.
+    """
 
     images: np.ndarray
     labels: np.ndarray
     positive: np.ndarray
+    weights: np.ndarray
+
+    @classmethod
+    def of(cls, development: Samples) -> "Validation":
+        """Return the part `val` of a development part."""
+        images, labels = development.part("val")
+        groups = development.table.loc[development.table["part"] == "val", "group"].to_numpy()
+        positive = np.isin(development.info.classes, development.info.positive)
+        return cls(images, labels, positive, unit_weights(labels, groups))
 
     def measure(self, model: nn.Module, description: ModelDescription) -> tuple[float, np.ndarray]:
-        """Return the mean log loss, nats per image, and the confusion matrix (K, K), rows are the truth."""
+        """Return the mean log loss, nats per group, and the confusion matrix in groups (K, K), rows are the truth."""
         probabilities = predict(model, description, self.images)
-        confusion = confusion_matrix(self.labels, probabilities.argmax(1), len(self.positive))
-        return float(log_loss(probabilities, self.labels)), confusion
+        confusion = confusion_matrix(self.labels, probabilities.argmax(1), len(self.positive), self.weights)
+        return float(log_loss(probabilities, self.labels, self.weights)), confusion
 
     def rates(self, confusion: np.ndarray) -> tuple[float, float] | tuple[None, None]:
         """Return sensitivity and specificity, with all positive classes taken together; None without any."""
@@ -86,7 +99,7 @@ class Trainer:
         shapes = image_shapes(development)
         self.identity = {"config": config, "seed": seed, "data": info.digest, "device": device}
         self.batches = Batches(development, self.config, seed, device=torch.device(device))
-        self.validation = Validation(*development.part("val"), np.isin(info.classes, info.positive))
+        self.validation = Validation.of(development)
         self._description = ModelDescription(
             **dict(describe_network(config, shapes)),
             **self.batches.statistics,

@@ -11,9 +11,9 @@ from pipeline.artifacts.evaluation import Evaluation
 from pipeline.report.analysis.scoring import Resampling
 from pipeline.report.sections.probabilities import calibrate, discriminate
 from pipeline.stages import report
-from pipeline.statistics.bootstrap import unit_weights
 from pipeline.statistics.calibration import calibration_error
 from pipeline.statistics.intervals import Estimate
+from pipeline.statistics.units import unit_weights
 
 
 def resampling(draws: int) -> Resampling:

@@ -9,6 +9,7 @@ from sklearn.metrics import f1_score
 from pipeline.statistics import bootstrap, intervals
 from pipeline.statistics.bootstrap import effective_groups, group_means
 from pipeline.statistics.scores import class_scores, confusion_matrix, scores
+from pipeline.statistics.units import unit_weights
 
 
 def test_bootstrap_of_single_image_groups_has_the_binomial_spread() -> None:
@@ -37,20 +38,20 @@ def test_bootstrap_draws_equal_resampled_rows() -> None:
     labels, groups = np.array([0, 0, 0, 1, 1]), np.array(["a", "a", "a", "b", "b"])
     predicted = np.array([[0, 1, 0, 1, 1], [0, 0, 0, 0, 1]])
     draws = bootstrap.bootstrap_confusions(labels, predicted, groups, 2, 7, np.random.default_rng(0))
-    expected = confusion_matrix(labels, predicted, 2, bootstrap.unit_weights(labels, groups))
+    expected = confusion_matrix(labels, predicted, 2, unit_weights(labels, groups))
     assert_allclose(draws, np.broadcast_to(expected, (7, 2, 2, 2)))
 
 
 def test_a_group_counts_once_in_each_class() -> None:
     labels, groups = np.array([0, 0, 0, 1, 1, 0]), np.array(["a", "a", "b", "b", "b", "c"])
-    assert_allclose(bootstrap.unit_weights(labels, groups), [0.5, 0.5, 1, 0.5, 0.5, 1])
+    assert_allclose(unit_weights(labels, groups), [0.5, 0.5, 1, 0.5, 0.5, 1])
 
 
 def test_recalls_of_two_classes_are_sensitivity_and_specificity() -> None:
     rng = np.random.default_rng(0)
     labels, groups = rng.integers(0, 2, 300), rng.integers(0, 60, 300)
     called = np.where(rng.random((5, 300)) < 0.8, labels, 1 - labels)
-    recalls = class_scores(confusion_matrix(labels, called, 2, bootstrap.unit_weights(labels, groups)))["recall"]
+    recalls = class_scores(confusion_matrix(labels, called, 2, unit_weights(labels, groups)))["recall"]
     for c in (0, 1):
         assert_allclose(recalls[:, c], group_means(called[:, labels == c] == c, groups[labels == c]))
 

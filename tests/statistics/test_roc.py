@@ -5,8 +5,9 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.metrics import roc_auc_score
 
-from pipeline.statistics.bootstrap import group_weights, percentile_interval, unit_weights
+from pipeline.statistics.bootstrap import group_weights, percentile_interval
 from pipeline.statistics.roc import area_under_roc, bootstrap_areas, choose_threshold
+from pipeline.statistics.units import unit_weights
 
 
 def table(rng: np.random.Generator, n: int, digits: int) -> tuple[np.ndarray, np.ndarray]:

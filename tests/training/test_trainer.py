@@ -4,6 +4,7 @@ import copy
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -99,8 +100,8 @@ def test_a_frozen_encoder_keeps_weights_and_statistics(scans: Samples) -> None:
 def test_positive_classes_are_taken_together() -> None:
     confusion = np.array([[6, 1, 1], [1, 2, 3], [0, 2, 4]])  # rows are the truth
     nothing = np.zeros(0)
-    assert Validation(nothing, nothing, np.array([False, True, True])).rates(confusion) == (11 / 12, 6 / 8)
-    assert Validation(nothing, nothing, np.array([False, False, False])).rates(confusion) == (None, None)
+    assert Validation(nothing, nothing, np.array([False, True, True]), nothing).rates(confusion) == (11 / 12, 6 / 8)
+    assert Validation(nothing, nothing, np.array([False, False, False]), nothing).rates(confusion) == (None, None)
 
 
 def test_a_training_stops_once_patience_epochs_brought_no_lower_loss() -> None:
@@ -115,3 +116,19 @@ def test_a_training_stops_once_patience_epochs_brought_no_lower_loss() -> None:
 
 def test_without_patience_it_never_stops() -> None:
     assert not EarlyStopping(patience=0).is_due(1000)
+
+
+def test_each_group_of_val_counts_once(development: Samples) -> None:
+    """Ten more copies of each of three images of val, in their groups, change no score of an epoch."""
+    table = development.table
+    copied = np.repeat(np.flatnonzero((table["part"] == "val").to_numpy())[:3], 10)
+    grown = dataclasses.replace(
+        development,
+        images=np.concatenate([development.images, development.images[copied]]),
+        table=pd.concat([table, table.iloc[copied]], ignore_index=True),
+    )
+    config = {"model": "mlp", "n_epochs": 1, "batch_size": 64, "lr": 0.01}
+    one, other = (next(Trainer(config, samples, seed=1).epochs()) for samples in (development, grown))
+    for name in ("val_loss", "val_accuracy", "val_macro_f1"):
+        assert getattr(other, name) == pytest.approx(getattr(one, name), rel=1e-6)
+    assert other.train_loss == one.train_loss

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from pipeline.artifacts.evaluation import Evaluation
 from pipeline.artifacts.predictions import Part
 from pipeline.statistics import screening
-from pipeline.statistics.bootstrap import group_means, own_group_sizes
+from pipeline.statistics.bootstrap import group_means
 from pipeline.statistics.roc import area_under_roc
 from pipeline.statistics.screening import Operation, ScreeningEstimate
+from pipeline.statistics.units import own_group_sizes
 
 COUNTED = ((True, True), (True, False), (False, False), (False, True))  # called, positive: TP, FP, TN, FN
 

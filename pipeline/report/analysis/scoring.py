@@ -12,6 +12,7 @@ from pipeline.statistics import bootstrap, intervals, significance
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.scores import SCORES, class_scores, confusion_matrix, scores
 from pipeline.statistics.significance import SignFlip
+from pipeline.statistics.units import unit_weights
 
 Array = NDArray[Any]
 CLASS_SCORES = ("precision", "recall", "f1")
@@ -35,7 +36,7 @@ class PartScores:
 
 def confusions(part: Part, model: str, n_classes: int) -> NDArray[np.float64]:
     """Return the confusion matrix of each seed in groups, (S, K, K); rows are the truth."""
-    weights = bootstrap.unit_weights(part.labels, part.groups)
+    weights = unit_weights(part.labels, part.groups)
     return confusion_matrix(part.labels, part.models[model].predicted, n_classes, weights)
 
 
@@ -112,7 +113,7 @@ def score_predictions(
         return {"accuracy": accuracy} | macro
 
     drawn = means(bootstrap.bootstrap_confusions(labels, predicted, groups, n_classes, *resampling))
-    values = means(confusion_matrix(labels, predicted, n_classes, bootstrap.unit_weights(labels, groups)))
+    values = means(confusion_matrix(labels, predicted, n_classes, unit_weights(labels, groups)))
     n_groups = np.unique(groups).size
     return {name: _mean(name, values[name], drawn[name], n_groups) for name in SCORES}
 

@@ -9,9 +9,9 @@ from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import percent, percent_estimate
 from pipeline.report.pages import Table
 from pipeline.report.results import Results
-from pipeline.statistics.bootstrap import unit_weights
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.scores import LABELS, SCORES, confusion_matrix, scores
+from pipeline.statistics.units import unit_weights
 
 WELL_ABOVE = 0.05  # of accuracy, by which the whole interval must exceed the commonest class
 
