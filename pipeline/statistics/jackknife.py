@@ -1,0 +1,185 @@
+"""Intervals of a score that hold for other test units and other seeds: leave one unit out, and the spread of the seeds.
+
+Images of one patient, or copies of one picture, are not independent: the unit that is left out is the group. A score
+of a recipe is the mean over S retrainings, all tested on the same U units. Throughout, values: (S,) score of each seed
+on all units; left_out: (U, S) the same without unit u; strata: (U,) class of each unit, whose numbers are fixed by the
+split. Sources: Quenouille 1956; Miller 1974; two-way layout: Searle, Casella and McCulloch 1992.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from pipeline.statistics.intervals import CONFIDENCE, Estimate, clopper_pearson, sure_bound
+from pipeline.statistics.units import unit_weights
+
+Array = NDArray[np.float64]
+BLOCK = 1_000  # units whose confusion matrices are in memory together: 80 MB for ten classes and ten seeds
+NONE = 1e-20  # a smaller variance is rounding
+
+
+class Variance(NamedTuple):
+    """Variance of an estimate, and the degrees of freedom with which it was estimated."""
+
+    value: float
+    df: float
+
+    @property
+    def half_width(self) -> float:
+        """Return the half width of the 95 % t interval."""
+        return float(special.stdtrit(min(self.df, 1e9), (1 + CONFIDENCE) / 2) * np.sqrt(self.value))
+
+
+class Scored(NamedTuple):
+    """A score of one recipe: values (S,), left_out (U, S)."""
+
+    values: Array
+    left_out: Array
+
+    def mean(self) -> float:
+        return float(self.values.mean())
+
+
+def combined(parts: list[Variance]) -> Variance:
+    """Return the sum of independent variances. Source: Satterthwaite 1946."""
+    total = sum(part.value for part in parts)
+    spread = sum(part.value**2 / part.df for part in parts)
+    return Variance(total, total**2 / spread if spread else np.inf)
+
+
+def unit_variance(left_out: Array, strata: NDArray[Any] | None = None) -> Variance:
+    """Return the jackknife variance between units. left_out: (U,) or, for the part of each seed alone, (U, S)."""
+    columns = left_out.reshape(len(left_out), -1)
+    parts = []
+    for members in _strata(len(columns), strata):
+        deviations = columns[members] - columns[members].mean(axis=0)
+        n = len(members)
+        parts.append(Variance(float((n - 1) / n * (deviations**2).sum()), max(n - 1, 1)))
+    return combined(parts)
+
+
+def _strata(n_units: int, strata: NDArray[Any] | None) -> list[NDArray[np.int64]]:
+    """Return the units of each stratum. One unit has no spread: such strata join the smallest other (Cochran 1977)."""
+    if strata is None:
+        return [np.arange(n_units)]
+    members = sorted((np.flatnonzero(strata == stratum) for stratum in np.unique(strata)), key=len)
+    while len(members) > 1 and len(members[0]) == 1:
+        members[:2] = [np.concatenate(members[:2])]
+    return members
+
+
+def seed_variance(of: Scored, strata: NDArray[Any] | None = None) -> Variance:
+    """Return the variance of the mean over seeds that its units do not already hold; 0 for a single seed.
+
+    s^2 / S counts how differently the seeds rank the units, which the variance between units has too: the part that
+    both share is removed.
+    """
+    n_seeds = of.values.size
+    if n_seeds == 1:
+        return Variance(0.0, np.inf)
+    interaction = of.left_out - of.left_out.mean(axis=1, keepdims=True)
+    shared = unit_variance(interaction, strata).value / (n_seeds * (n_seeds - 1))
+    return Variance(max(float(of.values.var(ddof=1)) / n_seeds - shared, 0.0), n_seeds - 1)
+
+
+def score_variance(of: Scored, strata: NDArray[Any] | None = None) -> Variance:
+    """Return the variance of the mean over seeds, for other units and other seeds."""
+    return combined([unit_variance(of.left_out.mean(axis=1), strata), seed_variance(of, strata)])
+
+
+def share_estimate(value: float, variance: Variance, n: float) -> Estimate:
+    """Return a score in [0, 1] with its interval, symmetric on the logit scale.
+
+    n: units that the score averages. At exactly 0 or 1 they give a one-sided bound, and an interval that allowed less
+    although some unit is in error would be too short.
+    """
+    if not n:
+        return Estimate(None, None, None)
+    bound = sure_bound(n)
+    if value in (0.0, 1.0):
+        return Estimate(1.0, bound, None) if value else Estimate(0.0, None, 1 - bound)
+    if variance.value < NONE:
+        return Estimate(value, *clopper_pearson(value * n, n))
+    half = variance.half_width / (value * (1 - value))
+    middle = special.logit(value)
+    low, high = special.expit(middle - half), special.expit(middle + half)
+    return Estimate(value, float(min(low, bound)), float(max(high, 1 - bound)))
+
+
+def jackknife_estimate(
+    values: Array,
+    left_out: Array,
+    *,
+    strata: NDArray[Any] | None = None,
+    n: float | None = None,
+    bounded: bool = True,
+) -> Estimate:
+    """Return the mean over seeds with its 95 % interval. n: see `share_estimate`, U if None.
+
+    bounded: the score lies in [0, 1]; else the interval is symmetric around the score itself.
+    """
+    of = Scored(values, left_out)
+    variance = score_variance(of, strata)
+    if bounded:
+        return share_estimate(of.mean(), variance, len(left_out) if n is None else n)
+    return Estimate(of.mean(), of.mean() - variance.half_width, of.mean() + variance.half_width)
+
+
+def jackknife_difference(first: Scored, second: Scored, strata: NDArray[Any] | None = None) -> Estimate:
+    """Return the first mean minus the second with its 95 % interval; the units are paired, the seeds are not.
+
+    If the recipes agree on all U units, they differ on at most a share of 1 - .05^(1/U), which bounds the difference.
+    """
+    value = first.mean() - second.mean()
+    units = unit_variance(first.left_out.mean(axis=1) - second.left_out.mean(axis=1), strata)
+    variance = combined([units, seed_variance(first, strata), seed_variance(second, strata)])
+    half = 1 - sure_bound(len(first.left_out)) if variance.value < NONE else variance.half_width
+    return Estimate(value, value - half, value + half)
+
+
+def unit_classes(labels: NDArray[Any], groups: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the class of each unit, (U,) in sorted order; the lowest of several."""
+    names, unit = np.unique(groups, return_inverse=True)
+    classes = np.full(names.size, labels.max(), dtype=np.int64)
+    np.minimum.at(classes, unit, labels)
+    return classes
+
+
+def left_out_scores(
+    labels: NDArray[Any],
+    predicted: NDArray[Any],
+    groups: NDArray[Any],
+    n_classes: int,
+    scores: Callable[[Array], dict[str, Array]],
+) -> dict[str, Array]:
+    """Return scores(confusion) without unit u, (U, S) or (U, S, K). See `left_out_confusions`."""
+    blocks = [scores(block) for block in left_out_confusions(labels, predicted, groups, n_classes)]
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def left_out_confusions(
+    labels: NDArray[Any], predicted: NDArray[Any], groups: NDArray[Any], n_classes: int
+) -> Iterator[Array]:
+    """Yield the confusion matrices without unit u, in blocks (at most BLOCK units, S, K, K), units in sorted order.
+
+    labels, groups: (N,); predicted: (S, N). A unit counts once in each class that it has. The numbers of units per
+    class are fixed, so the rest of a class is weighted up to the whole class.
+    """
+    n_runs, n_cells = len(predicted), len(predicted) * n_classes**2
+    names, unit = np.unique(groups, return_inverse=True)
+    weights = unit_weights(labels, groups)
+    cell = (np.arange(n_runs)[:, None] * n_classes + labels) * n_classes + predicted  # (S, N)
+    shape = (n_runs, n_classes, n_classes)
+    whole = np.bincount(cell.ravel(), np.tile(weights, n_runs), n_cells).reshape(shape)
+    n_units = whole[0].sum(axis=1)  # (K,)
+    for start in range(0, names.size, BLOCK):
+        inside = np.flatnonzero((unit >= start) & (unit < start + BLOCK))
+        n = min(BLOCK, names.size - start)
+        place = (unit[inside] - start) * n_cells + cell[:, inside]
+        own = np.bincount(place.ravel(), np.tile(weights[inside], n_runs), n * n_cells).reshape(n, *shape)
+        rest = n_units - own[:, 0].sum(axis=-1)  # (n, K)
+        scale = np.divide(n_units, rest, out=np.ones_like(rest), where=rest > 0.5)
+        yield np.maximum(whole - own, 0) * scale[:, None, :, None]
