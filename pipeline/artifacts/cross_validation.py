@@ -1,6 +1,6 @@
 """What cross-validation predicts of every image, with models that saw none of its group."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +74,21 @@ class FoldPart:
         """Return whether each image is called positive at the threshold of its fold and repeat, (R, N)."""
         thresholds = np.array([[run.threshold for run in runs] for runs in self.repeats], dtype=float)  # (R, folds)
         return np.asarray(self.part.models[self.model].positive_score >= thresholds[:, self.folds - 1])
+
+    @property
+    def temperatures(self) -> NDArray[np.float64]:
+        """Return the temperature that each image's fold and repeat fitted on val, (R, N); 1 where there is none."""
+        fitted = [[1.0 if run.temperature is None else run.temperature for run in runs] for runs in self.repeats]
+        return np.array(fitted)[:, self.folds - 1]
+
+    def restricted(self, rows: NDArray[np.bool_]) -> "FoldPart":
+        """Return the predictions of some images. rows: (N,)."""
+        of, part = self.part.models[self.model], self.part
+        runs = Runs(of.predicted[:, rows], of.probabilities[:, rows], of.positive_score[:, rows])
+        chosen = (part.samples, part.labels, part.groups, part.positive)
+        return replace(
+            self, part=Part(*(values[rows] for values in chosen), {self.model: runs}), folds=self.folds[rows]
+        )
 
     @property
     def doubts(self) -> LabelDoubts:

@@ -156,11 +156,12 @@ def retrain(planned: Sequence[Retraining], study: StudyRun, workspace: Workspace
 
 @contextmanager
 def _data_of(planned: Sequence[Retraining]) -> Iterator[None]:
-    """Write the data of their own that retrainings without a result need; delete them in the end."""
+    """Write train and val of the data that retrainings without a result need; delete them in the end."""
     places = {r.job.development: r.data for r in planned if r.data and not r.result()}
     try:
         for place, data in places.items():
-            data.write(place)
+            rows = (data.table["part"] != "test").to_numpy()  # what is held out stays out of the workers' reach
+            replace(data, images=data.images[rows], table=data.table[rows]).write(place)
         yield
     finally:
         for place in places:

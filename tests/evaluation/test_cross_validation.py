@@ -124,6 +124,7 @@ def run(root: Path, digits_folder: Path, n_folds: int | None) -> tuple[Evaluatio
     return Evaluation.read(layout.evaluate("quick")), CrossValidation.read(layout.evaluate("quick") / "folds")
 
 
+@pytest.mark.slow
 def test_digits_are_predicted_once_by_models_that_saw_none_of_them(digits_folder: Path, tmp_path: Path) -> None:
     evaluation, folds = run(tmp_path, digits_folder, 3)
     assert folds.partitions == [GROUP]
@@ -155,6 +156,7 @@ def test_digits_are_predicted_once_by_models_that_saw_none_of_them(digits_folder
     assert (tmp_path / "data/evaluate/quick/folds/predictions.csv").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_without_folds_the_artifact_is_empty(digits_folder: Path, tmp_path: Path) -> None:
     _, folds = run(tmp_path, digits_folder, None)
     assert folds.partitions == []
