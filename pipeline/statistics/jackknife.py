@@ -85,11 +85,6 @@ def seed_variance(of: Scored, strata: NDArray[Any] | None = None) -> Variance:
     return Variance(max(float(of.values.var(ddof=1)) / n_seeds - shared, 0.0), n_seeds - 1)
 
 
-def score_variance(of: Scored, strata: NDArray[Any] | None = None) -> Variance:
-    """Return the variance of the mean over seeds, for other units and other seeds."""
-    return combined([unit_variance(of.left_out.mean(axis=1), strata), seed_variance(of, strata)])
-
-
 def share_estimate(value: float, variance: Variance, n: float) -> Estimate:
     """Return a score in [0, 1] with its interval, symmetric on the logit scale.
 
@@ -122,21 +117,25 @@ def jackknife_estimate(
     bounded: the score lies in [0, 1]; else the interval is symmetric around the score itself.
     """
     of = Scored(values, left_out)
-    variance = score_variance(of, strata)
+    variance = combined([unit_variance(left_out.mean(axis=1), strata), seed_variance(of, strata)])
     if bounded:
         return share_estimate(of.mean(), variance, len(left_out) if n is None else n)
-    return Estimate(of.mean(), of.mean() - variance.half_width, of.mean() + variance.half_width)
+    return interval_of(of.mean(), variance, len(left_out))
 
 
 def jackknife_difference(first: Scored, second: Scored, strata: NDArray[Any] | None = None) -> Estimate:
-    """Return the first mean minus the second with its 95 % interval; the units are paired, the seeds are not.
-
-    If the recipes agree on all U units, they differ on at most a share of 1 - .05^(1/U), which bounds the difference.
-    """
-    value = first.mean() - second.mean()
+    """Return the first mean minus the second with its 95 % interval; the units are paired, the seeds are not."""
     units = unit_variance(first.left_out.mean(axis=1) - second.left_out.mean(axis=1), strata)
     variance = combined([units, seed_variance(first, strata), seed_variance(second, strata)])
-    half = 1 - sure_bound(len(first.left_out)) if variance.value < NONE else variance.half_width
+    return interval_of(first.mean() - second.mean(), variance, len(first.left_out))
+
+
+def interval_of(value: float, variance: Variance, n_units: int) -> Estimate:
+    """Return the t interval around a difference of scores.
+
+    If recipes agree on all units, they differ on at most a share of 1 - .05^(1/n), which bounds the difference.
+    """
+    half = 1 - sure_bound(n_units) if variance.value < NONE else variance.half_width
     return Estimate(value, value - half, value + half)
 
 
