@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.artifacts.configuration import SpaceEntry
+from pipeline.artifacts.cross_validation import COPIES, FOLD_TYPES, GROUP, CrossValidation, FoldRun, FoldsInfo
 from pipeline.artifacts.evaluation import Evaluation, EvaluationInfo, Retrained, RetrainedModel
 from pipeline.artifacts.explanations import LAYER_TYPES, Explanations, ExplanationsInfo
 from pipeline.artifacts.layout import Layout
@@ -332,12 +333,43 @@ def write_explanations(folder: Path, info: DatasetInfo, seed: int = 0, bare: boo
     ).write(folder / "explanations")
 
 
+def write_cross_validation(folder: Path, info: DatasetInfo, *, n_folds: int = 4, seed: int = 0) -> None:
+    """Write out-of-fold predictions of the images of an evaluation; n_folds 0: none. Medical: by copies too."""
+    rng = np.random.default_rng(seed)
+    table = pd.read_csv(folder / "predictions.csv", dtype={"sample": str, "group": str})
+    table = table[(table["model"] == "winner") & (table["seed"] == 100)].reset_index(drop=True)
+    groups = table["group"].drop_duplicates()
+    dealt = dict(zip(groups, 2 + np.arange(len(groups)) % max(1, n_folds - 1), strict=True))
+    fold = np.where(table["part"] == "test", 1, table["group"].map(dealt))
+    columns = [*FOLD_TYPES, *probability_columns(info.classes)]
+    frames, runs = [pd.DataFrame(columns=columns)], []
+    arms = [(GROUP, "winner", 2, 4.0), (GROUP, "baseline", 1, 2.0), *[(COPIES, "winner", 1, 6.0)] * info.medical]
+    for by, model, repeats, skill in arms if n_folds else []:
+        for k in range(repeats):
+            logits = rng.normal(0, 1.5, (len(table), len(info.classes)))
+            logits[np.arange(len(table)), table["label"]] += skill
+            p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+            frame = table[["sample", "group", "label"]].assign(by=by, fold=fold, model=model, seed=100 + k)
+            frame["predicted"] = p.argmax(axis=1)
+            frame[probability_columns(info.classes)] = p.round(6)
+            frames.append(frame[columns])
+            for number in range(1, n_folds + 1):
+                n = int((fold == number).sum())
+                run = {"by": by, "fold": number, "model": model, "seed": 100 + k, "n_images": n}
+                chosen = {"best_epoch": 5, "val_score": 0.9, "threshold": 0.4 if info.positive else None}
+                runs.append(FoldRun(**run, **chosen, temperature=1.1, n_seen=n // 2 if by == COPIES else 0))
+    frames = frames[1:] or frames
+    images = rng.integers(0, 256, (12 if n_folds else 0, *info.image_shape), dtype=np.uint8)
+    CrossValidation(FoldsInfo(dataset=info, runs=runs), pd.concat(frames), images).write(folder / "folds")
+
+
 def write_experiment(root: Path, experiment: str, info: DatasetInfo, *, bare: bool = False, **options: Any) -> Layout:
     """Write all that the report of an experiment reads."""
     layout = Layout(root)
     write_search(layout, experiment, info)
     write_evaluate(layout, experiment, info, **options)
     write_explanations(layout.evaluate(experiment), info, bare=bare)
+    write_cross_validation(layout.evaluate(experiment), info, n_folds=0 if bare else 4)
     return layout
 
 

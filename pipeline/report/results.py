@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from pipeline.artifacts.cross_validation import CrossValidation
 from pipeline.artifacts.evaluation import MODELS, Evaluation
 from pipeline.artifacts.explanations import Explanations
 from pipeline.artifacts.layout import Layout
@@ -27,6 +28,7 @@ class Results:
     evaluation: Evaluation
     evaluation_runs: EvaluationRuns
     explanations: Explanations
+    cross_validation: CrossValidation
     settings: ReportSettings
     tracking_uri: str | None  # of MLflow; None: the database of the project
 
@@ -44,6 +46,7 @@ class Results:
             evaluation=evaluation,
             evaluation_runs=EvaluationRuns.read(layout.evaluation_runs(experiment)),
             explanations=Explanations.read(folder / "explanations", evaluation),
+            cross_validation=CrossValidation.read(folder / "folds"),
             settings=settings,
             tracking_uri=tracking_uri,
         )

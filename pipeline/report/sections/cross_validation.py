@@ -1,0 +1,224 @@
+"""Cross-validation: the recipe on new data, and what folds that divide patients would have shown."""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from pipeline.artifacts.cross_validation import COPIES, GROUP, FoldPart
+from pipeline.report.analysis.out_of_fold import OutOfFold, Score, score_out_of_fold
+from pipeline.report.drawing import MODEL_COLORS, Picture, canvas, percents, png, styled
+from pipeline.report.experiment_page import Section
+from pipeline.report.formatting import count_estimate, number, percent, percent_estimate, points, points_estimate
+from pipeline.report.pages import Table
+from pipeline.report.results import Results
+from pipeline.statistics.calibration import ROUNDING, tempered
+from pipeline.statistics.intervals import Estimate
+from pipeline.statistics.scores import LABELS, SCORES, class_scores, confusion_matrix, log_loss, scores
+from pipeline.statistics.units import unit_weights
+
+MODELS = ("winner", "baseline")
+RATES = {"sensitivity": 1, "specificity": 0}  # row of a confusion matrix of negative, positive
+
+
+def _score(name: str) -> Score:
+    return lambda confusion: scores(confusion)[name]
+
+
+def _rate(side: int) -> Score:
+    return lambda confusion: class_scores(confusion)["recall"][..., side]
+
+
+@lru_cache(maxsize=4)
+def analyse(results: Results, by: str, model: str) -> dict[str, OutOfFold]:
+    """Return every score of a model by one partition; with positive classes also the rates of the decision."""
+    held_out, classes = results.cross_validation.of(by, model), results.evaluation.classes
+    labels = held_out.part.labels
+    analysed = {
+        name: score_out_of_fold(held_out, held_out.predicted, labels, len(classes), _score(name)) for name in SCORES
+    }
+    if results.evaluation.positive:
+        called, positive = held_out.called.astype(np.int64), held_out.part.positive.astype(np.int64)
+        for name, side in RATES.items():
+            analysed[name] = score_out_of_fold(held_out, called, positive, 2, _rate(side), of_class=side)
+    return analysed
+
+
+def context(results: Results) -> dict[str, Any] | None:
+    """Return scores, folds, and the lesson of folds by copies; None without a cross-validation."""
+    partitions = results.cross_validation.partitions
+    if not partitions:
+        return None
+    winner, baseline = (analyse(results, GROUP, model) for model in MODELS)
+    held_out = results.cross_validation.of(GROUP, "winner")
+    n_folds, n_repeats = len(held_out.repeats[0]), len(held_out.repeats)
+    n = f"{np.unique(held_out.part.groups).size:,} groups, {held_out.part.labels.size:,} images"
+    scored = Table(
+        f"New data: {n_folds} folds, each of all {n} predicted once [95 %]",
+        ["score", "winner", "baseline", "winner − baseline, points", "SD over folds, points", "lowest, highest fold"],
+        [_row(name, winner[name], baseline[name]) for name in winner],
+        note=f"No fold divides a group. In each, threshold and epoch are chosen on a part of the training groups; the "
+        f"winner is trained {n_repeats} times, the baseline once. Interval: other groups, other training data, other "
+        "seeds. Caveat: search and choice of the recipe have seen most of these groups, so these numbers are "
+        "optimistic about the choice; the sealed part is not, but is one part of many.",
+    )
+    tables = [scored, _folds(results, winner, baseline)]
+    if results.evaluation.positive:
+        tables.append(_alarms(results, winner["specificity"].estimate, n))
+    if COPIES in partitions:
+        tables.append(_lesson(results))
+    tables += _by_source(results, held_out)
+    return {"sentences": [_calibration(held_out)], "tables": tables}
+
+
+def _calibration(held_out: FoldPart) -> str:
+    """Return the log loss of the stated probabilities and of those with the temperature of each fold."""
+    labels, stated = held_out.part.labels, held_out.part.models[held_out.model].probabilities
+    weights = unit_weights(labels, held_out.part.groups)
+    corrected = tempered(stated, held_out.temperatures[..., None])
+    before, after = (log_loss(p, labels, weights, floor=ROUNDING).mean() for p in (stated, corrected))
+    return (
+        f"Log loss of the winner out of fold: {number(before)} as stated, {number(after)} with the temperature that "
+        "each training fitted on the val part of its fold."
+    )
+
+
+def _row(name: str, winner: OutOfFold, baseline: OutOfFold) -> list[str]:
+    mean = winner.by_fold.mean(axis=0)
+    return [
+        LABELS.get(name, name),
+        percent_estimate(winner.estimate),
+        percent_estimate(baseline.estimate),
+        points_estimate(winner.minus(baseline)),
+        points(float(mean.std(ddof=1))),
+        f"{percent(float(mean.min()))}, {percent(float(mean.max()))}",
+    ]
+
+
+def _folds(results: Results, winner: dict[str, OutOfFold], baseline: dict[str, OutOfFold]) -> Table:
+    """Return one row per fold; the first is the sealed part."""
+    held_out = results.cross_validation.of(GROUP, "winner")
+    rates = [name for name in RATES if name in winner]
+    rows = []
+    for k, run in enumerate(held_out.repeats[0]):
+        of_fold = held_out.folds == run.fold
+        n_groups = np.unique(held_out.part.groups[of_fold]).size
+        seeds = ", ".join(percent(float(value)) for value in winner["macro_f1"].by_fold[:, k])
+        means = [percent(float(winner[name].by_fold[:, k].mean())) for name in rates]
+        name = f"{run.fold}, the test part" if k == 0 else str(run.fold)
+        rows.append(
+            [name, n_groups, int(of_fold.sum()), seeds, percent(float(baseline["macro_f1"].by_fold[0, k])), *means]
+        )
+    return Table(
+        "Folds: macro F1 of each training, over the groups that the fold holds out",
+        ["fold", "groups", "images", "winner, every seed", "baseline", *(f"{name}, winner" for name in rates)],
+        rows,
+        note="The spread between folds is what one test part cannot show: other groups to test and to learn from.",
+    )
+
+
+def _alarms(results: Results, specificity: Estimate, n: str) -> Table:
+    """Return the false positives of a screening at the specificity of the folds, next to those of the test part."""
+    estimate = results.decisions["winner"].estimate
+
+    def alarmed(of: Estimate) -> Estimate:
+        ends = (None if x is None else estimate.n_healthy * (1 - x) for x in (of.value, of.high, of.low))
+        return Estimate(*ends)
+
+    n_screened = results.settings.screening.n_screened
+    return Table(
+        f"False positives when {n_screened:,} are screened, if one image decides [95 %]",
+        ["estimated from", "n", "false positives"],
+        [
+            ["new data: all folds", n, count_estimate(alarmed(specificity))],
+            ["these training data: test part", _n_test(results), count_estimate(estimate.false_positives)],
+        ],
+    )
+
+
+def _n_test(results: Results) -> str:
+    part = results.evaluation.parts["test"]
+    return f"{np.unique(part.groups).size:,} groups, {part.labels.size:,} images"
+
+
+def _lesson(results: Results) -> Table:
+    """Return the scores of folds that divide patients but no copies, next to those of folds that divide neither."""
+    n_classes, rows = len(results.evaluation.classes), []
+    for by, kept in ((GROUP, "copies and patients"), (COPIES, "copies alone")):
+        held_out, winner = results.cross_validation.of(by, "winner"), analyse(results, by, "winner")
+        runs = held_out.repeats[0]
+        seen = sum(run.n_seen for run in runs) / sum(run.n_images for run in runs)
+        by_image = scores(confusion_matrix(held_out.part.labels, held_out.predicted, n_classes))["macro_f1"].mean()
+        f1 = winner["macro_f1"]
+        rates = [percent_estimate(winner[name].estimate) for name in RATES if name in winner]
+        sd = points(float(f1.by_fold.mean(axis=0).std(ddof=1)))
+        rows.append([kept, percent(seen), percent_estimate(f1.estimate), sd, percent(float(by_image)), *rates])
+    n = np.unique(held_out.part.groups).size
+    return Table(
+        f"Lesson: what folds that divide patients would have shown, winner, {n:,} groups",
+        [
+            "no fold divides",
+            "images whose patient or copy was in training",
+            "macro F1 [95 %]",
+            "SD over folds, points",
+            "by image",
+        ]
+        + [f"{name} [95 %]" for name in RATES if results.evaluation.positive],
+        rows,
+        note="Both rows are scored alike: a group of copies and patients counts once. A model that has seen other "
+        "slices of a patient may recognise the patient instead of the tumour.",
+    )
+
+
+def _by_source(results: Results, held_out: FoldPart) -> list[Table]:
+    """Return recall by class and source, if any class has several sources; every group is tested once."""
+    origins = results.evaluation.files.set_index("sample")["origin"].reindex(held_out.part.samples).to_numpy()
+    labels, classes, rows = held_out.part.labels, results.evaluation.classes, []
+    for c, name in enumerate(classes):
+        sources = sorted(set(origins[labels == c]), key=lambda source: (source == "", source))
+        for source in sources if len(sources) > 1 else []:
+            chosen = (labels == c) & (origins == source)
+            rows.append([name, source or "unknown", *_recall(held_out, chosen, c)])
+    if not rows:
+        return []
+    caption = "Recall by class and source, winner, every group predicted once [95 %]"
+    note = "A class that is recognised from one source and missed from another is learned by its source in part."
+    return [Table(caption, ["class", "source", "groups", "images", "recall"], rows, labels=2, note=note)]
+
+
+def _recall(held_out: FoldPart, chosen: Any, label: int) -> list[str]:
+    part = held_out.part
+    subset = held_out.restricted(chosen)
+    is_right = (subset.predicted == label).astype(np.int64)
+    recall = score_out_of_fold(subset, is_right, np.ones(int(chosen.sum()), dtype=np.int64), 2, _rate(1))
+    return [f"{np.unique(part.groups[chosen]).size:,}", f"{int(chosen.sum()):,}", percent_estimate(recall.estimate)]
+
+
+def draw(results: Results) -> list[Picture]:
+    """Draw the macro F1 of each fold."""
+    by_model = {model: analyse(results, GROUP, model)["macro_f1"] for model in MODELS}
+    caption = (
+        "Macro F1 of each training by fold, over the groups that the fold holds out. Lines: all folds together. Fold 1 "
+        "is the test part."
+    )
+    return [Picture("folds", png(draw_folds(by_model)), "Macro F1 by fold; the table has the numbers.", caption)]
+
+
+@styled
+def draw_folds(by_model: dict[str, OutOfFold]) -> Figure:
+    """Draw a dot per training and fold, and the mean of all."""
+    figure, axes = canvas(2.6)
+    axis = axes[0, 0]
+    for shift, (model, of) in zip((-0.08, 0.08), by_model.items(), strict=True):
+        color, numbers = MODEL_COLORS[model], np.arange(1, of.by_fold.shape[1] + 1)
+        for repeat in of.by_fold:
+            axis.plot(numbers + shift, repeat, "o", color=color, ms=5.5, alpha=0.75)
+        axis.axhline(float(of.pooled.mean()), color=color, lw=1.4, label=model)
+    axis.set(xlabel="fold", ylabel="macro F1", xticks=numbers)
+    axis.yaxis.set_major_formatter(percents)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=9.5)
+    return figure
+
+
+SECTION = Section(order=65, title="Cross-validation", context=context, figures=draw)
