@@ -25,6 +25,25 @@ class Origin(JsonPart):
     hardware: dict[str, str | int | None]  # cpu, cores, memory_gib, gpu
 
 
+class Version(JsonPart):
+    """A commit."""
+
+    commit: str  # hash
+    date: str  # YYYY-MM-DD
+
+
+class Ledger(JsonPart):
+    """How often published versions of the project, commits with new scores in reports/, have scored a test part.
+
+    A version counts if its test part was drawn with the same split seed. Where groups have changed since, its part held
+    other images in part, and counts all the same. An official test part is the same in every version.
+    """
+
+    split_seed: int | None  # None: the official test part
+    earlier: list[Version]  # that scored this test part, oldest first
+    n_parts: int  # test parts that published versions have scored so far, one per seed
+
+
 class TrainingRun(JsonPart):
     """One training as it ran."""
 
@@ -73,6 +92,8 @@ class EvaluationRuns(JsonFile):
     origin: Origin
     retrainings: list[RetrainingRun]
     fold_seconds: float = 0  # of training, for the cross-validation
+    ledger: Ledger | None = None  # None where the history of the repository is not known whole
+    registered: Version | None = None  # first to hold the registration as it is; None without one, or if not committed
 
     @property
     def seconds(self) -> float:  # of training

@@ -70,12 +70,21 @@ class DatasetInfo(JsonFile):
     hash_size: int
     parts: dict[str, PartSize] = Field({})  # empty before the split
     dropped: dict[str, int] = Field({})  # reason -> images in no part
+    split_seed: int | None = None  # that drew the test part; None before the split, or if the official one is kept
     digest: str = ""  # sha256 over images.npy and samples.csv; set on writing
 
     @property
     def is_positive(self) -> NDArray[np.bool_]:
         """Return (K,): whether each class is positive."""
         return np.isin(self.classes, self.positive)
+
+    @property
+    def disjoint(self) -> str:
+        """Return in words by what the parts are disjoint."""
+        n_known, n = (self.counts[name] for name in ("images_of_known_patients", "images"))
+        if n_known:
+            return f"copies everywhere, and patients where they are known: for {n_known:,} of {n:,} images"
+        return "copies; no patient is known" if self.medical else "copies"
 
     def positive_score(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the summed probability of the positive classes, 0 without any. (..., K) to (...)."""

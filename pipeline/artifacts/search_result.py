@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.artifacts.configuration import Configuration, SpaceEntry
 from pipeline.artifacts.json_file import JsonFile, JsonPart
+from pipeline.artifacts.registration import Registration
 from pipeline.artifacts.samples import DataSource
 from pipeline.core.errors import DataError
 from pipeline.core.tables import write_csv
@@ -47,6 +48,7 @@ class StudyInfo(JsonFile):
     study: str  # name: <experiment>@<hash>, equal for equal searches
     experiment: str
     question: str
+    registration: Registration | None = None
     dataset: str
     objective: str  # accuracy or macro_f1 on val
     seed: int

@@ -1,9 +1,10 @@
-"""Errors, files, YAML, CSV, Markdown, progress bars, seeds, provenance, code digest. Imports no other room."""
+"""Errors, files, YAML, CSV, Markdown, progress, seeds, provenance, git history, code digest. Imports no other room."""
 
 __all__ = [
     "code_digest",
     "errors",
     "files",
+    "history",
     "markdown",
     "progress",
     "provenance",

@@ -49,14 +49,15 @@ class Document:
         return self.values
 
 
-def read_yaml(path: Path) -> Document:
+def read_yaml(path: Path, text: str | None = None) -> Document:
     """Read a mapping; problems of single keys are noted, so that the caller can add its own before `check`.
 
-    Raises ConfigError if the file is missing, is not UTF-8 YAML, or does not hold a mapping.
+    text: what the file held at another time. Raises ConfigError if the file is missing, is not UTF-8 YAML, or does not
+    hold a mapping.
     """
     document = Document(path)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig") if text is None else text
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist; create it or correct the name") from None
     except UnicodeDecodeError:

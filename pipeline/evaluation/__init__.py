@@ -4,5 +4,6 @@ Imports `core`, `statistics`, `artifacts`, `models`, `training`, `execution` and
 """
 
 __all__ = [
-    "cross_validation", "explanations", "layer_tables", "model_card", "model_registry", "result", "retrain", "settings",
+    "cross_validation", "explanations", "layer_tables", "ledger", "model_card", "model_registry", "result", "retrain",
+    "settings",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SerializeAsAny, model_validator
 
 from pipeline.artifacts.configuration import Configuration, own_options
+from pipeline.artifacts.registration import Registration
 from pipeline.core.yaml_document import Integer, Number, Scalar, Strict
 from pipeline.experiment.registry import Pruner, Sampler
 from pipeline.experiment.space import SearchParameter, n_combinations
@@ -40,6 +41,7 @@ class Plan(Strict):
     """The question of an experiment and its budget."""
 
     question: str = Field(min_length=1, description="what the experiment is to answer, one sentence")
+    registration: Registration | None = Field(None, description="what is fixed before the test part is scored")
     dataset: str
     objective: Literal["accuracy", "macro_f1"] = Field("macro_f1", description="on val; larger is better")
     trials: Annotated[Integer, Field(ge=1, description="number of trials, the baseline included")]
@@ -62,8 +64,8 @@ class Experiment(Plan):
     space: tuple[SearchParameter, ...]  # each after those that its `when` names
 
     def identity(self) -> dict[str, Any]:
-        """Return what makes two studies the same search: everything but the question and the number of trials."""
-        return self.model_dump(exclude={"name", "question", "trials"})
+        """Return what makes two studies the same search: all but question, registration and number of trials."""
+        return self.model_dump(exclude={"name", "question", "registration", "trials"})
 
     @property
     def n_slots(self) -> int:

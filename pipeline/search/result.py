@@ -59,7 +59,7 @@ def search_result(
         hashes=dict(hashes),
         sources=list(sources),
         threads=settings.threads,
-        **experiment.model_dump(include={"question", "dataset", "objective", "seed"}),
+        **experiment.model_dump(include={"question", "registration", "dataset", "objective", "seed"}),
     )
     rows = [{**vars(trial), "epochs": len(trial.epochs)} for trial in trials]
     columns = [{key: row[key] for key in TRIAL_COLUMNS} | row["config"] for row in rows]

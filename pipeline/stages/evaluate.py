@@ -9,6 +9,7 @@ from pipeline.artifacts.search_result import SearchResult
 from pipeline.core import provenance
 from pipeline.evaluation.cross_validation import cross_validate, draw_folds, plan_folds
 from pipeline.evaluation.explanations import explain
+from pipeline.evaluation.ledger import with_history
 from pipeline.evaluation.model_card import write_model_card
 from pipeline.evaluation.model_registry import register_champion
 from pipeline.evaluation.result import (
@@ -46,7 +47,8 @@ def run(layout: Layout, experiment: str, dataset: str, workspace: Workspace, set
     thresholds = choose_thresholds(predictions, development.info, settings.min_sensitivity)
     evaluation = evaluation_result(searched.study, data, retrained, predictions, thresholds)
     explanations = explain(champion(evaluation, retrained), predictions, development, test)
-    runs = evaluation_runs(retrained, of_folds, origin)
+    made = evaluation_runs(retrained, of_folds, origin)
+    runs = with_history(made, workspace.root, searched.study, test.info)
 
     out = layout.evaluate(experiment)
     shutil.rmtree(out, ignore_errors=True)  # nothing of an earlier evaluation remains

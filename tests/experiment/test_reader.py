@@ -65,6 +65,13 @@ def test_every_experiment_of_the_project_is_valid(file: Path) -> None:
         ("trials: 5", "trials: 0", "trials: must be greater than or equal to 1, got 0"),
         ("trials: 5", "trials: 2.5", "trials: must be a valid integer"),
         ("objective: accuracy", "objective: acuracy", "did you mean 'accuracy'"),
+        (
+            "seed: 3",
+            "registration: {primary: f1, smallest_difference: 0.1}",
+            "registration.primary: must be 'accuracy', ",
+        ),
+        ("seed: 3", "registration: {primary: macro_f1}", "smallest_difference: the key is missing"),
+        ("seed: 3", "registration: {primary: accuracy, smallest_difference: 2}", "must be less than 1, got 2"),
         ("{name: tpe,", "{name: tpee,", "sampler.name"),
         ("low: 1e-4, high: 1e-1", "low: 1e-1, high: 1e-4", "low < high must hold, got low=0.1, high=0.0001"),
         ("low: 1e-4, high: 1e-1", "low: 1e-1, high: 1e-1", "low < high must hold"),

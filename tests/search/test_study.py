@@ -64,10 +64,14 @@ def test_what_changed_is_printed(
     assert name(tmp_path, experiment(tmp_path)) == first
 
 
-def test_question_and_number_of_trials_keep_the_study(tmp_path: Path) -> None:
+def test_question_registration_and_number_of_trials_keep_the_study(tmp_path: Path) -> None:
     first = name(tmp_path, experiment(tmp_path))
     assert name(tmp_path, experiment(tmp_path, "trials: 5", "trials: 50")) == first
     assert name(tmp_path, experiment(tmp_path, "reads digits best?", "reads them well?")) == first
+    registration = "registration: {primary: accuracy, smallest_difference: 0.01}"
+    registered = experiment(tmp_path, "objective:", f"{registration}\nobjective:")
+    assert registered.registration
+    assert name(tmp_path, registered) == first
 
 
 def test_fresh_starts_another_study_that_is_resumed_afterwards(

@@ -8,27 +8,92 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from pipeline.artifacts.evaluation import MODELS
-from pipeline.artifacts.runs import Origin
+from pipeline.artifacts.registration import Registration
+from pipeline.artifacts.runs import Ledger, Origin, Version
 from pipeline.core.provenance import commit_text
 from pipeline.report.experiment_page import Section
-from pipeline.report.formatting import duration
+from pipeline.report.formatting import duration, points_estimate
 from pipeline.report.pages import Link
 from pipeline.report.results import Results
+from pipeline.statistics.intervals import Estimate
+from pipeline.statistics.scores import LABELS
 
 SHA256 = 64  # hexadecimal digits
+MAX_VERSIONS = 5  # published versions that one test part serves; docs/data.md has the reason
 CHECKLIST = Path(__file__).with_name("reproduce_checklist.csv")
 
 
 def context(results: Results) -> dict[str, Any]:
     """Return what names the result, where and when it was computed, and the reporting guidelines."""
     evaluation = results.evaluation
+    ledger = results.evaluation_runs.ledger
     return {
         "inputs": _inputs(results),
+        "registration": _registration(results),
+        "ledger": ledger_text(ledger) if ledger else "How often published versions scored this test part is unknown.",
         "origin": _origin(results),
         "runs": mlflow_runs(results),
         "is_local": _web_address(results.tracking_uri) is None,
         "checklist": checklist(screening=bool(evaluation.positive)) if evaluation.dataset.medical else [],
     }
+
+
+def ledger_text(ledger: Ledger) -> str:
+    """Return how often published versions scored the test part, and what follows."""
+    n = len(ledger.earlier)
+    part = "The official test part" if ledger.split_seed is None else f"The test part of split seed {ledger.split_seed}"
+    if not n:
+        return f"{part} has been scored by no published version before this one (test parts so far: {ledger.n_parts})."
+    versions = "1 published version" if n == 1 else f"{n} published versions"
+    first = ledger.earlier[0]
+    text = f"{part} has been scored by {versions} before this one, first by {first.commit[:12]} of {first.date}."
+    if n < MAX_VERSIONS:
+        return text
+    due = "It cannot be drawn again" if ledger.split_seed is None else "A new split seed is due"
+    return f"{text} That is more than {MAX_VERSIONS} with this one: choices may have adapted to it. {due}."
+
+
+def _registration(results: Results) -> list[tuple[str, object]]:
+    """Return what was registered, since when, and what follows; empty without a registration."""
+    registration, evaluation = results.search.study.registration, results.evaluation
+    if registration is None:
+        return []
+    primary, least = LABELS[registration.primary], f"{100 * registration.smallest_difference:g} points"
+    rows: list[tuple[str, object]] = [
+        ("primary score", primary),
+        ("smallest difference of interest", f"{least}, winner minus baseline"),
+    ]
+    if registration.min_sensitivity is not None:
+        used = evaluation.info.min_sensitivity
+        rule = f"sensitivity of at least {registration.min_sensitivity:g} on val, then the largest specificity"
+        rows.append(("threshold", rule if used == registration.min_sensitivity else f"{rule}; but {used:g} was used"))
+    difference = results.scores.difference[registration.primary]
+    conclusion = against_smallest(difference, registration)
+    return [
+        *rows,
+        ("registered since", _since(results.evaluation_runs.registered)),
+        ("difference on test, points [95 %]", f"{points_estimate(difference)}: {conclusion}"),
+    ]
+
+
+def against_smallest(difference: Estimate, registration: Registration) -> str:
+    """Return how the interval of a difference lies to the smallest difference of interest; an open end is unknown."""
+    least = registration.smallest_difference
+    if difference.low is not None and difference.low >= least:
+        return "the winner is better by more than the smallest difference of interest"
+    if difference.high is not None and difference.high <= -least:
+        return "the winner is worse by more than the smallest difference of interest"
+    if (
+        difference.low is not None
+        and difference.high is not None
+        and -least < difference.low <= difference.high < least
+    ):
+        return "smaller than the smallest difference of interest, in either direction"
+    return "undecided, since the interval holds differences both smaller and larger than the one of interest"
+
+
+def _since(registered: Version | None) -> str:
+    return f"commit {registered.commit} of {registered.date}" if registered else "unknown, or not committed"
 
 
 def checklist(*, screening: bool) -> list[Any]:
