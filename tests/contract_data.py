@@ -13,6 +13,7 @@ from pipeline.artifacts.evaluation import Evaluation, EvaluationInfo, Retrained,
 from pipeline.artifacts.explanations import LAYER_TYPES, Explanations, ExplanationsInfo
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.predictions import probability_columns
+from pipeline.artifacts.robustness import ROBUSTNESS_COLUMNS, Robustness
 from pipeline.artifacts.runs import EvaluationRuns, GitState, Origin, RetrainingRun, SearchRuns, TrialRun
 from pipeline.artifacts.samples import COLUMNS, DatasetInfo, PartSize, Samples, Size
 from pipeline.artifacts.search_result import SearchResult, StudyInfo, TrialScore
@@ -363,6 +364,22 @@ def write_cross_validation(folder: Path, info: DatasetInfo, *, n_folds: int = 4,
     CrossValidation(FoldsInfo(dataset=info, runs=runs), pd.concat(frames), images).write(folder / "folds")
 
 
+def write_robustness(folder: Path, info: DatasetInfo, seed: int = 0) -> None:
+    """Write predictions of the winner under two corruptions: one flips a tenth of them at random, one flips none."""
+    rng = np.random.default_rng(seed)
+    table = pd.read_csv(folder / "predictions.csv", dtype={"sample": str, "group": str})
+    table = table[(table["model"] == "winner") & (table["part"] == "test")]
+    score = table[[f"p_{name}" for name in info.positive]].sum(axis=1).round(6)
+    clean = table.assign(corruption="noise", positive_score=score)
+    is_flipped = rng.random(len(clean)) < 0.1
+    flipped = clean.assign(
+        corruption="zoom",
+        predicted=np.where(is_flipped, (clean["predicted"] + 1) % len(info.classes), clean["predicted"]),
+        positive_score=np.where(is_flipped, 1 - score, score),
+    )
+    Robustness(pd.concat([clean, flipped])[list(ROBUSTNESS_COLUMNS)]).write(folder)
+
+
 def write_experiment(root: Path, experiment: str, info: DatasetInfo, *, bare: bool = False, **options: Any) -> Layout:
     """Write all that the report of an experiment reads."""
     layout = Layout(root)
@@ -370,6 +387,7 @@ def write_experiment(root: Path, experiment: str, info: DatasetInfo, *, bare: bo
     write_evaluate(layout, experiment, info, **options)
     write_explanations(layout.evaluate(experiment), info, bare=bare)
     write_cross_validation(layout.evaluate(experiment), info, n_folds=0 if bare else 4)
+    write_robustness(layout.evaluate(experiment), info)
     return layout
 
 

@@ -24,7 +24,7 @@ OWNERS = {  # library -> rooms, or modules of a room
     "matplotlib": {"report", "search.study_figures"},
     "mlflow": {"tracking", "evaluation.model_registry"},
     "optuna": {"experiment.registry", "experiment.samplers", "experiment.pruners", "search"},
-    "PIL": {"datasets"},
+    "PIL": {"datasets", "evaluation.corruptions"},
     "ray": {"execution.ray"},
     "rich": {"core.progress", "execution.progress"},
     "ruamel": {"core.yaml_document"},

@@ -85,10 +85,8 @@ class FoldPart:
         """Return the predictions of some images. rows: (N,)."""
         of, part = self.part.models[self.model], self.part
         runs = Runs(of.predicted[:, rows], of.probabilities[:, rows], of.positive_score[:, rows])
-        chosen = (part.samples, part.labels, part.groups, part.positive)
-        return replace(
-            self, part=Part(*(values[rows] for values in chosen), {self.model: runs}), folds=self.folds[rows]
-        )
+        chosen = part.samples[rows], part.labels[rows], part.groups[rows], part.positive[rows]
+        return replace(self, part=Part(*chosen, {self.model: runs}), folds=self.folds[rows])
 
     @property
     def doubts(self) -> LabelDoubts:

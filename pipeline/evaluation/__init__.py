@@ -4,6 +4,6 @@ Imports `core`, `statistics`, `artifacts`, `models`, `training`, `execution` and
 """
 
 __all__ = [
-    "cross_validation", "explanations", "layer_tables", "ledger", "model_card", "model_registry", "result", "retrain",
-    "settings",
+    "corruptions", "cross_validation", "explanations", "layer_tables", "ledger", "model_card", "model_registry",
+    "result", "retrain", "settings",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from pipeline.artifacts.cross_validation import CrossValidation
 from pipeline.artifacts.evaluation import MODELS, Evaluation
 from pipeline.artifacts.explanations import Explanations
 from pipeline.artifacts.layout import Layout
+from pipeline.artifacts.robustness import Robustness
 from pipeline.artifacts.runs import EvaluationRuns, SearchRuns
 from pipeline.artifacts.search_result import SearchResult
 from pipeline.core.seeds import derive_seed
@@ -29,6 +30,7 @@ class Results:
     evaluation_runs: EvaluationRuns
     explanations: Explanations
     cross_validation: CrossValidation
+    robustness: Robustness
     settings: ReportSettings
     tracking_uri: str | None  # of MLflow; None: the database of the project
 
@@ -47,6 +49,7 @@ class Results:
             evaluation_runs=EvaluationRuns.read(layout.evaluation_runs(experiment)),
             explanations=Explanations.read(folder / "explanations", evaluation),
             cross_validation=CrossValidation.read(folder / "folds"),
+            robustness=Robustness.read(folder, evaluation),
             settings=settings,
             tracking_uri=tracking_uri,
         )

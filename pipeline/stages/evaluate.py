@@ -7,6 +7,7 @@ from pipeline.artifacts.runs import Origin
 from pipeline.artifacts.samples import Samples
 from pipeline.artifacts.search_result import SearchResult
 from pipeline.core import provenance
+from pipeline.evaluation.corruptions import predict_corrupted
 from pipeline.evaluation.cross_validation import cross_validate, draw_folds, plan_folds
 from pipeline.evaluation.explanations import explain
 from pipeline.evaluation.ledger import with_history
@@ -49,12 +50,14 @@ def run(layout: Layout, experiment: str, dataset: str, workspace: Workspace, set
     explanations = explain(champion(evaluation, retrained), predictions, development, test)
     made = evaluation_runs(retrained, of_folds, origin)
     runs = with_history(made, workspace.root, searched.study, test.info)
+    corrupted = predict_corrupted(retrained, test)
 
     out = layout.evaluate(experiment)
     shutil.rmtree(out, ignore_errors=True)  # nothing of an earlier evaluation remains
     evaluation.write(out)
     explanations.write(out / "explanations")
     cross_validation.write(out / "folds")
+    corrupted.write(out)
     write_models(retrained, out / "model")
     write_model_card(evaluation, retrained[0].result.description, out / "model/MODEL_CARD.md")
     runs.write(layout.evaluation_runs(experiment))

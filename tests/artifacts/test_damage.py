@@ -10,6 +10,7 @@ import pytest
 import contract_data
 from pipeline.artifacts.evaluation import Evaluation
 from pipeline.artifacts.explanations import Explanations
+from pipeline.artifacts.robustness import Robustness
 from pipeline.core.errors import DataError
 
 
@@ -56,3 +57,24 @@ def test_missing_or_foreign_insights_are_refused(root: Path, tmp_path: Path, fil
     shutil.copytree(root / "data/evaluate/other/explanations", folder / "explanations")
     with pytest.raises(DataError, match="run evaluate again"):
         Explanations.read(folder / "explanations", evaluation)
+
+
+def test_damaged_or_foreign_predictions_under_corruptions_are_refused(root: Path, tmp_path: Path) -> None:
+    folder = root / "data/evaluate/single"
+    evaluation = Evaluation.read(folder)
+    table = Robustness.read(folder, evaluation).table
+    first = table["sample"].iloc[0]
+    for damaged in (
+        table.iloc[1:],
+        table[table["seed"] == 100],
+        pd.concat([table.iloc[:-1], table.iloc[:1]]),
+        table.assign(sample=table["sample"].astype(str).replace(first, "strange")),
+    ):
+        Robustness(damaged).write(tmp_path)
+        with pytest.raises(DataError, match="does not fit"):
+            Robustness.read(tmp_path, evaluation)
+    Robustness(table.drop(columns="seed")).write(tmp_path)
+    with pytest.raises(DataError, match="damaged"):
+        Robustness.read(tmp_path, evaluation)
+    with pytest.raises(DataError, match="does not fit"):
+        Robustness.read(root / "data/evaluate/other", evaluation)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,6 +12,7 @@ from pipeline.artifacts.explanations import Explanations
 from pipeline.artifacts.json_file import JsonFile
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.report_numbers import ReportNumbers
+from pipeline.artifacts.robustness import Robustness
 from pipeline.artifacts.runs import EvaluationRuns, SearchRuns
 from pipeline.artifacts.search_result import TRIAL_COLUMNS, SearchResult
 from pipeline.core.errors import DataError
@@ -50,6 +52,18 @@ def test_an_evaluation_and_its_explanations(layout: Layout, tmp_path: Path) -> N
     Explanations.read(folder, evaluation).write(tmp_path / "explanations")
     again = Explanations.read(tmp_path / "explanations", evaluation)
     pd.testing.assert_frame_equal(again.examples, Explanations.read(folder, evaluation).examples)
+
+
+def test_predictions_under_corruptions(layout: Layout, tmp_path: Path) -> None:
+    evaluation = Evaluation.read(layout.evaluate("e"))
+    robustness = Robustness.read(layout.evaluate("e"), evaluation)
+    robustness.write(tmp_path)
+    assert (tmp_path / "robustness.csv").read_bytes() == (layout.evaluate("e") / "robustness.csv").read_bytes()
+    test = evaluation.parts["test"]
+    rows, unchanged = robustness.rows(test.samples), robustness.runs()["noise"]
+    np.testing.assert_array_equal(rows, np.arange(test.labels.size))
+    np.testing.assert_array_equal(unchanged.predicted, test.models["winner"].predicted)
+    np.testing.assert_allclose(unchanged.positive_score, test.models["winner"].positive_score, atol=1e-6)
 
 
 def test_runs_and_numbers(layout: Layout, tmp_path: Path) -> None:

@@ -35,7 +35,8 @@ def test_an_evaluation_again_gives_the_same_files_and_nothing_else(digits_folder
     runs = EvaluationRuns.read(layout.evaluation_runs("quick"))
     assert "of_an_earlier_version.csv" not in first
     assert {path.split("/")[0] for path in first} == {
-        "metrics.json", "predictions.csv", "curves.csv", "steps.csv", "files.csv", "explanations", "folds", "model",
+        "metrics.json", "predictions.csv", "curves.csv", "steps.csv", "files.csv", "robustness.csv", "explanations",
+        "folds", "model",
     }  # fmt: skip
     evaluation = Evaluation.read(layout.evaluate("quick"))
     explanations = Explanations.read(layout.evaluate("quick") / "explanations", evaluation)

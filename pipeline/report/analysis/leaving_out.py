@@ -1,0 +1,36 @@
+"""Estimates of the recipe on the test part: test units and seeds vary."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.statistics.intervals import Estimate
+from pipeline.statistics.jackknife import Scored, jackknife_difference, jackknife_estimate
+from pipeline.statistics.measures import linear
+
+Array = NDArray[Any]
+RECIPE = "the recipe on these training data (test units and seeds vary)"
+
+
+def recipe_estimate(score: Scored, strata: Array, *, n: float, lowest: float = 0.0, highest: float = 1.0) -> Estimate:
+    """Return the mean over seeds of a score in [lowest, highest], with its interval. n: units that it averages."""
+    unit = Scored(*(np.clip(((x - lowest) / (highest - lowest)).round(12), 0, 1) for x in score))
+    return linear(jackknife_estimate(*unit, strata=strata, n=n), highest - lowest, lowest)
+
+
+def paired_change(score: Scored, reference: Scored, strata: Array) -> Estimate:
+    """Return the score minus the reference of the same seeds and units, both in [0, 1]."""
+    gap = Scored(score.values - reference.values, score.left_out - reference.left_out)
+    return jackknife_difference(gap, Scored(np.zeros_like(gap.values), np.zeros_like(gap.left_out)), strata)
+
+
+def fewest_units(strata: Array) -> int:
+    """Return the units of the smallest class, which bound a score that averages the classes."""
+    return int(np.unique(strata, return_counts=True)[1].min())
+
+
+def scaled_difference(first: Scored, second: Scored, strata: Array, width: float) -> Estimate:
+    """Return first minus second, of scores whose range is `width` wide; units are paired, seeds are not."""
+    one, other = (Scored(*(x / width for x in score)) for score in (first, second))
+    return linear(jackknife_difference(one, other, strata), width)
