@@ -25,9 +25,10 @@ def paired_change(score: Scored, reference: Scored, strata: Array) -> Estimate:
     return jackknife_difference(gap, Scored(np.zeros_like(gap.values), np.zeros_like(gap.left_out)), strata)
 
 
-def fewest_units(strata: Array) -> int:
-    """Return the units of the smallest class, which bound a score that averages the classes."""
-    return int(np.unique(strata, return_counts=True)[1].min())
+def units_of_macro(strata: Array) -> int:
+    """Return the units that bound a mean over K classes: K times those of the smallest class."""
+    sizes = np.unique(strata, return_counts=True)[1]
+    return int(sizes.size * sizes.min())
 
 
 def scaled_difference(first: Scored, second: Scored, strata: Array, width: float) -> Estimate:

@@ -7,15 +7,14 @@ import numpy as np
 
 from pipeline.artifacts.evaluation import MODELS
 from pipeline.artifacts.predictions import Part, Runs
-from pipeline.report.analysis.leaving_out import fewest_units, recipe_estimate, scaled_difference
+from pipeline.report.analysis.leaving_out import recipe_estimate, scaled_difference, units_of_macro
 from pipeline.report.formatting import percent
 from pipeline.report.results import Results
 from pipeline.statistics.bootstrap import unit_weights
 from pipeline.statistics.calibration import ROUNDING
 from pipeline.statistics.intervals import Estimate
-from pipeline.statistics.jackknife import jackknife_estimate, unit_classes
+from pipeline.statistics.jackknife import Scored, jackknife_estimate, unit_classes
 from pipeline.statistics.measures import (
-    Scored,
     average_precision,
     chance_outcomes,
     class_calibration_error,
@@ -85,7 +84,7 @@ def measures(results: Results) -> list[Measure]:
     of = units(results)
     part, k = of.part, of.n_classes
     costs = 1 / (1 - of.class_shares.max())  # of an error, in those of naming the commonest class
-    n_units, fewest = of.strata.size, fewest_units(of.strata)
+    n_units, n_macro = of.strata.size, units_of_macro(of.strata)
     measured = []
 
     def add(name: str, score: Callable[[Runs], Scored], n: int, *, lowest: float = 0.0, highest: float = 1.0) -> None:
@@ -98,8 +97,8 @@ def measures(results: Results) -> list[Measure]:
     def of_confusion(score: Callable[[Any], Any]) -> Callable[[Runs], Scored]:
         return lambda runs: confusion_score(part.labels, runs.predicted, part.groups, k, score)
 
-    add("balanced accuracy (macro recall)", of_confusion(lambda confusion: scores(confusion)["macro_recall"]), fewest)
-    add("Matthews correlation, −1 to 1", of_confusion(matthews), fewest, lowest=-1.0)
+    add("balanced accuracy (macro recall)", of_confusion(lambda confusion: scores(confusion)["macro_recall"]), n_macro)
+    add("Matthews correlation, −1 to 1", of_confusion(matthews), n_macro, lowest=-1.0)
     add(
         "expected cost of equal errors, 1 as without looking",
         lambda runs: of.mean(costs * (runs.predicted != part.labels)),

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.report.analysis.leaving_out import RECIPE, fewest_units, paired_change, recipe_estimate
+from pipeline.report.analysis.leaving_out import RECIPE, paired_change, recipe_estimate, units_of_macro
 from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import percent_estimate, points_estimate
 from pipeline.report.pages import Table
@@ -33,7 +33,7 @@ def shifts(results: Results) -> tuple[Estimate, int, dict[str, Shift]]:
     rows = results.robustness.rows(part.samples)
     labels, groups = part.labels[rows], part.groups[rows]
     strata, winner = unit_classes(labels, groups), part.models["winner"]
-    n = strata.size if objective == "accuracy" else fewest_units(strata)
+    n = strata.size if objective == "accuracy" else units_of_macro(strata)
     thresholds = np.array([[run.threshold for run in results.evaluation.runs("winner")]], dtype=float).T  # (S, 1)
 
     def score_of(predicted: Any) -> Any:
