@@ -46,9 +46,9 @@ def test_scores_without_a_unit_are_those_of_the_sample_without_its_images() -> N
     weights = unit_weights(POSITIVE.astype(int), GROUPS)
     share = weights[POSITIVE].sum() / weights.sum()
     for u, group in enumerate(np.unique(GROUPS)):
-        rest = GROUPS != group
+        rest = group != GROUPS
         labels, predicted = LABELS[rest], PREDICTED[:, rest]
-        sizes = np.array([np.unique(GROUPS[LABELS == c]).size for c in range(3)])
+        sizes = np.array([np.unique(GROUPS[c == LABELS]).size for c in range(3)])
         counts = confusion_matrix(labels, predicted, 3, unit_weights(labels, GROUPS[rest]))
         counts *= sizes[:, None] / counts[0].sum(axis=1, keepdims=True)  # class sizes are fixed
         assert_allclose(of.left_out[u], measures.matthews(counts))
@@ -87,13 +87,13 @@ def test_the_bound_of_precision_where_the_sample_shows_no_false_positive() -> No
 def test_class_calibration_by_hand_and_by_chance() -> None:
     stated, right = np.array([0.1, 0.1, 0.8, 0.8]), np.array([[0, 1, 1, 1]])
     assert measures.class_calibration_error(stated, right, np.ones(4), 2) == pytest.approx(0.5 * 0.4 + 0.5 * 0.2)
-    weights = np.array([1, 0, 1, 1])  # an image without weight does not count
-    assert measures.class_calibration_error(stated, right, weights, 2) == pytest.approx((0.1 + 0.4) / 3)
+    weights = np.array([1, 1, 2, 0])  # an image without weight does not count
+    assert measures.class_calibration_error(stated, right, weights, 2) == pytest.approx((0.8 + 0.4) / 4)
     stated, groups = RNG.random(4000), np.arange(4000)
     outcomes = measures.chance_outcomes(stated, groups, 50, RNG)
     assert measures.class_calibration_error(stated, outcomes, np.ones(4000), 10).mean() < 0.03
     overconfident = np.where(stated > 0.5, 0.9, 0.1)
-    assert measures.class_calibration_error(overconfident, outcomes, np.ones(4000), 2) == pytest.approx(0.15, abs=0.03)
+    assert measures.class_calibration_error(overconfident, outcomes, np.ones(4000), 4) == pytest.approx(0.15, abs=0.03)
 
 
 class World:
@@ -137,19 +137,22 @@ def test_intervals_cover_what_they_state() -> None:
     draws = 2_000
     n_units = (69, 47)  # of the test part of brain_mri
     large = World((30_000, 20_000), rng)
-    large_p = large.scores(5, rng)
+    large_p = large.scores(20, rng)
     truth = {}
     for name, values in _whole(large, large_p, n_units).items():
         truth[name] = values.mean()
-    inside: dict[str, list[bool]] = {name: [] for name in truth}
+    inside: dict[str, list[bool]] = {name: [] for name in [*truth, "least precision"]}
+    rare = np.mean([measures.average_precision(large.labels == 1, row, large.groups, 1e-3) for row in large_p])
     for _ in range(draws):
         world = World(n_units, rng)
-        strata = unit_classes(world.labels, world.groups)
-        for name, scored in estimated(world, world.scores(5, rng)).items():
-            estimate = jackknife_estimate(*scored, strata=strata)
+        p = world.scores(5, rng)
+        for name, scored in estimated(world, p).items():
+            estimate = jackknife_estimate(*scored, strata=unit_classes(world.labels, world.groups))
             low = 0.0 if estimate.low is None else estimate.low
             inside[name].append(low <= truth[name] <= (1.0 if estimate.high is None else estimate.high))
-    coverage = {name: np.mean(hits) for name, hits in inside.items()}
+        bounds = [measures.least_precision(world.labels == 1, row, world.groups, 1e-3) for row in p]
+        inside["least precision"].append(float(np.mean(bounds)) <= rare)
+    coverage = {name: float(np.mean(hits)) for name, hits in inside.items()}
     assert all(rate >= 0.935 for rate in coverage.values()), coverage
 
 

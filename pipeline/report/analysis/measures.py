@@ -120,7 +120,7 @@ def measures(results: Results) -> list[Measure]:
         add(
             f"average precision at {percent(of.share, 0)} positive",
             lambda runs: _precision(part, runs.positive_score),
-            fewest,
+            int(np.bincount(of.sides).min()),
         )
     return measured
 
