@@ -330,7 +330,7 @@ def write_explanations(folder: Path, info: DatasetInfo, seed: int = 0, bare: boo
         kernels=None if bare else kernels,
         maps=None if bare else maps,
         layers=pd.DataFrame(layers, columns=list(LAYER_TYPES)),
-        metadata_baseline=table.assign(predicted=0),
+        metadata_baseline=table.assign(predicted=0, predicted_by_file=0),
     ).write(folder / "explanations")
 
 

@@ -1,4 +1,4 @@
-"""What explains the champion: examples with Grad-CAM, its first kernels, its layers, and the metadata baseline."""
+"""What explains the champion: examples with Grad-CAM, its first kernels and layers, and the file and border baseline."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ class ExplanationsInfo(JsonFile):
     n_kernels: int | None
     cam: str | None  # layer of the Grad-CAM; None where no layer keeps an image
     cam_px: list[int] | None  # height and width of its output
-    varied: list[str]  # features of the metadata baseline that vary in train
+    varied: list[str]  # features of the file and border baseline that vary in train
     problem: str | None  # why the layers cannot be listed
     arrays: tuple[str, ...] = ()  # those of ARRAYS that the folder holds; set on writing
 
@@ -47,7 +47,8 @@ class Explanations:
     maps: NDArray[np.float32] | None  # (F, scans, h, w), responses of these kernels to the scans; of convolutions only
     layers: pd.DataFrame  # LAYER_TYPES
     metadata_baseline: pd.DataFrame
-    """sample, group, label, predicted, p_<class> of a classifier that sees file metadata and the border only"""
+    """sample, group, label, predicted, p_<class> of a classifier that sees properties of the file and the border only;
+    predicted_by_file: of one that sees no pixel"""
 
     def write(self, folder: Path) -> None:
         for name in ("examples", "layers", "metadata_baseline"):
@@ -69,7 +70,7 @@ class Explanations:
         classes = {"label": "int64", "predicted": "int64"}
         shares = dict.fromkeys(probability_columns(evaluation.classes), "float64")
         example = {"kind": "str", "scan": "bool", "sample": "str", **classes, "n_wrong": "int64", **shares}
-        shown = {"sample": "str", "group": "str", **classes}
+        shown = {"sample": "str", "group": "str", **classes, "predicted_by_file": "int64"}
         info = ExplanationsInfo.read(folder / "explanations.json")
         try:
             arrays: dict[str, Any] = dict.fromkeys(ARRAYS)

@@ -14,7 +14,7 @@ from pipeline.artifacts.predictions import prediction_table
 from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import PipelineError
 from pipeline.evaluation.grad_cam import LayerOutputs, cam_layer, grad_cam, record_outputs
-from pipeline.evaluation.metadata_baseline import predict_from_metadata
+from pipeline.evaluation.metadata_baseline import FILE_FEATURES, predict_from_metadata
 from pipeline.evaluation.retrain import FinishedRetraining
 from pipeline.models.model_summary import summarise
 from pipeline.models.registry import Shapes
@@ -41,7 +41,8 @@ def explain(
     inputs = normalise(torch.from_numpy(images))  # (N, C, H, W)
     outputs = record_outputs(network, inputs[torch.from_numpy(examples["scan"].to_numpy(copy=True))])
     cam, first = cam_layer(outputs), _first_layer(outputs, inputs.shape[1:])
-    metadata_baseline, varied = predict_from_metadata(development, test)
+    baseline, varied = predict_from_metadata(development, test)
+    by_files = predict_from_metadata(development, test, FILE_FEATURES)[0].argmax(axis=1)
     layer_table, problem = _layer_table(network, description.shapes)
     info = ExplanationsInfo(
         seed=seed,
@@ -61,7 +62,7 @@ def explain(
         kernels=first.kernels if first else None,
         maps=first.maps if first else None,
         layers=layer_table,
-        metadata_baseline=prediction_table(metadata_baseline, test).drop(columns="part"),
+        metadata_baseline=prediction_table(baseline, test).drop(columns="part").assign(predicted_by_file=by_files),
     )
 
 

@@ -1,4 +1,6 @@
-"""The metadata baseline: a classifier that sees how a file was made, and nothing of what the image shows."""
+"""The file and border baseline: classifiers that see properties of the file, and at most the outermost pixels."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -7,7 +9,8 @@ from sklearn.ensemble import RandomForestClassifier
 
 from pipeline.artifacts.samples import Samples
 
-FEATURES = ("width", "height", "format", "mode", "border mean", "border SD")
+FILE_FEATURES = ("width", "height", "format", "mode")
+FEATURES = (*FILE_FEATURES, "border mean", "border SD")
 MAX_IMAGES_PER_TREE = 10_000  # keeps large data sets within seconds
 
 
@@ -31,18 +34,20 @@ def border(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(images)[:, in_ring].reshape(len(images), -1)
 
 
-def predict_from_metadata(development: Samples, test: Samples) -> tuple[NDArray[np.float64], list[str]]:
-    """Return class probabilities (N, K) for test, and the features that vary in train.
+def predict_from_metadata(
+    development: Samples, test: Samples, seen: Sequence[str] = FEATURES
+) -> tuple[NDArray[np.float64], list[str]]:
+    """Return class probabilities (N, K) for test, and the features that vary in train. seen: of FEATURES.
 
     A random forest is fitted on the train part. Equal inputs give equal values.
     """
     in_train = (development.table["part"] == "train").to_numpy()
     train = development.table[in_train]
-    train_features = features(development, train)[in_train]
+    train_features = features(development, train).loc[in_train, list(seen)]
     labels = train["label"].to_numpy(np.int64)
     n_per_tree = min(MAX_IMAGES_PER_TREE, len(labels))
     forest = RandomForestClassifier(min_samples_leaf=5, max_samples=n_per_tree, random_state=0, n_jobs=1)
     forest.fit(train_features, labels)
     probabilities = np.zeros((len(test.table), len(test.info.classes)))
-    probabilities[:, forest.classes_] = forest.predict_proba(features(test, train))
-    return probabilities, [name for name in FEATURES if train_features[name].nunique() > 1]
+    probabilities[:, forest.classes_] = forest.predict_proba(features(test, train)[list(seen)])
+    return probabilities, [name for name in seen if train_features[name].nunique() > 1]

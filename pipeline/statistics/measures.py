@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from pipeline.statistics.bootstrap import unit_weights
+from pipeline.statistics.units import unit_weights
 from pipeline.statistics.intervals import Estimate, clopper_pearson
 from pipeline.statistics.jackknife import Scored, left_out_confusions
 from pipeline.statistics.scores import confusion_matrix

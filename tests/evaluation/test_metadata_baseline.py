@@ -1,4 +1,4 @@
-"""The metadata baseline finds planted shortcuts in files and borders, and none in noise."""
+"""The file and border baseline finds planted shortcuts in files and borders, and none in noise."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ import pytest
 
 from contract_data import dataset_info
 from pipeline.artifacts.samples import Samples
-from pipeline.evaluation.metadata_baseline import FEATURES, border, features, predict_from_metadata
+from pipeline.evaluation.metadata_baseline import FEATURES, FILE_FEATURES, border, features, predict_from_metadata
 
 INFO = dataset_info("noise", ["a", "b"], [])
 
@@ -22,8 +22,8 @@ def noise(part: list[str], seed: int) -> Samples:
 DEVELOPMENT, TEST = noise(["train"] * 400 + ["val"] * 100, seed=1), noise(["test"] * 400, seed=2)
 
 
-def accuracy(development: Samples, test: Samples) -> float:
-    probabilities, _ = predict_from_metadata(development, test)
+def accuracy(development: Samples, test: Samples, seen: tuple[str, ...] = FEATURES) -> float:
+    probabilities, _ = predict_from_metadata(development, test, seen)
     return float((probabilities.argmax(1) == test.table["label"]).mean())
 
 
@@ -43,6 +43,8 @@ def test_a_brighter_border_is_found_and_a_brighter_centre_is_not() -> None:
         return Samples(images, samples.table, samples.info)
 
     assert accuracy(lit(DEVELOPMENT, slice(0, 6)), lit(TEST, slice(0, 6))) > 0.95
+    in_files = accuracy(lit(DEVELOPMENT, slice(0, 6)), lit(TEST, slice(0, 6)), FILE_FEATURES)
+    assert abs(in_files - 0.5) < 0.08  # the file alone shows nothing of it
     assert abs(accuracy(lit(DEVELOPMENT, slice(1, 5)), lit(TEST, slice(1, 5))) - 0.5) < 0.08
 
 

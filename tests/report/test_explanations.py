@@ -7,7 +7,7 @@ from pipeline.report.drawing import BLUE, GREY, ORANGE
 from pipeline.report.sections.explanations import bars
 
 
-def test_the_page_shows_examples_kernels_and_the_metadata_baseline(page: str, root: Path) -> None:
+def test_the_page_shows_examples_kernels_and_the_file_and_border_baseline(page: str, root: Path) -> None:
     section = page[page.index('id="explanations"') : page.index('id="reproduce"')]
     assert section.count("<img") == 4
     assert all(not figure.startswith(' class="drawn"') for figure in section.split("<figure")[1:])

@@ -20,6 +20,7 @@ def test_a_shortcut_is_named_with_its_share(root: Path, tmp_path: Path) -> None:
     path = layout.evaluate("single") / "explanations/metadata_baseline.csv"
     table = pd.read_csv(path, dtype={"sample": str, "group": str})
     table["predicted"] = np.where(np.arange(len(table)) % 10, table["label"], 1 - table["label"])  # right in 9 of 10
+    table["predicted_by_file"] = 0
     table.to_csv(path, index=False)
     results = Results.read(layout, "single", SETTINGS)
     winner = results.scores.means["accuracy"]["winner"].value
@@ -31,6 +32,7 @@ def test_a_shortcut_is_named_with_its_share(root: Path, tmp_path: Path) -> None:
     assert [caution.partition(" of what")[0] for caution in context["cautions"]] == [
         f"The data carry a shortcut: {shown}"
     ]
+    assert "from the file alone: no notable part" in context["cautions"][0]
     assert f"reaches {formatting.percent(float(commonest))}." in context["sentences"][0]
 
 

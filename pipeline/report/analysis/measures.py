@@ -10,7 +10,7 @@ from pipeline.artifacts.predictions import Part, Runs
 from pipeline.report.analysis.leaving_out import recipe_estimate, scaled_difference, units_of_macro
 from pipeline.report.formatting import percent
 from pipeline.report.results import Results
-from pipeline.statistics.bootstrap import unit_weights
+from pipeline.statistics.units import unit_weights
 from pipeline.statistics.calibration import ROUNDING
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.jackknife import Scored, jackknife_estimate, unit_classes
