@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from pipeline.statistics.units import unit_weights
 from pipeline.statistics.intervals import Estimate, clopper_pearson
 from pipeline.statistics.jackknife import Scored, left_out_confusions
 from pipeline.statistics.scores import confusion_matrix
+from pipeline.statistics.units import unit_weights
 
 BLOCK = 200  # units whose curves are in memory together
 Array = NDArray[Any]

@@ -6,9 +6,9 @@ from numpy.testing import assert_allclose
 from sklearn.metrics import average_precision_score, brier_score_loss, matthews_corrcoef
 
 from pipeline.statistics import measures
-from pipeline.statistics.units import unit_weights
 from pipeline.statistics.jackknife import Scored, jackknife_estimate, unit_classes
 from pipeline.statistics.scores import confusion_matrix
+from pipeline.statistics.units import unit_weights
 
 RNG = np.random.default_rng(0)
 GROUPS = RNG.integers(0, 60, 200)

@@ -10,7 +10,6 @@ from pipeline.artifacts.predictions import Part, Runs
 from pipeline.report.analysis.leaving_out import recipe_estimate, scaled_difference, units_of_macro
 from pipeline.report.formatting import percent
 from pipeline.report.results import Results
-from pipeline.statistics.units import unit_weights
 from pipeline.statistics.calibration import ROUNDING
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.jackknife import Scored, jackknife_estimate, unit_classes
@@ -27,6 +26,7 @@ from pipeline.statistics.measures import (
     unit_mean,
 )
 from pipeline.statistics.scores import scores
+from pipeline.statistics.units import unit_weights
 
 COSTS_OF_MISS = (1, 10, 100)  # of a missed positive, in false alarms
 BIN_UNITS, LEAST_BINS, MOST_BINS = 20, 5, 10  # of a class-wise calibration error
