@@ -77,7 +77,7 @@ class FoldPart:
 
     @property
     def temperatures(self) -> NDArray[np.float64]:
-        """Return the temperature that each image's fold and repeat fitted on val, (R, N); 1 where there is none."""
+        """Return the temperature that each image's fold and repeat fitted on val, (R, N); 1 without one."""
         fitted = [[1.0 if run.temperature is None else run.temperature for run in runs] for runs in self.repeats]
         return np.array(fitted)[:, self.folds - 1]
 

@@ -1,4 +1,4 @@
-"""What explains the champion: examples with Grad-CAM, first kernels, layers, and the file and border baseline."""
+"""What explains the champion: examples with Grad-CAM, first kernels and layers, and the file and border baseline."""
 
 from dataclasses import dataclass
 from pathlib import Path
