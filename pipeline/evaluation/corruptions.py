@@ -80,7 +80,7 @@ CORRUPTIONS: dict[str, Corruption] = {
     f"brightness +{100 * INTENSITY:g} %": lambda images: F.adjust_brightness(images, 1 + INTENSITY),
     f"contrast −{100 * INTENSITY:g} %": lambda images: F.adjust_contrast(images, 1 - INTENSITY),
     f"contrast +{100 * INTENSITY:g} %": lambda images: F.adjust_contrast(images, 1 + INTENSITY),
-    f"blur, SD {100 * BLUR_SIDE:.1f} % of the side": blur,
+    f"blur, SD {64 * BLUR_SIDE:g} px of 64": blur,
     f"noise, SD {NOISE_SD:g} of 255": noise,
     f"JPEG, quality {JPEG_QUALITY}": jpeg,
     f"rotation −{ANGLE_DEG:g}°": moved(angle_deg=-ANGLE_DEG),
