@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pipeline.artifacts.layout import Layout
 from pipeline.core.tables import write_csv
-from pipeline.datasets.duplicates import perceptual_hashes
+from pipeline.datasets.duplicates import perceptual_hashes, signs
 from pipeline.datasets.origins import ORIGINS
 from pipeline.datasets.preparation import COMPARED_PX, decode_image
 from pipeline.datasets.registry import find_spec
@@ -63,9 +63,9 @@ def matches(dataset: str, sources: Sources) -> pd.DataFrame:
     """Return the published images of a data set that are one of the sources, with both measures."""
     records = list(find_spec(dataset).published.read(Layout().raw(dataset)))
     pixels = np.stack([decode_image(bytes(record.data), COMPARED_PX).pixels for record in records])
-    source_signs = _signs(perceptual_hashes(sources.pixels[..., None], HASH_SIZE)[0])
+    source_signs = signs(perceptual_hashes(sources.pixels[..., None], HASH_SIZE)[0])
     # (4, N, M) bits that differ; mirrored: not, left to right, top to bottom, both
-    bits = np.stack([HASH_SIZE**2 - _signs(hashes) @ source_signs.T for hashes in perceptual_hashes(pixels, HASH_SIZE)])
+    bits = np.stack([HASH_SIZE**2 - signs(hashes) @ source_signs.T for hashes in perceptual_hashes(pixels, HASH_SIZE)])
     bits /= 2
     mirror = bits.min(axis=2).argmin(axis=0)
     distances = bits[mirror, np.arange(len(records))]  # (N, M), as the mirror that comes nearest
@@ -78,10 +78,6 @@ def matches(dataset: str, sources: Sources) -> pd.DataFrame:
     matched.insert(0, "sample", [record.sha256[:12] for record in records])
     is_match = (matched["bits"] <= MAX_BITS) & (matched["correlation"] >= MIN_CORRELATION)
     return pd.DataFrame(matched[is_match])
-
-
-def _signs(bits: NDArray[np.bool_]) -> NDArray[np.float32]:
-    return np.where(bits, np.float32(1), np.float32(-1))
 
 
 def main(cheng: str, slices: str, br35h: str) -> None:

@@ -55,6 +55,12 @@ def explore(params: "Params", options: argparse.Namespace) -> None:
     explore.run(LAYOUT, options.item)
 
 
+def overlap(params: "Params", _: argparse.Namespace) -> None:
+    from pipeline.stages import overlap
+
+    overlap.run(LAYOUT, {name: dataset.split for name, dataset in params.datasets.items()})
+
+
 def search(params: "Params", options: argparse.Namespace) -> None:
     from pipeline.stages import search
 
@@ -123,6 +129,7 @@ COMMANDS = {
     "prepare": Command(prepare, "datasets", "decode the images and group the copies"),
     "split": Command(split, "datasets", "assign whole groups to train, val and the sealed test part"),
     "explore": Command(explore, "datasets", "write the page of a data set"),
+    "overlap": Command(overlap, "", "write the page of the images and patients that data sets share"),
     "search": Command(search, "experiments", "train the trials of an experiment; resumes an interrupted search"),
     "evaluate": Command(evaluate, "experiments", "retrain winner and baseline under fresh seeds, score test once"),
     "report": Command(report, "experiments", "write the page of an experiment"),

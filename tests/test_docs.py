@@ -17,6 +17,7 @@ NAMES = re.compile(r"(?<![\w./@<*{-])((?:[\w.-]+/)*[\w-]+\.(?:py|md|jinja|js|tom
 WRITTEN = {  # files that stages, commands or readers write
     "../README.md",
     "best.yaml",
+    "reports/data/README.md",
     "experiments/mine.yaml",
     "search.yaml",
     "MODEL_CARD.md",

@@ -65,18 +65,28 @@ def perceptual_hashes(images: NDArray[np.uint8], hash_size: int) -> list[NDArray
     return [np.concatenate(blocks) for blocks in hashes]
 
 
-def near_pairs(a: NDArray[np.bool_], b: NDArray[np.bool_], max_bits: int) -> Iterator[NDArray[np.int64]]:
-    """Yield (2, pairs), tile by tile: all i < j where a[i] and b[j] differ in at most max_bits bits. a, b: (N, B)."""
-    least = a.shape[1] - 2 * max_bits  # the product of two rows of signs is B - 2 x differing bits
-    signs_a, signs_b = (np.where(x, np.float32(1), np.float32(-1)) for x in (a, b))
+def near_pairs(
+    a: NDArray[np.bool_], b: NDArray[np.bool_], max_bits: int, *, of_one_set: bool = True
+) -> Iterator[NDArray[np.int64]]:
+    """Yield (2, pairs), tile by tile: all i, j where a[i] and b[j] differ in at most max_bits bits. a, b: (N, B).
+
+    of_one_set: i and j number the same pictures, so i < j suffices.
+    """
+    least = a.shape[1] - 2 * max_bits
+    signs_a, signs_b = signs(a), signs(b)
     for top in range(0, len(a), BLOCK_ROWS):
-        for left in range(top, len(a), BLOCK_ROWS):
+        for left in range(top if of_one_set else 0, len(b), BLOCK_ROWS):
             products = signs_a[top : top + BLOCK_ROWS] @ signs_b[left : left + BLOCK_ROWS].T
             if products.max() < least:  # most tiles hold no pair, and this is cheaper than looking for one
                 continue
             i, j = np.nonzero(products >= least)
             pairs = np.stack([i + top, j + left]).astype(np.int64)
-            yield pairs[:, pairs[0] < pairs[1]]
+            yield pairs[:, pairs[0] < pairs[1]] if of_one_set else pairs
+
+
+def signs(bits: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return 1 and -1 for the bits: the product of two rows of B signs is B - 2 x differing bits."""
+    return np.where(bits, np.float32(1), np.float32(-1))
 
 
 def group_names(groups: NDArray[np.int64], sha256s: Sequence[str]) -> list[str]:

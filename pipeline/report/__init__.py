@@ -3,4 +3,4 @@
 Imports `core`, `statistics` and `artifacts`.
 """
 
-__all__ = ["dataset_page", "drawing", "experiment_page", "numbers", "results", "settings", "summary"]
+__all__ = ["dataset_page", "drawing", "experiment_page", "numbers", "overlap_page", "results", "settings", "summary"]

@@ -3,4 +3,4 @@
 Imports every room. No stage imports another.
 """
 
-__all__ = ["download", "evaluate", "explore", "prepare", "report", "search", "split", "summary"]
+__all__ = ["download", "evaluate", "explore", "overlap", "prepare", "report", "search", "split", "summary"]
