@@ -12,6 +12,7 @@ these names, jayadityadev/BrainTumorClassification the fields in outputs/data_sp
 
 import sys
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from pipeline.core.tables import write_csv
 from pipeline.datasets.duplicates import perceptual_hashes, signs
 from pipeline.datasets.origins import ORIGINS
 from pipeline.datasets.preparation import COMPARED_PX, decode_image
-from pipeline.datasets.registry import find_spec
+from pipeline.datasets.registry import RawImage, find_spec
 
 DATASETS = ("brain_mri", "brain_mri_types")
 HASH_SIZE = 16  # 256 bits
@@ -59,9 +60,8 @@ def read_sources(cheng: Path, slices: Path, br35h: Path) -> Sources:
     return Sources(table, np.stack(pixels))
 
 
-def matches(dataset: str, sources: Sources) -> pd.DataFrame:
-    """Return the published images of a data set that are one of the sources, with both measures."""
-    records = list(find_spec(dataset).published.read(Layout().raw(dataset)))
+def matches(records: Sequence[RawImage], sources: Sources) -> pd.DataFrame:
+    """Return the published images that are one of the sources, with both measures."""
     pixels = np.stack([decode_image(bytes(record.data), COMPARED_PX).pixels for record in records])
     source_signs = signs(perceptual_hashes(sources.pixels[..., None], HASH_SIZE)[0])
     # (4, N, M) bits that differ; mirrored: not, left to right, top to bottom, both
@@ -83,7 +83,8 @@ def matches(dataset: str, sources: Sources) -> pd.DataFrame:
 def main(cheng: str, slices: str, br35h: str) -> None:
     """Write ORIGINS."""
     sources = read_sources(Path(cheng), Path(slices), Path(br35h))
-    table = pd.concat([matches(dataset, sources) for dataset in DATASETS])
+    published = {dataset: list(find_spec(dataset).published.read(Layout().raw(dataset))) for dataset in DATASETS}
+    table = pd.concat([matches(records, sources) for records in published.values()])
     write_csv(ORIGINS, table.drop_duplicates("sample").sort_values("sample"))
 
 

@@ -27,6 +27,11 @@ def origins_of(sha256s: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({"origin": rows["origin"], "patient": patient}).fillna("").reset_index(drop=True)
 
 
+def families_of(sha256s: Sequence[str]) -> list[str]:
+    """Return the numbers of the identifiers of patients that differ in their last letter alone, empty where unknown."""
+    return list(_origins()["family"].reindex([sha256[:12] for sha256 in sha256s]).fillna(""))
+
+
 @cache
 def _origins() -> pd.DataFrame:
     return pd.read_csv(ORIGINS, dtype=str, keep_default_na=False).set_index("sample")

@@ -20,7 +20,7 @@ from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.progress import track
 from pipeline.core.yaml_document import Integer, Strict
 from pipeline.datasets.duplicates import OVERSAMPLING, equal_pixels, group_names
-from pipeline.datasets.origins import join_patients, origins_of
+from pipeline.datasets.origins import families_of, join_patients, origins_of
 from pipeline.datasets.registry import DatasetSpec, RawImage
 
 FORMATS = ("JPEG", "PNG", "TIFF")
@@ -212,6 +212,9 @@ def count_samples(table: pd.DataFrame, compared: NDArray[np.uint8]) -> dict[str,
     """Count images, groups and label conflicts. compared: (N, h, w, C) by which copies were found."""
     conflict = label_conflicts(table)
     patient = table["patient"][table["patient"] != ""]
+    families = families_of(list(table["sha256"]))
+    joined = join_patients(pd.factorize(table["copies"])[0], families)
+    sensitivity = {"groups_if_similar_identifiers_are_one_patient": len(np.unique(joined))} if any(families) else {}
     return {
         "images": len(table),
         "distinct_files": int(table["sha256"].nunique()),
@@ -221,6 +224,7 @@ def count_samples(table: pd.DataFrame, compared: NDArray[np.uint8]) -> dict[str,
         "images_of_known_patients": len(patient),
         "known_patients": int(patient.nunique()),
         "groups": int(table["group"].nunique()),
+        **sensitivity,
         "largest_group": int(table["group"].value_counts().iloc[0]),
         "label_conflict_groups": int(table.loc[conflict, "copies"].nunique()),
         "label_conflict_images": int(conflict.sum()),

@@ -64,7 +64,7 @@ def write_model_card(evaluation: Evaluation, winner: ModelDescription, path: Pat
         ],
         "Metrics": _metrics(info),
         "Evaluation data": _data(dataset, ["test"]),
-        "Training data": _data(dataset, ["train", "val"]) + _preparation(dataset, winner),
+        "Training data": _data(dataset, ["train", "val"]) + _preparation(info, winner),
         "Quantitative analyses": _analyses(info, confusions),
         "Ethical considerations": [ETHICS[dataset.medical]],
         "Caveats and recommendations": ["\n".join([*CAVEATS, *(MEDICAL_CAVEATS if dataset.medical else [])])],
@@ -126,7 +126,8 @@ def _data(dataset: DatasetInfo, parts: list[str]) -> list[str]:
     return [table(["part", "class", "images", "groups"], rows)]
 
 
-def _preparation(dataset: DatasetInfo, winner: ModelDescription) -> list[str]:
+def _preparation(info: EvaluationInfo, winner: ModelDescription) -> list[str]:
+    dataset = info.dataset
     numbers = [", ".join(f"{value:.4g}" for value in values) for values in (winner.mean, winner.std)]
     rows = [
         ("data set", dataset.name),
@@ -140,7 +141,9 @@ def _preparation(dataset: DatasetInfo, winner: ModelDescription) -> list[str]:
         f"Source: {link(dataset.source_url)}",
         table(["item", "value"], rows),
         "A group is an image with its copies, and all images of its patient where the patient is known; no group is "
-        "split between parts. The test part was read once, after the search.",
+        f"split between parts, which are therefore disjoint by {dataset.disjoint}. In this run the test part was "
+        "scored once per retrained model, after the search. How often earlier versions of the project scored it is the "
+        f"ledger in {code(str(Layout().evaluation_runs(info.experiment)))}.",
     ]
 
 

@@ -61,6 +61,7 @@ def write_dataset_page(everything: Samples, development: Samples, folder: Path) 
         files=_file_rows(table, len(info.classes)),
         leakage=leakage_rows(table, info.classes),
         origins=origin_rows(table),
+        similar_identifiers=info.counts.get("groups_if_similar_identifiers_are_one_patient"),
         conflicts=label_conflict_rows(table),
         n_joined=int(development.table["copies"].duplicated(keep=False).sum()),
     )

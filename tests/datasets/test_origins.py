@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from pipeline.datasets import splitting
-from pipeline.datasets.origins import ORIGINS, join_patients, origins_of
+from pipeline.datasets.origins import ORIGINS, families_of, join_patients, origins_of
+from pipeline.datasets.preparation import count_samples
 from split_tables import random_table
 
 
@@ -41,6 +42,7 @@ def test_origin_and_patient_are_found_by_the_published_file_alone(origins: pd.Da
     known = origins[origins["origin"] == "cheng"].iloc[0]
     rows = origins_of([known["sample"] + "0" * 52, "f" * 64])
     assert rows.to_numpy().tolist() == [["cheng", f"cheng-{known['patient']}"], ["", ""]]
+    assert families_of([known["sample"] + "0" * 52, "f" * 64]) == [known["family"], ""]
 
 
 def test_patients_join_groups_of_copies_transitively() -> None:
@@ -66,3 +68,17 @@ def test_a_patient_with_images_of_two_classes_stays_in_one_part() -> None:
         table["part"] = splitting.assign_groups(table, {"test": 0.2, "val": 0.2}, seed)
         assert table.groupby("group")["part"].nunique().max() == 1
         assert table["part"].notna().all()
+
+
+def test_similar_identifiers_join_more_groups(origins: pd.DataFrame) -> None:
+    known = origins[origins["family"].map(origins.drop_duplicates("patient")["family"].value_counts()) > 1]
+    family = known["family"].iloc[0]
+    rows = known[known["family"] == family].drop_duplicates("patient")
+    sha256s = [*rows["sample"], "f" * 12]
+    table = pd.DataFrame({"sha256": sha256s, "copies": sha256s, "label": 0, **origins_of(sha256s)})
+    table["group"] = join_patients(np.arange(len(table)), list(table["patient"]))
+    counts = count_samples(table, np.zeros((len(table), 1, 1, 1), np.uint8))
+    assert counts["groups"] == len(rows) + 1 >= 3
+    assert counts["groups_if_similar_identifiers_are_one_patient"] == 2
+    unknown = count_samples(table.iloc[-1:], np.zeros((1, 1, 1, 1), np.uint8))
+    assert "groups_if_similar_identifiers_are_one_patient" not in unknown
