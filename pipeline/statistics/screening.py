@@ -3,9 +3,11 @@
 Every interval counts groups, as in `intervals`.
 """
 
+import bisect
 from dataclasses import astuple, dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from pipeline.statistics.intervals import CONFIDENCE, Estimate, Z, clopper_pearson, rate_estimate, sure_bound, wilson
@@ -114,3 +116,47 @@ def _predictive(hit: tuple[float, float], reject: tuple[float, float], share: fl
     spread = Z * np.sqrt((1 - se) / (se * n1) + sp / ((1 - sp) * n0))
     logit = special.logit(value(se, sp))
     return Estimate(value(se, sp), float(special.expit(logit - spread)), float(special.expit(logit + spread)))
+
+
+def units_to_bound(rate: float, within: float) -> int:
+    """Return the least n of independent units whose exact interval of `rate` ends within `within` on both sides.
+
+    At a rate of 0 its upper bound is one-sided, as elsewhere on a page: log(.05) / log(1 - within).
+    """
+    if rate == 0:
+        return int(np.ceil(np.log(1 - CONFIDENCE) / np.log1p(-within)))
+
+    def is_enough(n: int) -> bool:
+        low, high = clopper_pearson(rate * n, n)
+        return max(rate - low, high - rate) <= within
+
+    enough = 1
+    while not is_enough(enough):
+        enough *= 2
+    return bisect.bisect_left(range(enough), True, lo=enough // 2, key=is_enough)
+
+
+def score_threshold(probability: NDArray[np.float64], trained_at: float, prevalence: float) -> NDArray[np.float64]:
+    """Return the score of a model trained at one share of positives that means `probability` at another prevalence.
+
+    Only the odds before the image change. Holds if the model is calibrated. Source: Elkan 2001, theorem 2.
+    """
+    logit = special.logit(probability) + special.logit(trained_at) - special.logit(prevalence)
+    return np.asarray(special.expit(logit))
+
+
+def net_benefit(sensitivity: Estimate, specificity: Estimate, prevalence: float, threshold: float) -> Estimate:
+    """Return Se π - (1 - Sp)(1 - π) t / (1 - t): true positives less weighted false positives, per person.
+
+    t is the probability of disease from which a person would want to be called: one found is worth (1 - t) / t alarms.
+    The interval joins those of the rates (MOVER). Sources: Vickers and Elkin 2006; Zou and Donner 2008.
+    """
+    weights = prevalence, (1 - prevalence) * threshold / (1 - threshold)
+    rates = [astuple(sensitivity), astuple(specificity)]
+    value = sum(weight * rate for weight, (rate, *_) in zip(weights, rates, strict=True)) - weights[1]
+    ends = []
+    for side in (1, 2):
+        # an end that is missing is that of a rate of exactly 0 or 1
+        gaps = [0 if rate[side] is None else rate[side] - rate[0] for rate in rates]
+        ends.append(float(np.hypot(*np.multiply(weights, gaps))))
+    return Estimate(value, value - ends[0], value + ends[1])

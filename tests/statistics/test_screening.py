@@ -1,9 +1,11 @@
 """The screening estimate, against the published numbers of the tutorial."""
 
+import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from pipeline.statistics import screening
-from pipeline.statistics.intervals import Estimate
+from pipeline.statistics.intervals import Estimate, rate_estimate
 from pipeline.statistics.screening import Operation
 
 TUTORIAL = Operation(sensitivity=147 / 150, specificity=148 / 150, n_diseased=150, n_healthy=150)
@@ -88,3 +90,52 @@ def test_likelihood_ratios() -> None:
     perfect, _ = screening.likelihood_ratios(Operation(0.98, 1.0, 150, 150))
     assert (perfect.value, perfect.high) == (None, None)
     assert (perfect.low or 0) > 1
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.1143, 0.5])
+def test_units_to_bound_is_the_least_number(rate: float) -> None:
+    n = screening.units_to_bound(rate, within=0.01)
+    assert n == pytest.approx(rate * (1 - rate) * (1.96 / 0.01) ** 2, rel=0.2)  # normal approximation
+    x = round(rate * n)
+    interval = binomtest(x, n).proportion_ci(method="exact")
+    assert max(x / n - interval.low, interval.high - x / n) == pytest.approx(0.01, rel=0.02)
+    fewer = screening.clopper_pearson(rate * (n - 1), n - 1)
+    assert max(rate - fewer[0], fewer[1] - rate) > 0.01
+
+
+def test_units_to_bound_a_rate_of_which_the_sample_shows_none() -> None:
+    assert screening.units_to_bound(0, within=0.01) == 299  # published: 0.95 = 1 - 0.99^n
+    assert screening.units_to_bound(0, within=100 / 99_978.03) == 2_994
+
+
+def test_net_benefit_is_that_of_the_counts() -> None:
+    """Vickers and Elkin 2006: TP / n - FP / n x t / (1 - t), of 40 diseased and 160 healthy persons."""
+    se, sp = rate_estimate(34 / 40, 40), rate_estimate(120 / 160, 160)
+    for t in (0.01, 0.1, 0.2, 0.5):
+        result = screening.net_benefit(se, sp, prevalence=0.2, threshold=t)
+        assert result.value == pytest.approx(34 / 200 - 40 / 200 * t / (1 - t))
+    everyone = screening.net_benefit(Estimate(1, None, None), Estimate(0, None, None), 0.2, 0.2)
+    assert (everyone.value, everyone.low, everyone.high) == pytest.approx((0, 0, 0), abs=1e-15)
+    no_one = screening.net_benefit(Estimate(0, None, None), Estimate(1, None, None), 0.2, 0.3)
+    assert no_one.value == pytest.approx(0)
+
+
+def test_the_interval_of_the_net_benefit_covers() -> None:
+    """Of 47 diseased and 70 healthy units, the numbers of brain_mri."""
+    rng, prevalence, threshold = np.random.default_rng(0), 21.97e-5, 0.002
+    truth = screening.net_benefit(Estimate(0.93, 0, 1), Estimate(0.85, 0, 1), prevalence, threshold).value
+    covered = []
+    for _ in range(2_000):
+        rates = rng.binomial(47, 0.93) / 47, rng.binomial(70, 0.85) / 70
+        result = screening.net_benefit(rate_estimate(rates[0], 47), rate_estimate(rates[1], 70), prevalence, threshold)
+        covered.append((result.low or 0) <= (truth or 0) <= (result.high or 0))
+    assert 0.935 <= np.mean(covered) <= 0.975
+
+
+def test_a_score_means_less_where_the_disease_is_rare() -> None:
+    """Bayes by hand: at equal shares a score of 0.5 is a likelihood ratio of 1, which leaves the prevalence."""
+    rare = 21.97e-5
+    assert screening.score_threshold(np.array([rare]), 0.5, rare) == pytest.approx([0.5])
+    assert screening.score_threshold(np.array([0.3]), 0.4, 0.4) == pytest.approx([0.3])
+    odds = 0.6 / 0.4 * (0.01 / 0.99) / (rare / (1 - rare))  # of a score that means 1 %
+    assert screening.score_threshold(np.array([0.01]), 0.6, rare) == pytest.approx([odds / (1 + odds)])
