@@ -238,11 +238,13 @@ def write_evaluate(
     *,
     n_seeds: int = 3,
     skill: tuple[float, float] = (4.0, 2.0),
+    origins: tuple[str, ...] = ("",),
     seed: int = 0,
 ) -> None:
     """Write an evaluation.
 
-    skill: how far the logit of the true class lies above the others, winner and baseline; 50 never errs.
+    skill: how far the logit of the true class lies above the others, winner and baseline; 50 never errs. origins: of
+    the images in turn.
     """
     rng = np.random.default_rng(seed)
     table = _samples(info, rng)
@@ -277,7 +279,10 @@ def write_evaluate(
         config = {"model": "cnn", "lr": 0.01 if model == "winner" else 0.1, "epochs": 6}
         models[model] = RetrainedModel(config=config, parameters=12_345, runs=runs)
     files = table[["sample"]].assign(
-        origin="", official_part=rng.choice(["train", "test"], len(table)), format="JPEG", mode="L"
+        origin=np.resize(origins, len(table)),
+        official_part=rng.choice(["train", "test"], len(table)),
+        format="JPEG",
+        mode="L",
     )
     files["format"] = np.where(np.arange(len(table)) % 9, "JPEG", "PNG")
     evaluation = Evaluation(

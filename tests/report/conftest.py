@@ -21,12 +21,12 @@ def _report(root: Path, experiment: str, info: DatasetInfo, **options: Any) -> P
 
 @pytest.fixture(scope="session")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a repository with the reports hostile (names), perfect (no error) and single (one seed)."""
+    """Return a repository with the reports hostile (names), perfect (no error, two sources) and single (one seed)."""
     root = tmp_path_factory.mktemp("experiments")
     odd = contract_data.dataset_info("odd", contract_data.HOSTILE, contract_data.HOSTILE[:1])
     single = contract_data.with_parts(MRI, train=(100, 100), val=(100, 100), test=(100, 100))
     _report(root, "hostile", odd)
-    _report(root, "perfect", MRI, skill=(50.0, 2.0))
+    _report(root, "perfect", MRI, skill=(50.0, 2.0), origins=("cheng", ""))
     _report(root, "single", single, n_seeds=1, skill=(3.0, 2.0))
     summary.run(Layout(root), ["hostile", "perfect", "single"])
     return root

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 from sklearn.metrics import accuracy_score, f1_score
 
 import contract_data
@@ -12,7 +13,17 @@ from evaluation_examples import once_per_group
 from pipeline.artifacts.evaluation import Evaluation
 from pipeline.core.errors import DataError
 from pipeline.report.analysis.scoring import Resampling, score_predictions, score_test_part
-from pipeline.report.sections.subgroups import Subset, by_file, contrast_sentences, contrasts, official_test
+from pipeline.report.sections.subgroups import (
+    SourceRate,
+    Subset,
+    by_file,
+    contrast_sentences,
+    contrasts,
+    official_test,
+    rates_by_source,
+    worst_and_best,
+)
+from pipeline.stages import report
 from pipeline.statistics.intervals import Estimate, rate_estimate
 
 INFO = contract_data.dataset_info("mri", ["healthy", "tumor"], ["tumor"], medical=True)
@@ -72,11 +83,60 @@ def test_a_subset_of_one_class_is_scored_on_that_class(folder: Path) -> None:
     assert all(s.macro_f1.value is not None and s.macro_f1.value > 0.5 for s in subsets)  # not halved
 
 
-def test_scores_by_origin_name_what_is_unknown(folder: Path) -> None:
+def test_rates_by_source_count_units_and_are_those_of_the_rows(folder: Path) -> None:
     evaluation = Evaluation.read(folder)
-    origin = np.where(np.arange(len(evaluation.files)) % 3, "cheng", "")
-    subsets = by_file(with_files(evaluation, origin=origin, format="JPEG"), 1, resampling(50))
-    assert [(s.kind, s.value) for s in subsets] == [("origin", "cheng"), ("origin", "unknown")]
+    part, c = evaluation.parts["test"], 1
+    of_class = part.labels == c
+    sources = np.where(np.arange(part.labels.size) % 3, "Cheng", "elsewhere")
+    right = part.models["winner"].predicted == c
+    found = rates_by_source(right[:, of_class], part.groups[of_class], sources[of_class])
+    table = rows(folder).query("part == 'test' and label == 1")
+    table = table.merge(pd.DataFrame({"sample": part.samples, "source": sources}))
+    assert [rate.source for rate in found] == ["Cheng", "elsewhere"]  # most units first
+    for source, n_images, n_units, rate in found:
+        of_source = table[table["source"] == source]
+        shares = (of_source["predicted"] == c).groupby([of_source["seed"], of_source["group"]]).mean()
+        assert rate.value == pytest.approx(shares.mean())
+        assert n_units == of_source["group"].nunique()
+        assert n_images == of_source["sample"].nunique()
+        assert rate == rate_estimate(rate.value or 0, n_units)
+    assert rates_by_source(right[:, of_class], part.groups[of_class], np.full(of_class.sum(), "Cheng")) == []
+
+
+def test_sources_with_few_units_are_not_compared() -> None:
+    few, some, many = (SourceRate(f"{n}", n, n, rate_estimate(p, n)) for n, p in ((9, 0.1), (10, 0.5), (60, 0.9)))
+    assert worst_and_best([many, some, few]) == (some, many)
+    assert worst_and_best([many, few]) is None
+
+
+@pytest.fixture(scope="module")
+def dependent(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, BeautifulSoup]:
+    """Return the root and page of a winner that finds all tumours of Cheng, 40 % of the others, and never errs else."""
+    root = tmp_path_factory.mktemp("dependent")
+    layout = contract_data.write_experiment(root, "mri", INFO, skill=(50.0, 2.0), origins=("cheng", ""))
+    folder = layout.evaluate("mri")
+    files = pd.read_csv(folder / "files.csv", keep_default_na=False, dtype=str)
+    table = pd.read_csv(folder / "predictions.csv", dtype={"sample": str, "group": str})
+    misses = table["sample"].isin(files.loc[files["origin"] == "", "sample"]) & table["label"].eq(1)
+    misses &= table["model"].eq("winner") & (np.random.default_rng(0).random(len(table)) >= 0.4)
+    table.loc[misses, ["predicted", "p_healthy", "p_tumor"]] = [0, 0.9, 0.1]
+    table.to_csv(folder / "predictions.csv", index=False)
+    report.run(layout, "mri", contract_data.SETTINGS)
+    return root, BeautifulSoup((root / "reports/mri/index.html").read_text(encoding="utf-8"), "html.parser")
+
+
+def test_a_class_missed_from_one_source_is_in_the_verdict(dependent: tuple[Path, BeautifulSoup]) -> None:
+    _, soup = dependent
+    verdict = soup.select_one(".verdict")
+    assert verdict
+    assert "recall of tumor from elsewhere: " in verdict.text
+    assert "recall of healthy" not in verdict.text
+    tables = {table.caption.text.split(",")[0]: table for table in soup.select("table") if table.caption}
+    rows = tables["Recall by class and source"].select("tbody tr")
+    shown = {(row[0], row[1]): row for row in ([cell.text for cell in tr.select("th, td")] for tr in rows)}
+    assert len(shown) == len(rows) == 4
+    assert shown["tumor", "Cheng"][4].startswith("100.0 %")
+    assert 30 < float(shown["tumor", "elsewhere"][4].split(" %")[0]) < 50
 
 
 def test_values_of_few_groups_stand_together(folder: Path) -> None:
@@ -147,7 +207,7 @@ def test_a_class_missed_in_one_kind_of_file_is_named() -> None:
     assert contrasts([small, large, jpeg, none], ["glioma", "healthy"]) == [("glioma", large, small)]
     (sentence,) = contrast_sentences([small, large, jpeg, none], ["glioma", "healthy"])
     assert sentence.startswith(
-        "glioma is recognised in 96.0 % [90.2, 98.4] of the groups of size 512 x 512 px, but in 30.0 %"
+        "glioma is recognised in 96.0 % [90.2, 98.4] of the units of size 512 x 512 px (n = 100), but in 30.0 %"
     )
     assert sentence.endswith("of those of others (n = 10)")
 

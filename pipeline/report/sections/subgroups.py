@@ -1,10 +1,11 @@
-"""Scores by origin and file of an image: a model may depend on them instead of the content."""
+"""Scores by source and file of an image: a model may depend on them instead of the content."""
 
 from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pipeline.artifacts.evaluation import Evaluation
 from pipeline.artifacts.samples import PARTS
@@ -16,6 +17,49 @@ from pipeline.report.results import Results
 from pipeline.report.sections import FEW_GROUPS
 from pipeline.statistics.bootstrap import group_means
 from pipeline.statistics.intervals import Estimate, rate_estimate
+
+LEAST_UNITS = 10  # of a source, to compare it with another
+SOURCES = {"br35h": "Br35H", "cheng": "Cheng", "": "elsewhere"}  # origin -> its name on the page
+
+
+class SourceRate(NamedTuple):
+    """Share of right decisions on the images of one source, mean over seeds."""
+
+    source: str
+    n_images: int
+    n_units: int
+    rate: Estimate
+
+
+def sources_of(evaluation: Evaluation, samples: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Return the name of the source of each image, (N,)."""
+    origins = evaluation.files.set_index("sample")["origin"].reindex(samples.tolist())
+    return np.array([SOURCES.get(origin, origin) for origin in origins], dtype=np.str_)
+
+
+def rates_by_source(right: NDArray[np.bool_], groups: NDArray[Any], sources: NDArray[np.str_]) -> list[SourceRate]:
+    """Return the rate of each source, the one with most units first; none if all images are from one.
+
+    right: (S, N) decisions of S runs; groups, sources: (N,). A unit with images of two sources counts in both.
+    """
+    rates = []
+    for source in np.unique(sources):
+        of_source = sources == source
+        n_units = np.unique(groups[of_source]).size
+        mean = float(group_means(right[:, of_source], groups[of_source]).mean())
+        rates.append(SourceRate(str(source), int(of_source.sum()), n_units, rate_estimate(mean, n_units)))
+    return sorted(rates, key=lambda rate: -rate.n_units) if len(rates) > 1 else []
+
+
+def worst_and_best(rates: list[SourceRate]) -> tuple[SourceRate, SourceRate] | None:
+    """Return the sources with the lowest and the highest rate; None unless two have at least LEAST_UNITS units."""
+    compared = sorted((r for r in rates if r.n_units >= LEAST_UNITS), key=lambda r: r.rate.value or 0.0)
+    return (compared[0], compared[-1]) if len(compared) > 1 else None
+
+
+def are_apart(worse: Estimate, better: Estimate) -> bool:
+    """Return whether the interval of one lies below that of the other."""
+    return (1.0 if worse.high is None else worse.high) < (better.low or 0.0)
 
 
 class Subset(NamedTuple):
@@ -32,13 +76,13 @@ class Subset(NamedTuple):
 
 
 def by_file(evaluation: Evaluation, least_groups: int, resampling: Resampling) -> list[Subset]:
-    """Score the test images by origin, format, mode and size of their file, the largest subset of each kind first.
+    """Score the test images by format, mode and size of their file, the largest subset of each kind first.
 
     A kind with one value is left out; values with fewer than `least_groups` groups are joined.
     """
     test = _images(evaluation).query("part == 'test'")
     subsets = []
-    for kind in ("origin", "format", "mode", "size"):
+    for kind in ("format", "mode", "size"):
         n_groups = test.groupby(kind)["group"].nunique()
         small = n_groups.index[n_groups < least_groups]
         value = test[kind].mask(test[kind].isin(small), f"{len(small)} other {kind}s") if len(small) > 1 else test[kind]
@@ -81,8 +125,7 @@ def _images(evaluation: Evaluation) -> pd.DataFrame:
         tables.append(table.assign(part=name, row=np.arange(len(table))))
     files = evaluation.files
     sizes = files["width"].astype(str) + " x " + files["height"].astype(str) + " px"
-    files = files.assign(size=sizes, origin=files["origin"].replace("", "unknown"))
-    return pd.concat(tables, ignore_index=True).merge(files, on="sample", validate="one_to_one")
+    return pd.concat(tables, ignore_index=True).merge(files.assign(size=sizes), on="sample", validate="one_to_one")
 
 
 def _score(kind: str, value: str, rows: pd.DataFrame, evaluation: Evaluation, resampling: Resampling) -> Subset:
@@ -102,7 +145,7 @@ def _score(kind: str, value: str, rows: pd.DataFrame, evaluation: Evaluation, re
 
 
 def contrasts(subsets: list[Subset], classes: list[str]) -> list[tuple[str, Subset, Subset]]:
-    """Return per class the two origins or kinds of file whose recalls differ most, better one first.
+    """Return per class the two kinds of file whose recalls differ most, better one first.
 
     Only pairs whose 95 % intervals do not touch count; a class without such a pair is left out.
     """
@@ -112,7 +155,7 @@ def contrasts(subsets: list[Subset], classes: list[str]) -> list[tuple[str, Subs
         for one, other in combinations([subset for subset in subsets if subset.recalls[c]], 2):
             worse, better = sorted((one, other), key=lambda subset: _recall(subset, c).value or 0.0)
             low, high = _recall(worse, c), _recall(better, c)
-            if one.kind == other.kind and (1.0 if low.high is None else low.high) < (high.low or 0.0):
+            if one.kind == other.kind and are_apart(low, high):
                 apart.append(((high.value or 0.0) - (low.value or 0.0), better, worse))
         if apart:
             _, better, worse = max(apart, key=lambda gap: gap[0])
@@ -127,51 +170,94 @@ def _recall(subset: Subset, c: int) -> Estimate:
 
 
 def contrast_sentences(subsets: list[Subset], classes: list[str]) -> list[str]:
-    """Return a sentence for each class that is recognised in one origin or kind of file and missed in another."""
-    sentences = []
+    """Return a clause for each class that is recognised in one kind of file and missed in another."""
+    clauses = []
     for name, better, worse in contrasts(subsets, classes):
         high, low = better.recalls[classes.index(name)], worse.recalls[classes.index(name)]
         assert high
         assert low
-        sentences.append(
-            f"{name} is recognised in {percent_estimate(high[0])} of the groups of {better.kind} {better.value}, but "
-            f"in {percent_estimate(low[0])} of those of {worse.value} (n = {low[1]})"
+        clauses.append(
+            f"{name} is recognised in {percent_estimate(high[0])} of the units of {better.kind} {better.value} "
+            f"(n = {high[1]}), but in {percent_estimate(low[0])} of those of {worse.value} (n = {low[1]})"
         )
-    return sentences
+    return clauses
+
+
+def recall_by_source(results: Results) -> dict[str, list[SourceRate]]:
+    """Return the winner's recall on test by class and source; classes from one source are left out."""
+    part = results.evaluation.parts["test"]
+    sources, predicted = sources_of(results.evaluation, part.samples), part.models["winner"].predicted
+    by_class = {}
+    for c, name in enumerate(results.evaluation.classes):
+        of_class = part.labels == c
+        by_class[name] = rates_by_source(predicted[:, of_class] == c, part.groups[of_class], sources[of_class])
+    return {name: rates for name, rates in by_class.items() if rates}
+
+
+def _source_clauses(recalls: dict[str, list[SourceRate]]) -> list[str]:
+    clauses = []
+    for name, rates in recalls.items():
+        ends = worst_and_best(rates)
+        if ends and are_apart(ends[0].rate, ends[1].rate):
+            worst, best = (f"{r.source}: {percent_estimate(r.rate)} (n = {r.n_units} units)" for r in ends)
+            clauses.append(f"recall of {name} from {worst}, from {best}")
+    return clauses
 
 
 def context(results: Results) -> dict[str, Any] | None:
-    """Return scores by origin, format, mode and size of the file; None if all are alike."""
-    subsets, classes = by_file(results.evaluation, FEW_GROUPS, results.resampling("files")), results.evaluation.classes
-    if not subsets:
+    """Return recall by class and source, and scores by format, mode and size of the file; None if all are alike."""
+    evaluation, classes = results.evaluation, results.evaluation.classes
+    recalls, subsets = recall_by_source(results), by_file(evaluation, FEW_GROUPS, results.resampling("files"))
+    if not recalls and not subsets:
         return None
-    sentences = contrast_sentences(subsets, classes)
+    n = f"test part, n = {np.unique(evaluation.parts['test'].groups).size:,} units"
+    tables = [_source_table(recalls, n)] if recalls else []
+    tables += _file_tables(subsets, classes, n) if subsets else []
+    cautions = []
+    if clauses := _source_clauses(recalls):
+        cautions.append(f"Recognition depends on the source of an image: {'; '.join(clauses)}.")
+    if clauses := contrast_sentences(subsets, classes):
+        cautions.append(f"Recognition depends on how an image is stored: {'; '.join(clauses)}.")
+    return {"cautions": cautions, "tables": tables}
+
+
+def _source_table(recalls: dict[str, list[SourceRate]], n: str) -> Table:
+    return Table(
+        f"Recall by class and source, winner on the {n}: mean over seeds [95 %]",
+        ["class", "source", "units", "images", "recall"],
+        [
+            [name, of.source, f"{of.n_units:,}", f"{of.n_images:,}", percent_estimate(of.rate)]
+            for name, rates in recalls.items()
+            for of in rates
+        ],
+        labels=2,
+        note="Elsewhere: in none of the older collections that were searched for copies. Every source is listed; "
+        f"only those with at least {LEAST_UNITS} units are compared. A unit counts once within its class and source.",
+    )
+
+
+def _file_tables(subsets: list[Subset], classes: list[str], n: str) -> list[Table]:
     scores = Table(
-        "Winner on test by origin and file: mean over seeds [95 %]",
-        ["property", "value", "images", "groups", "classes", "accuracy", "macro F1"],
+        f"Winner by kind of file, {n}: mean over seeds [95 %]",
+        ["property", "value", "units", "images", "classes", "accuracy", "macro F1"],
         [_scores(subset) for subset in subsets],
         labels=2,
         note="The rows hold the classes in other shares, so a difference between two of them may be one between "
         "classes; the next table separates them. Macro F1 averages the classes that occur.",
     )
     recalls = Table(
-        "Recall of each class by origin and file, each group counted once: mean over seeds [95 %]",
+        f"Recall of each class by kind of file, {n}: mean over seeds [95 %]",
         ["property", "value", *classes],
         [[subset.kind, subset.value, *_recalls(subset)] for subset in subsets],
         labels=2,
     )
-    cautions = (
-        [f"The result depends on where images come from and how they are stored: {'; '.join(sentences)}."]
-        if sentences
-        else []
-    )
-    return {"cautions": cautions, "tables": [scores, recalls]}
+    return [scores, recalls]
 
 
 def _scores(subset: Subset) -> list[object]:
     few = subset.n_groups < FEW_GROUPS
-    shown = ["too few groups", ""] if few else [percent_estimate(subset.accuracy), percent_estimate(subset.macro_f1)]
-    return [subset.kind, subset.value, f"{subset.n_images:,}", f"{subset.n_groups:,}", subset.n_classes, *shown]
+    shown = ["too few units", ""] if few else [percent_estimate(subset.accuracy), percent_estimate(subset.macro_f1)]
+    return [subset.kind, subset.value, f"{subset.n_groups:,}", f"{subset.n_images:,}", subset.n_classes, *shown]
 
 
 def _recalls(subset: Subset) -> list[str]:

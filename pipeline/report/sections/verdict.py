@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pipeline.report.analysis.scoring import PartScores
+from pipeline.report.analysis.scoring import PartScores, score_predictions
 from pipeline.report.drawing import MODEL_COLORS, Picture, canvas, png, styled
 from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import p_value, percent, percent_estimate, points_estimate
@@ -17,31 +17,54 @@ from pipeline.statistics.significance import LEVEL
 
 
 def context(results: Results) -> dict[str, Any]:
-    """Return the answer to the question of the experiment, and its main numbers."""
+    """Return the answer to the question of the experiment, the score of the champion, and the main numbers."""
     scores, main = results.scores, results.objective
-    difference = points_estimate(scores.difference[main])
-    n_images, n_groups = results.evaluation.parts["test"].labels.size, sum(scores.class_groups)
+    difference, champion = points_estimate(scores.difference[main]), results.evaluation.info.champion
     return {
         "answer": f"{_result(results)}{_against_baseline(results)}",
+        "champion": champion.seed,
+        "champion_score": f"{LABELS[main]} {percent_estimate(_champion_score(results))}",
+        "n_units": n_units(results),
+        "n_images": results.evaluation.parts["test"].labels.size,
         "numbers": [
             *((f"{model}, {LABELS[main]}", percent(mean.value)) for model, mean in scores.means[main].items()),
             (f"difference in {LABELS[main]}, points", difference.split(" [")[0]),
-            ("test images (groups)", f"{n_images:,} ({n_groups:,})"),
+            ("units of test", f"{n_units(results):,}"),
         ],
     }
+
+
+def n_units(results: Results) -> int:
+    """Return the number of units of the test part."""
+    return int(np.unique(results.evaluation.parts["test"].groups).size)
+
+
+def _champion_score(results: Results) -> Estimate:
+    """Return the score of the champion alone; its interval covers other test units."""
+    evaluation, part = results.evaluation, results.evaluation.parts["test"]
+    i = [run.seed for run in evaluation.runs("winner")].index(evaluation.info.champion.seed)
+    predicted = part.models["winner"].predicted[[i]]
+    resampling = results.resampling("champion")
+    return score_predictions(part.labels, predicted, part.groups, len(evaluation.classes), resampling)[
+        results.objective
+    ]
 
 
 def _result(results: Results) -> str:
     scores, main = results.scores, results.objective
     n_seeds = len(results.evaluation.runs("winner"))
-    start = f"On the sealed test part the winner of {len(results.search.trials)} trials "
+    start = (
+        f"On the test part (n = {n_units(results):,} units, which search and training did not see) the winner of "
+        f"{len(results.search.trials)} trials "
+    )
     if scores.perfect:
         bound = percent(scores.means["accuracy"]["winner"].low)
         proof = f"which proves an accuracy of at least {bound} (95 % bound)"
         return f"{start}makes no error under {n_seeds} fresh seeds, {proof}"
     article = "an" if main == "accuracy" else "a"
     value = percent_estimate(scores.means[main]["winner"])
-    return f"{start}reaches {article} {LABELS[main]} of {value} (mean of {n_seeds} fresh seeds, 95 % interval)"
+    recipe = f"the recipe, trained on these data: mean of {n_seeds} fresh seeds, 95 % interval"
+    return f"{start}reaches {article} {LABELS[main]} of {value} ({recipe})"
 
 
 def _against_baseline(results: Results) -> str:
@@ -49,12 +72,12 @@ def _against_baseline(results: Results) -> str:
     if models["winner"].config == models["baseline"].config:
         return "; no trial beat the baseline, so the winner is the baseline itself."
     lead = f"{points_estimate(comparison.difference)} percentage points"
-    test = f"sign-flip permutation over test groups, {p_value(comparison.p)}"
+    test = f"sign-flip permutation over units, {p_value(comparison.p)}"
     if comparison.p >= LEVEL:
-        return f". Compared with the baseline it is right in {lead} of the test groups: not established ({test})."
+        return f". Compared with the baseline it is right in {lead} of the units: not established ({test})."
     more = "more" if (comparison.difference.value or 0) > 0 else "fewer"
     lead = _unsigned(comparison.difference)
-    return f", and is right in {lead} percentage points {more} of the test groups than the baseline ({test})."
+    return f", and is right in {lead} percentage points {more} of the units than the baseline ({test})."
 
 
 def _unsigned(difference: Estimate) -> str:

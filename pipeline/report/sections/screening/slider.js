@@ -1,6 +1,6 @@
 "use strict";
-// Shows the estimates of slider_data.py at other prevalences, numbers of people and thresholds. tests/report/test_browser.py
-// compares its numbers and words with those of the report. No library, no request.
+// Shows the estimates of slider_data.py at other prevalences, numbers of people and slices, and thresholds.
+// tests/report/test_browser.py compares its numbers and words with those of the report. No library, no request.
 
 function scaled(ends, scale) { return ends.map((end) => end === null ? null : scale(end)); }
 
@@ -17,6 +17,11 @@ function screening(ends, prevalence, nScreened) {
     ppv: scaled(positive, predictive(diseased / healthy)),
     npv: scaled(negative, predictive(healthy / diseased)),
   };
+}
+
+// Healthy persons alarmed if any of n independent slices alarms. alarmed: of `healthy` persons with one slice each.
+function alarmedByAny(alarmed, healthy, n) {
+  return scaled(alarmed, (persons) => healthy * (1 - (1 - persons / healthy) ** n));
 }
 
 function percent(share, digits) {
@@ -92,10 +97,12 @@ function explore(panel) {
       text: (p) => p === null ? `frozen, ${data.frozen_text}`
         : `${threshold(p).toFixed(decimals(threshold(p)))} under every seed`,
     },
+    slices: {set: (n) => n, place: (n) => n, text: (n) => n === 1 ? "1 slice" : `${n} slices`},
   };
+  if (!find("slide-slices")) delete sliders.slices;  // images that are no slices of a person
 
   function show() {
-    const {prevalence, screened, threshold: position} = settings, frozen = position === null;
+    const {prevalence, screened, slices, threshold: position} = settings, frozen = position === null;
     const ends = frozen ? data.frozen : data.estimates[data.rows[position - data.first]];
     const shown = screening(ends, prevalence, screened);
     for (const name in shown) find(name).textContent = WORDS[name](shown[name]);
@@ -104,9 +111,14 @@ function explore(panel) {
       input.setAttribute("aria-valuetext", text);
       find(`text-${name}`).textContent = text;
     }
-    const asStated = frozen && prevalence === data.prevalence && screened === data.n_screened;
+    if (sliders.slices) {
+      const healthy = screened - screened * prevalence / 100000;
+      find("together").textContent = WORDS.false_positives(shown.false_positives);
+      find("independent").textContent = words(alarmedByAny(shown.false_positives, healthy, slices), count, "");
+    }
+    const asStated = frozen && prevalence === data.prevalence && screened === data.n_screened && slices === 1;
     find("state").textContent = asStated ? "These settings are those of the result above."
-      : frozen ? "Frozen thresholds at other numbers of people: exploration."
+      : frozen ? "Frozen thresholds at other numbers of people or slices: exploration."
       : "A threshold picked with the test part in view flatters the model: exploration.";
     find("note").textContent = `Expected per ${grouped(screened)} screened: ` +
       `${WORDS.false_positives(shown.false_positives)} false positives, ` +
@@ -133,7 +145,7 @@ function explore(panel) {
   }
 
   function reset() {
-    Object.assign(settings, {prevalence: data.prevalence, screened: data.n_screened, threshold: null});
+    Object.assign(settings, {prevalence: data.prevalence, screened: data.n_screened, threshold: null, slices: 1});
     for (const name in sliders) find(`slide-${name}`).value = sliders[name].place(settings[name]);
     show();
   }
