@@ -1,5 +1,7 @@
 """Pages in a browser: Playwright drives the chromium of the system."""
 
+import json
+import re
 import shutil
 from collections.abc import Iterator
 from importlib.resources import files
@@ -17,7 +19,8 @@ from pipeline.report import formatting
 from pipeline.report.analysis.decision import decide
 from pipeline.report.sections.screening.slider_data import scalable
 from pipeline.stages import report, summary
-from pipeline.statistics.screening import Operation, estimate_screening
+from pipeline.statistics.intervals import Estimate
+from pipeline.statistics.screening import Operation, alarmed_by_any, estimate_screening
 
 driver = pytest.importorskip("playwright.sync_api", reason="needs Playwright for Python")
 CHROMIUM = shutil.which("chromium")
@@ -34,7 +37,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mri = contract_data.dataset_info("mri", ["healthy", "tumor"], ["tumor"], medical=True)
     cases: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         "hostile": (contract_data.dataset_info("odd", contract_data.HOSTILE, contract_data.HOSTILE[:1]), {}),
-        "perfect": (mri, {"skill": (50.0, 2.0)}),
+        "perfect": (mri, {"skill": (50.0, 2.0), "origins": ("br35h", "")}),
         "plain": (contract_data.dataset_info("plain", [f"class {c}" for c in range(10)], []), {"n_seeds": 1}),
     }
     for name, (info, options) in cases.items():
@@ -201,6 +204,37 @@ def test_the_arithmetic_of_the_sliders_is_that_of_the_pipeline(open_page: Any) -
             for shown, number in zip(result[name], (estimate.value, estimate.low, estimate.high), strict=True):
                 close = number if number is None else pytest.approx(number, rel=1e-7, abs=1e-9)
                 assert shown == close, (name, operation, prevalence)
+
+
+GOLDEN = {1: 7_732, 3: 21_448, 5: 33_124, 10: 55_274, 20: 79_989}  # of 7,732 alarms among 99,978.03 healthy persons
+
+
+def test_the_slider_of_slices_alarms_the_golden_numbers_of_persons(open_page: Any, root: Path) -> None:
+    html = (root / "reports/perfect/index.html").read_text(encoding="utf-8")
+    before, data, after = re.split(r'(?<=id="slider-data">)(.*?)(?=</script>)', html, maxsplit=1)
+    numbers = json.loads(data)
+    rate = 7_732 / 99_978.03
+    numbers["frozen"][2] = [rate, rate / 2, 2 * rate]  # alarms per healthy person, with its interval
+    (root / "reports/golden.html").write_text(before + json.dumps(numbers) + after, encoding="utf-8")
+    page = open_page("golden.html")
+    assert page.complaints == []
+    for n, alarmed in GOLDEN.items():
+        slide(page, "slices", n)
+        assert page.locator("[data-together]").text_content() == "7,732 [3,866, 15,464]"
+        text = page.locator("[data-independent]").text_content()
+        assert float(text.split(" [")[0].replace(",", "")) == pytest.approx(alarmed, abs=5)
+        assert text == formatting.count_estimate(alarmed_by_any(Estimate(7_732, 3_866, 15_464), 99_978.03, n))
+        assert page.evaluate("n => alarmedByAny([7732, null, null], 99978.03, n)[0]", n) == pytest.approx(
+            alarmed, abs=5
+        )
+    assert "exploration" in page.locator("[data-state]").text_content()
+    page.get_by_role("button", name="Back to the result's settings").press("Enter")
+    assert page.locator("[data-text-slices]").text_content() == "1 slice"
+
+
+def test_only_medical_pages_speak_of_slices(open_page: Any) -> None:
+    assert open_page("hostile/index.html").locator("#slide-slices").count() == 0
+    assert open_page("perfect/index.html").locator("#slide-slices").count() == 1
 
 
 def test_the_icons_count_every_person_once(open_page: Any) -> None:
