@@ -12,7 +12,9 @@ class ScreeningSettings(Strict):
 
     n_screened: Annotated[Integer, Field(ge=1)]
     prevalence_per_100k: Annotated[Number, Field(gt=0, lt=100_000)]
-    prevalence_source: str
+    prevalence_source: str = Field(
+        description="who published the figure, and whether it is a prevalence or an incidence"
+    )
     other_prevalences: dict[str, Annotated[Number, Field(gt=0, lt=100_000)]] = Field(
         description="label with source -> per 100,000"
     )

@@ -5,12 +5,14 @@ from html import escape, unescape
 from pathlib import Path
 
 import pytest
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 
 import contract_data
 from conftest import markdown_html, markdown_rows
+from pipeline.artifacts.samples import Samples
 from pipeline.core.files import read_json
 from pipeline.report import formatting
+from pipeline.report.dataset_page import write_dataset_page
 from pipeline.report.markdown_twin import to_markdown
 
 HOSTILE = [
@@ -63,19 +65,35 @@ def test_lists_and_folded_text() -> None:
     assert text.split("\n\n")[3:] == ["- a: 1\n- b: `` 2 ` ``", "**More**", "1. x\n"]
 
 
-@pytest.mark.parametrize("name", ["hostile", "perfect", "single", "."])
-def test_the_twin_has_all_tables_of_the_page(root: Path, name: str) -> None:
-    soup = BeautifulSoup((root / "reports" / name / "index.html").read_text(encoding="utf-8"), "html.parser")
+@pytest.fixture(scope="module")
+def pages(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the reports with the page of a data set next to them."""
+    folder = tmp_path_factory.mktemp("data")
+    info = contract_data.dataset_info("odd", contract_data.HOSTILE, contract_data.HOSTILE[:1], medical=True)
+    contract_data.write_split(folder / "prepared", folder / "split", info)
+    samples = [Samples.read(folder / name) for name in ("prepared", "split/development")]
+    write_dataset_page(*samples, root / "reports/data/odd")
+    return root / "reports"
+
+
+@pytest.mark.parametrize("name", ["hostile", "perfect", "single", ".", "data/odd"])
+def test_the_twin_has_every_table_and_cell_of_the_page(pages: Path, name: str) -> None:
+    soup = BeautifulSoup((pages / name / "index.html").read_text(encoding="utf-8"), "html.parser")
     for left_out in soup.select("[data-run], [hidden]"):
         left_out.decompose()
     tables = soup.select("table")
     captions = {table.caption.text for table in tables if table.caption}
-    html = markdown_html((root / "reports" / name / "README.md").read_text(encoding="utf-8"))
+    html = markdown_html((pages / name / "README.md").read_text(encoding="utf-8"))
     shown = BeautifulSoup(html, "html.parser")
     assert len(captions) == len(tables) == len(shown.select("table"))
     before = {table.find_previous_sibling("p").text.removesuffix(":") for table in shown.select("table")}  # type: ignore[union-attr]
     assert before == captions
-    assert [len(table.select("tr")) for table in shown.select("table")] == [len(t.select("tr")) for t in tables]
+    assert list(map(cells, shown.select("table"))) == list(map(cells, tables))
+
+
+def cells(table: Tag) -> list[list[str]]:
+    """Return the text of every cell by row, with single spaces."""
+    return [[" ".join(cell.text.split()) for cell in row.select("th, td")] for row in table.select("tr")]
 
 
 @pytest.mark.parametrize("name", ["hostile", "perfect"])
@@ -108,5 +126,5 @@ def test_the_twins_show_hostile_names_as_text_and_link_to_files(root: Path) -> N
         links = [str(a["href"]) for a in BeautifulSoup(html, "html.parser").select("a")]
         files = [link for link in links if "://" not in link]
         assert len(files) > 2
-        assert all((folder / link).exists() for link in files)
+        assert all((folder / link.partition("#")[0]).exists() for link in files)
         assert not re.search(f"<(?!/?({tags})\\b)", html)

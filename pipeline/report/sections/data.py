@@ -36,10 +36,10 @@ def context(results: Results) -> dict[str, Any]:
 def _official_scores(results: Results, official: OfficialTest) -> list[list[str]]:
     scores, n_images = results.scores, results.evaluation.parts["test"].labels.size
     sealed = [percent_estimate(scores.means[name]["winner"]) for name in ("accuracy", "macro_f1")]
-    rows = [["sealed test part of this page", f"{n_images:,}", f"{sum(scores.class_groups):,}", *sealed, "no"]]
+    rows = [["test part of this page", f"{n_images:,}", f"{sum(scores.class_groups):,}", *sealed, "no"]]
     subsets = [("official test part", official.everything, "yes")]
     if official.unseen:
-        subsets.append(("its images in the sealed test part", official.unseen, "no"))
+        subsets.append(("its images in the test part of this page", official.unseen, "no"))
     for name, subset, leaked in subsets:
         reached = [percent_estimate(subset.accuracy), percent_estimate(subset.macro_f1)]
         rows.append([name, f"{subset.n_images:,}", f"{subset.n_groups:,}", *reached, leaked])

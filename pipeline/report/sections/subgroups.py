@@ -98,7 +98,7 @@ class OfficialTest(NamedTuple):
     leaking: float  # share of its images with a copy in the published training part
     trained_on: float  # share of its images whose group is in `train` here
     everything: Subset
-    unseen: Subset | None  # its images in the sealed test part
+    unseen: Subset | None  # its images in the test part of this page
 
 
 def official_test(evaluation: Evaluation, resampling: Resampling) -> OfficialTest | None:
@@ -112,7 +112,7 @@ def official_test(evaluation: Evaluation, resampling: Resampling) -> OfficialTes
     unseen = theirs[theirs["part"] == "test"]
     kind = "official test part"
     everything = _score(kind, "everything", theirs, evaluation, resampling)
-    sealed = _score(kind, "in the sealed test part", unseen, evaluation, resampling) if len(unseen) else None
+    sealed = _score(kind, "in the test part of this page", unseen, evaluation, resampling) if len(unseen) else None
     return OfficialTest(float(in_training.mean()), float(trained_on.mean()), everything, sealed)
 
 
