@@ -55,6 +55,11 @@ class Results:
         )
 
     @property
+    def test_n(self) -> str:
+        """Return the number of units of the test part as captions name it."""
+        return f"n = {np.unique(self.evaluation.parts['test'].groups).size:,} units of test"
+
+    @property
     def objective(self) -> str:
         """Return the score that the search maximised on val."""
         return self.search.study.objective

@@ -12,9 +12,7 @@ class ScreeningSettings(Strict):
 
     n_screened: Annotated[Integer, Field(ge=1)]
     prevalence_per_100k: Annotated[Number, Field(gt=0, lt=100_000)]
-    prevalence_source: str = Field(
-        description="who published the figure, and whether it is a prevalence or an incidence"
-    )
+    prevalence_source: str = Field(description="who published the figure, and what it is: incidence or prevalence")
     other_prevalences: dict[str, Annotated[Number, Field(gt=0, lt=100_000)]] = Field(
         description="label with source -> per 100,000"
     )

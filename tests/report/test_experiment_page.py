@@ -79,6 +79,20 @@ def test_navigation_and_headings_are_the_sections(root: Path) -> None:
     assert len(titles) > 10
 
 
+@pytest.mark.parametrize("name", ["hostile", "perfect", "single"])
+def test_every_caption_of_test_scores_has_n(root: Path, name: str) -> None:
+    """Of tables whose cells have intervals or that are of the test part, and of figures that show scores on it."""
+    soup, n_checked = read(root / "reports" / name / "index.html"), 0
+    for caption in soup.select("caption, figcaption"):
+        table, text = caption.find_parent("table"), caption.text
+        has_intervals = table is not None and re.search(r"\d \[\S+, \S+\]", table.text)
+        is_of_test = re.search(r"\[95 %\]|interval|mean over seeds|scores on test", text) and "on val" not in text
+        if has_intervals or is_of_test:
+            assert re.search(r"n = [\d,]+|n units in each row", text), text
+            n_checked += 1
+    assert n_checked > 8
+
+
 def test_the_policy_allows_the_script_of_the_page_and_no_other(page: str, root: Path) -> None:
     script = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script[0].encode()).digest()).decode()

@@ -89,11 +89,11 @@ def test_rates_by_source_count_units_and_are_those_of_the_rows(folder: Path) -> 
     of_class = part.labels == c
     sources = np.where(np.arange(part.labels.size) % 3, "Cheng", "elsewhere")
     right = part.models["winner"].predicted == c
-    found = rates_by_source(right[:, of_class], part.groups[of_class], sources[of_class])
+    by_source = rates_by_source(right[:, of_class], part.groups[of_class], sources[of_class])
     table = rows(folder).query("part == 'test' and label == 1")
     table = table.merge(pd.DataFrame({"sample": part.samples, "source": sources}))
-    assert [rate.source for rate in found] == ["Cheng", "elsewhere"]  # most units first
-    for source, n_images, n_units, rate in found:
+    assert [rate.source for rate in by_source] == ["Cheng", "elsewhere"]  # most units first
+    for source, n_images, n_units, rate in by_source:
         of_source = table[table["source"] == source]
         shares = (of_source["predicted"] == c).groupby([of_source["seed"], of_source["group"]]).mean()
         assert rate.value == pytest.approx(shares.mean())

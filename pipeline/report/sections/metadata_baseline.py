@@ -38,9 +38,8 @@ def context(results: Results) -> dict[str, Any]:
         "properties of the file and the brightness of the border "
         f"(from the file alone: {file_share or 'no notable part'})."
     )
-    n_groups = np.unique(groups).size
     scores_of = Table(
-        f"File and border baseline and winner on test, n = {n_groups:,} groups, [95 %] by bootstrap over groups",
+        f"File and border baseline, and winner [95 %]; {results.test_n}",
         ["classifier", *(LABELS[name] for name in SCORES)],
         [
             ["winner", *(percent_estimate(winner[name]) for name in SCORES)],
