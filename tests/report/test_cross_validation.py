@@ -80,8 +80,8 @@ def test_the_page_shows_folds_and_lesson(results: Results) -> None:
     shown = cross_validation.context(results)
     assert shown
     captions = [table.caption for table in shown["tables"]]
-    assert "600 groups, 660 images" in captions[0]
-    folds = next(table for table in shown["tables"] if table.caption.startswith("Folds"))
+    assert "600 units, 660 images" in captions[0]
+    folds = next(table for table in shown["tables"] if table.caption.startswith("Macro F1 of each"))
     assert [row[0] for row in folds.rows] == ["1, the test part", "2", "3", "4"]
     assert sum(int(str(row[1])) for row in folds.rows) == 600
     lesson = next(table for table in shown["tables"] if table.caption.startswith("Lesson"))

@@ -53,14 +53,14 @@ def context(results: Results) -> dict[str, Any] | None:
     winner, baseline = (analyse(results, GROUP, model) for model in MODELS)
     held_out = results.cross_validation.of(GROUP, "winner")
     n_folds, n_repeats = len(held_out.repeats[0]), len(held_out.repeats)
-    n = f"{np.unique(held_out.part.groups).size:,} groups, {held_out.part.labels.size:,} images"
+    n = f"n = {np.unique(held_out.part.groups).size:,} units, {held_out.part.labels.size:,} images"
     scored = Table(
-        f"New data: {n_folds} folds, each of all {n} predicted once [95 %]",
+        f"The recipe on new data: {n_folds} folds, every unit predicted once [95 %]; {n}",
         ["score", "winner", "baseline", "winner − baseline, points", "SD over folds, points", "lowest, highest fold"],
         [_row(name, winner[name], baseline[name]) for name in winner],
-        note=f"No fold divides a group. In each, threshold and epoch are chosen on a part of the training groups; the "
-        f"winner is trained {n_repeats} times, the baseline once. Interval: other groups, other training data, other "
-        "seeds. Caveat: search and choice of the recipe have seen most of these groups, so these numbers are "
+        note=f"No fold divides a unit. In each, threshold and epoch are chosen on a part of the training units; the "
+        f"winner is trained {n_repeats} times, the baseline once. Interval: other units, other training data, other "
+        "seeds. Caveat: search and choice of the recipe have seen most of these units, so these numbers are "
         "optimistic about the choice; the sealed part is not, but is one part of many.",
     )
     tables = [scored, _folds(results, winner, baseline)]
@@ -111,10 +111,10 @@ def _folds(results: Results, winner: dict[str, OutOfFold], baseline: dict[str, O
             [name, n_groups, int(of_fold.sum()), seeds, percent(float(baseline["macro_f1"].by_fold[0, k])), *means]
         )
     return Table(
-        "Folds: macro F1 of each training, over the groups that the fold holds out",
-        ["fold", "groups", "images", "winner, every seed", "baseline", *(f"{name}, winner" for name in rates)],
+        "Macro F1 of each training over the units that the fold holds out; n units in each row",
+        ["fold", "units", "images", "winner, every seed", "baseline", *(f"{name}, winner" for name in rates)],
         rows,
-        note="The spread between folds is what one test part cannot show: other groups to test and to learn from.",
+        note="The spread between folds is what one test part cannot show: other units to test and to learn from.",
     )
 
 
@@ -128,18 +128,22 @@ def _alarms(results: Results, specificity: Estimate, n: str) -> Table:
 
     n_screened = results.settings.screening.n_screened
     return Table(
-        f"False positives when {n_screened:,} are screened, if one image decides [95 %]",
-        ["estimated from", "n", "false positives"],
+        f"False positives when {n_screened:,} are screened, if one image decides [95 %]; n units in each row",
+        ["estimated from", "part", "false positives"],
         [
-            ["new data: all folds", n, count_estimate(alarmed(specificity))],
-            ["these training data: test part", _n_test(results), count_estimate(estimate.false_positives)],
+            ["the recipe on new data", f"all folds, {n}", count_estimate(alarmed(specificity))],
+            [
+                "the recipe on these training data",
+                f"test part, {_n_test(results)}",
+                count_estimate(estimate.false_positives),
+            ],
         ],
     )
 
 
 def _n_test(results: Results) -> str:
     part = results.evaluation.parts["test"]
-    return f"{np.unique(part.groups).size:,} groups, {part.labels.size:,} images"
+    return f"n = {np.unique(part.groups).size:,} units, {part.labels.size:,} images"
 
 
 def _lesson(results: Results) -> Table:
@@ -156,7 +160,7 @@ def _lesson(results: Results) -> Table:
         rows.append([kept, percent(seen), percent_estimate(f1.estimate), sd, percent(float(by_image)), *rates])
     n = np.unique(held_out.part.groups).size
     return Table(
-        f"Lesson: what folds that divide patients would have shown, winner, {n:,} groups",
+        f"Lesson: what folds that divide patients would have shown, winner [95 %]; n = {n:,} units",
         [
             "no fold divides",
             "images whose patient or copy was in training",
@@ -166,7 +170,7 @@ def _lesson(results: Results) -> Table:
         ]
         + [f"{name} [95 %]" for name in RATES if results.evaluation.positive],
         rows,
-        note="Both rows are scored alike: a group of copies and patients counts once. A model that has seen other "
+        note="Both rows are scored alike: a unit (patient, or copies) counts once. A model that has seen other "
         "slices of a patient may recognise the patient instead of the tumour.",
     )
 
@@ -182,9 +186,9 @@ def _by_source(results: Results, held_out: FoldPart) -> list[Table]:
             rows.append([name, source or "unknown", *_recall(held_out, chosen, c)])
     if not rows:
         return []
-    caption = "Recall by class and source, winner, every group predicted once [95 %]"
+    caption = "Recall by class and source, winner, every unit predicted once [95 %]; n units in each row"
     note = "A class that is recognised from one source and missed from another is learned by its source in part."
-    return [Table(caption, ["class", "source", "groups", "images", "recall"], rows, labels=2, note=note)]
+    return [Table(caption, ["class", "source", "units", "images", "recall"], rows, labels=2, note=note)]
 
 
 def _recall(held_out: FoldPart, chosen: Any, label: int) -> list[str]:
@@ -199,7 +203,7 @@ def draw(results: Results) -> list[Picture]:
     """Draw the macro F1 of each fold."""
     by_model = {model: analyse(results, GROUP, model)["macro_f1"] for model in MODELS}
     caption = (
-        "Macro F1 of each training by fold, over the groups that the fold holds out. Lines: all folds together. Fold 1 "
+        "Macro F1 of each training by fold, over the units that the fold holds out. Lines: all folds together. Fold 1 "
         "is the test part."
     )
     return [Picture("folds", png(draw_folds(by_model)), "Macro F1 by fold; the table has the numbers.", caption)]
