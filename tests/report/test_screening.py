@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
 
 from contract_data import SETTINGS
 from pipeline.artifacts.layout import Layout
@@ -30,6 +31,21 @@ def test_no_false_positive_is_a_bound_not_a_zero(root: Path) -> None:
     assert rows[1][1].startswith("at least ")
     assert "No error in the test part" in html
     assert "makes no error under 3 fresh seeds" in html
+
+
+def test_the_champion_decides_alone(root: Path) -> None:
+    """Its rates are those of its seed in the table of every seed; three seeds of the hostile page differ."""
+    html = (root / "reports/hostile/index.html").read_text(encoding="utf-8")
+    tables = {t.caption.text: t for t in BeautifulSoup(html, "html.parser").select("table") if t.caption}
+    expected = next(table for caption, table in tables.items() if caption.startswith("Expected per 100,000"))
+    of_seeds = next(table for caption, table in tables.items() if caption.startswith("Decision of every seed"))
+    head = [cell.text for cell in expected.select("thead th")]
+    column = head.index("champion, seed 102")  # highest score on val
+    rows = [[cell.text for cell in row.select("th, td")] for row in expected.select("tbody tr")]
+    seeds = [[cell.text for cell in row.select("th, td")] for row in of_seeds.select("tbody tr")]
+    assert [row[0] for row in rows[:2]] == ["sensitivity per image", "specificity per image"]
+    assert [row[column].split(" [")[0] for row in rows[:2]] == seeds[2][2:4]
+    assert rows[1][column] != rows[1][1]
 
 
 def cells(path: str) -> int:

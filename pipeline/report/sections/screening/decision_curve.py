@@ -85,12 +85,12 @@ def decision_curve(evaluation: Evaluation, frozen: Decision, prevalence: float, 
     axis.axvline(prevalence, color=GREY, lw=1, ls=":")
     top = n_screened * prevalence
     axis.annotate(
-        "prevalence", (prevalence, 1.0), xycoords=("data", "axes fraction"), textcoords="offset points", xytext=(3, -3),
-        va="top", rotation=90, fontsize=8.5, color="#555555",
+        "prevalence", (prevalence, 0.0), xycoords=("data", "axes fraction"), textcoords="offset points", xytext=(-3, 4),
+        ha="right", va="bottom", rotation=90, fontsize=8.5, color="#555555",
     )  # fmt: skip
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter(percents)
     axis.set(xlabel="threshold probability (log)", ylabel=f"net benefit per {n_screened:,}", xlim=(at[0], at[-1]))
     axis.set_ylim(-0.35 * top, 1.05 * top)
-    axis.legend(fontsize=8.5, loc="upper right")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8.5)
     return figure
