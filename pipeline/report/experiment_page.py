@@ -16,8 +16,9 @@ class Section:
     """What one section shows.
 
     A template, <name>.jinja next to the module or template.jinja in its folder, gets the names of the context,
-    `pictures` by name, `results` and `dataset`. Without one, `cautions`, `sentences`, `tables` and pictures are shown
-    in this order. Cautions are sentences that the verdict repeats, in either case.
+    `pictures` by name, `results`, `dataset` and the `anchors` of the sections on the page. Without one, `cautions`,
+    `sentences`, `tables` and pictures are shown in this order. Cautions are sentences that the verdict repeats, in
+    either case.
     """
 
     order: int  # place on the page; those of the project are multiples of 10
@@ -57,6 +58,7 @@ def write_experiment_page(results: Results, folder: Path) -> None:
             results=results,
             dataset=dataset,
             all_cautions=cautions,
+            anchors=[sections[name].anchor for name in applying],
             pictures={picture.name: picture for picture in of_section},
             script=code,
             **context,

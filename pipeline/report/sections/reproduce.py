@@ -25,7 +25,6 @@ CHECKLIST = Path(__file__).with_name("reproduce_checklist.csv")
 
 def context(results: Results) -> dict[str, Any]:
     """Return what names the result, where and when it was computed, and the reporting guidelines."""
-    evaluation = results.evaluation
     ledger = results.evaluation_runs.ledger
     return {
         "inputs": _inputs(results),
@@ -34,7 +33,7 @@ def context(results: Results) -> dict[str, Any]:
         "origin": _origin(results),
         "runs": mlflow_runs(results),
         "is_local": _web_address(results.tracking_uri) is None,
-        "checklist": checklist(screening=bool(evaluation.positive)) if evaluation.dataset.medical else [],
+        "checklist": checklist() if results.evaluation.dataset.medical else [],
     }
 
 
@@ -50,7 +49,7 @@ def ledger_text(ledger: Ledger) -> str:
     if n < MAX_VERSIONS:
         return text
     due = "It cannot be drawn again" if ledger.split_seed is None else "A new split seed is due"
-    return f"{text} That is more than {MAX_VERSIONS} with this one: choices may have adapted to it. {due}."
+    return f"{text} With this one that is more than {MAX_VERSIONS}: choices may have adapted to it. {due}."
 
 
 def _registration(results: Results) -> list[tuple[str, object]]:
@@ -96,17 +95,15 @@ def _since(registered: Version | None) -> str:
     return f"commit {registered.commit} of {registered.date}" if registered else "unknown, or not committed"
 
 
-def checklist(*, screening: bool) -> list[Any]:
-    """Return what guidelines ask: `asked`, `source`, `anchor` of the section (empty: missing), `note` why.
+def checklist() -> list[Any]:
+    """Return what guidelines ask: `asked`, `source`, `anchor` of the section (empty: missing), `note` why or what.
 
     Numbers: STARD 2015 (Bossuyt et al., BMJ 2015;351:h5527), which STARD-AI (Sounderajah et al., Nat Med 2025) extends,
-    and TRIPOD+AI (Collins et al., BMJ 2024;385:e078378). CLAIM 2024 (Tejani et al., Radiol Artif Intell 2024) by topic.
-    screening: the page has that section.
+    and TRIPOD+AI (Collins et al., BMJ 2024;385:e078378). By topic: CLAIM 2024 (Tejani et al., Radiol Artif Intell
+    2024), PROBAST+AI (Moons et al., BMJ 2025;388:e082505), REFORMS (Kapoor et al., Sci Adv 2024;10:eadk3452) and
+    Metrics Reloaded (Maier-Hein et al., Nat Methods 2024;21:195-212).
     """
-    items = pd.read_csv(CHECKLIST, keep_default_na=False)
-    if not screening:
-        items.loc[items["anchor"] == "screening", ["anchor", "note"]] = ["", "the data set names no positive class"]
-    return list(items.itertuples(index=False))
+    return list(pd.read_csv(CHECKLIST, keep_default_na=False).itertuples(index=False))
 
 
 def _inputs(results: Results) -> list[tuple[str, object]]:
