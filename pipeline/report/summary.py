@@ -45,7 +45,7 @@ def write_summary_page(reports: Reports, seconds: Mapping[str, tuple[float, floa
         folder,
         "summary.jinja",
         infos=infos,
-        overlap=(folder / "data/README.md").exists(),
+        overlap=(folder / "data" / "README.md").exists(),
         leaderboard_picture=Picture("leaderboard", png(draw_leaderboard(infos))),
         panels=Picture("panels", png(draw_panels(infos))),
         winners="; ".join(f"{name} {percent(info.metrics.test['macro_f1'])}" for name, info in infos.items()),
