@@ -88,7 +88,7 @@ def test_the_registration_is_shown_with_its_commit_and_what_differs_from_it(root
     results = replace(plain, search=replace(plain.search, study=study), evaluation_runs=runs)
     rows = dict(reproduce.context(results)["registration"])
     assert rows["primary score"] == "accuracy"
-    assert rows["smallest difference of interest"].startswith("1 points")
+    assert rows["smallest difference of interest, points"].startswith("1, ")
     assert rows["threshold"].endswith("but 0.95 was used")
     assert rows["registered since"] == f"commit {'a' * 40} of 2024-05-06"
     unknown = replace(results, evaluation_runs=plain.evaluation_runs)

@@ -57,10 +57,12 @@ def _registration(results: Results) -> list[tuple[str, object]]:
     registration, evaluation = results.search.study.registration, results.evaluation
     if registration is None:
         return []
-    primary, least = LABELS[registration.primary], f"{100 * registration.smallest_difference:g} points"
     rows: list[tuple[str, object]] = [
-        ("primary score", primary),
-        ("smallest difference of interest", f"{least}, winner minus baseline"),
+        ("primary score", LABELS[registration.primary]),
+        (
+            "smallest difference of interest, points",
+            f"{100 * registration.smallest_difference:g}, winner minus baseline",
+        ),
     ]
     if registration.min_sensitivity is not None:
         used = evaluation.info.min_sensitivity
