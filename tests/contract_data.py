@@ -406,7 +406,6 @@ def big_info(**images_per_part: int) -> DatasetInfo:
 
 SETTINGS = ReportSettings(
     seed=1,
-    bootstrap_draws=2_000,
     screening=ScreeningSettings(
         n_screened=100_000,
         prevalence_per_100k=21.97,

@@ -8,7 +8,7 @@ import pandas as pd
 from pipeline.artifacts.evaluation import MODELS
 from pipeline.artifacts.report_numbers import SHARED, Intervals, Metrics, NumbersInfo, ReportNumbers, ScreeningNumbers
 from pipeline.core.tables import write_spreadsheet_csv
-from pipeline.report.analysis.scoring import confusions, spread
+from pipeline.report.analysis.scoring import confusions, median_run, spread
 from pipeline.report.results import Results
 from pipeline.report.sections.learning_curves import mean_curves
 from pipeline.statistics.intervals import Estimate
@@ -99,8 +99,7 @@ def write_plots(results: Results, folder: Path) -> None:
 
 def confusion_counts(results: Results) -> pd.DataFrame:
     """Return actual, predicted and number of test groups per pair of classes, of the winner's seed of median score."""
-    classes, scores = results.evaluation.classes, results.scores.seeds[results.objective]["winner"]
-    median = int(np.argsort(scores, kind="stable")[(scores.size - 1) // 2])
-    k = len(classes)
-    counts = confusions(results.evaluation.parts["test"], "winner", k)[median].round(3)
+    classes, k = results.evaluation.classes, len(results.evaluation.classes)
+    matrices = confusions(results.evaluation.parts["test"], "winner", k)
+    counts = matrices[median_run(results.evaluation, "winner")].round(3)
     return pd.DataFrame({"actual": np.repeat(classes, k), "predicted": np.tile(classes, k), "count": counts.ravel()})

@@ -64,15 +64,14 @@ class Results:
         """Return the score that the search maximised on val."""
         return self.search.study.objective
 
-    def resampling(self, purpose: str, draws: int | None = None) -> Resampling:
-        """Return a bootstrap with a generator that no other purpose or experiment shares. draws: else the setting."""
-        rng = np.random.default_rng(derive_seed(self.settings.seed, purpose, self.experiment))
-        return Resampling(draws or self.settings.bootstrap_draws, rng)
+    def resampling(self, purpose: str, draws: int) -> Resampling:
+        """Return draws with a generator that no other purpose or experiment shares."""
+        return Resampling(draws, np.random.default_rng(derive_seed(self.settings.seed, purpose, self.experiment)))
 
     @cached_property
     def scores(self) -> PartScores:
         """Scores of winner and baseline on the test part."""
-        return score_test_part(self.evaluation, self.resampling("bootstrap"))
+        return score_test_part(self.evaluation)
 
     @cached_property
     def comparison(self) -> Comparison:
@@ -84,8 +83,14 @@ class Results:
         """Decisions at the frozen thresholds by model; empty without positive classes."""
         return {model: self.decide(model) for model in (MODELS if self.evaluation.positive else ())}
 
-    def decide(self, model: str, at: float | None = None) -> Decision:
-        """Return the decision at the main prevalence. at: one threshold for every seed; None: the frozen ones."""
+    @cached_property
+    def champion_decision(self) -> Decision | None:
+        """The decision of the weights that one downloads; None without positive classes."""
+        champion = self.evaluation.runs("winner").index(self.evaluation.info.champion)
+        return self.decide("winner", run=champion) if self.evaluation.positive else None
+
+    def decide(self, model: str, at: float | None = None, run: int | None = None) -> Decision:
+        """Return the decision at the main prevalence. at, run: see `decide`."""
         screening = self.settings.screening
         return decide(
             self.evaluation,
@@ -93,4 +98,5 @@ class Results:
             prevalence_per_100k=screening.prevalence_per_100k,
             n_screened=screening.n_screened,
             at=at,
+            run=run,
         )

@@ -23,5 +23,4 @@ class ReportSettings(Strict):
     """The section `report`."""
 
     seed: Annotated[Integer, Field(ge=0)]
-    bootstrap_draws: Annotated[Integer, Field(ge=2000)]
     screening: ScreeningSettings

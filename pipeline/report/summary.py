@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from pipeline.artifacts.evaluation import MODELS
 from pipeline.artifacts.report_numbers import SHARED, NumbersInfo, ReportNumbers
 from pipeline.core.seeds import derive_seed
-from pipeline.report.analysis.scoring import Resampling
+from pipeline.report.analysis.scoring import score_sample
 from pipeline.report.drawing import BLUE, MODEL_COLORS, ORANGE, Picture, canvas, percents, png, short, styled
 from pipeline.report.formatting import (
     count_estimate,
@@ -26,13 +26,12 @@ from pipeline.report.formatting import (
     points_estimate,
 )
 from pipeline.report.pages import Link, write_page
-from pipeline.statistics import bootstrap, significance
+from pipeline.statistics import significance
 from pipeline.statistics.intervals import Estimate
-from pipeline.statistics.scores import SCORES, confusion_matrix, scores
+from pipeline.statistics.jackknife import jackknife_difference
+from pipeline.statistics.scores import SCORES
 from pipeline.statistics.significance import SignFlip
-from pipeline.statistics.units import unit_weights
 
-DRAWS = 2_000  # of the bootstrap of a difference between two experiments
 COMPARED = ("accuracy", "macro_f1")
 Reports = Mapping[str, ReportNumbers]  # by experiment
 
@@ -52,7 +51,6 @@ def write_summary_page(reports: Reports, seconds: Mapping[str, tuple[float, floa
         leaderboard=[_leaderboard_row(name, info) for name, info in infos.items()],
         seconds=[[name, *map(duration, of)] for name, of in seconds.items()],
         pairs=compared,
-        draws=f"{DRAWS:,}",
         refused=refused,
         screening=[_screening_row(name, info) for name, info in infos.items() if info.metrics.screening],
     )
@@ -134,8 +132,8 @@ def _pair_rows(reports: Reports) -> tuple[list[list[str]], list[tuple[str, str, 
     for dataset in dict.fromkeys(report.info.dataset for report in reports.values()):
         of_dataset = {name: report for name, report in reports.items() if report.info.dataset == dataset}
         n_classes = next(iter(of_dataset.values())).info.n_classes
-        resampling = Resampling(DRAWS, np.random.default_rng(derive_seed(0, "pairs", dataset)))
-        together, apart = compare_pairs({name: of.test for name, of in of_dataset.items()}, n_classes, resampling)
+        rng = np.random.default_rng(derive_seed(0, "pairs", dataset))
+        together, apart = compare_pairs({name: of.test for name, of in of_dataset.items()}, n_classes, rng)
         compared += [(dataset, pair) for pair in together]
         refused += [(dataset, *names) for names in apart]
     adjusted = significance.holm([pair.test.p for _, pair in compared]).tolist()
@@ -155,44 +153,32 @@ def _pair_rows(reports: Reports) -> tuple[list[list[str]], list[tuple[str, str, 
 
 
 def compare_pairs(
-    tables: Mapping[str, pd.DataFrame], n_classes: int, resampling: Resampling
+    tables: Mapping[str, pd.DataFrame], n_classes: int, rng: np.random.Generator
 ) -> tuple[list[Pair], list[tuple[str, str]]]:
     """Return pairs with one test part, and the names of those with two. tables: ReportNumbers.test by experiment."""
     blocks: dict[str, list[str]] = {}  # by the text of what must be equal
     for name, table in tables.items():
         blocks.setdefault(table[SHARED].to_csv(), []).append(name)
-    pairs = [pair for names in blocks.values() for pair in _compare_block(names, tables, n_classes, resampling)]
+    pairs = [pair for names in blocks.values() for pair in _compare_block(names, tables, n_classes, rng)]
     together = {(pair.first, pair.second) for pair in pairs}
     return pairs, [names for names in combinations(tables, 2) if names not in together]
 
 
 def _compare_block(
-    names: list[str], tables: Mapping[str, pd.DataFrame], n_classes: int, resampling: Resampling
+    names: list[str], tables: Mapping[str, pd.DataFrame], n_classes: int, rng: np.random.Generator
 ) -> list[Pair]:
-    """Return all pairs of the names; all runs share the draws, so every difference is paired."""
-    if len(names) < 2:
-        return []
+    """Return all pairs of the names, whose groups are paired."""
     labels, groups = (tables[names[0]][column].to_numpy() for column in ("label", "group"))
-    runs = [tables[name].drop(columns=SHARED).to_numpy().T for name in names]  # (S, N) each
-    stacked = np.concatenate(runs)
-    counts = bootstrap.bootstrap_confusions(labels, stacked, groups, n_classes, resampling.draws, resampling.rng)
-    ends = np.cumsum([len(run) for run in runs])
-    rows = [slice(end - len(run), end) for run, end in zip(runs, ends, strict=True)]  # of each name
-    weights = unit_weights(labels, groups)
-    drawn, observed = scores(counts), scores(confusion_matrix(labels, stacked, n_classes, weights))
+    runs = {name: tables[name].drop(columns=SHARED).to_numpy().T for name in names}  # (S, N) each
+    of = {name: score_sample(labels, predicted, groups, n_classes) for name, predicted in runs.items()}
     pairs = []
-    for (first, ours), (second, theirs) in combinations(zip(names, rows, strict=True), 2):
+    for first, second in combinations(names, 2):
         difference = {
-            score: Estimate(
-                float(observed[score][ours].mean() - observed[score][theirs].mean()),
-                *bootstrap.percentile_interval(
-                    drawn[score][:, ours].mean(axis=1) - drawn[score][:, theirs].mean(axis=1)
-                ),
-            )
+            score: jackknife_difference(of[first].scored(score), of[second].scored(score), of[first].strata)
             for score in COMPARED
         }
-        leads = significance.unit_differences(stacked[ours] == labels, stacked[theirs] == labels, groups)
-        test = significance.sign_flip(leads, significance.SIGN_FLIPS, resampling.rng)
+        leads = significance.unit_differences(runs[first] == labels, runs[second] == labels, groups)
+        test = significance.sign_flip(leads, significance.SIGN_FLIPS, rng)
         pairs.append(Pair(first, second, labels.size, np.unique(groups).size, difference, test))
     return pairs
 

@@ -4,6 +4,6 @@ Knows no torch, no files and no pages. Imports nothing but `core`.
 """
 
 __all__ = [
-    "bootstrap", "calibration", "confident_learning", "folds", "intervals", "jackknife", "measures", "roc", "scores",
+    "calibration", "confident_learning", "folds", "intervals", "jackknife", "measures", "roc", "scores",
     "screening", "significance", "units",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """Calibration of stated probabilities: reliability curve, expected error, and temperature scaling.
 
-Throughout, confidence: (N,) in [0, 1], right: (N,) bool.
+Throughout, confidence: (N,) in [0, 1], right: (N,) bool, weights: (N,) what an image counts (1 / size of its group, so
+that each group counts once); None: each image once.
 """
 
 from typing import Any
@@ -14,22 +15,25 @@ COLDEST, HOTTEST = 0.05, 20.0
 
 
 def reliability(
-    confidence: NDArray[Any], right: NDArray[Any], n_bins: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return mean confidence and accuracy of the bins that hold images, (bins, 2), and their numbers of images."""
-    index = _bin_of(confidence, n_bins)
-    n = np.bincount(index, minlength=n_bins)
+    confidence: NDArray[Any], right: NDArray[Any], n_bins: int, weights: NDArray[Any] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean confidence and accuracy of the bins that hold images, (bins, 2), and the weight of each bin."""
+    weights = np.ones(confidence.size) if weights is None else weights
+    index = bin_of(confidence, n_bins, weights)
+    n = np.asarray(np.bincount(index, weights, n_bins), dtype=np.float64)
     is_held = n > 0
-    sums = [np.bincount(index, weights=values, minlength=n_bins)[is_held] for values in (confidence, right)]
+    sums = [np.bincount(index, weights * values, n_bins)[is_held] for values in (confidence, right)]
     return np.stack(sums, axis=1) / n[is_held, None], n[is_held]
 
 
-def calibration_error(confidence: NDArray[Any], right: NDArray[Any], n_bins: int) -> float:
-    """Return the expected calibration error: the mean gap between confidence and accuracy of a bin, by images.
+def calibration_error(
+    confidence: NDArray[Any], right: NDArray[Any], n_bins: int, weights: NDArray[Any] | None = None
+) -> float:
+    """Return the expected calibration error: the mean gap between confidence and accuracy of a bin.
 
     Source: Naeini, Cooper and Hauskrecht 2015; equal mass: Nguyen and O'Connor 2015.
     """
-    rows, n = reliability(confidence, right, n_bins)
+    rows, n = reliability(confidence, right, n_bins, weights)
     return float(np.average(np.abs(rows[:, 0] - rows[:, 1]), weights=n))
 
 
@@ -38,24 +42,27 @@ def exact_error(
 ) -> float:
     """Return the mean calibration error of a model with exactly right confidence: what chance leaves in this sample.
 
-    The images of a group are all right or all wrong together, so the number of groups is the sample size.
+    The images of a group are all right or all wrong together, and each group counts once.
     """
-    names, group = np.unique(groups, return_inverse=True)
-    index = _bin_of(confidence, n_bins)
-    surplus = (rng.random((draws, names.size))[:, group] < confidence) - confidence  # (draws, N)
+    names, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    weights = 1 / sizes[group]
+    index = bin_of(confidence, n_bins, weights)
+    surplus = ((rng.random((draws, names.size))[:, group] < confidence) - confidence) * weights  # (draws, N)
     gaps = np.stack([surplus[:, index == b].sum(axis=1) for b in range(n_bins)])
-    return float(np.abs(gaps).sum(axis=0).mean() / confidence.size)
+    return float(np.abs(gaps).sum(axis=0).mean() / names.size)
 
 
-def _bin_of(confidence: NDArray[Any], n_bins: int) -> NDArray[np.int64]:
-    """Return the bin of each confidence, (N,); bins of equal mass, split at the quantiles.
+def bin_of(confidence: NDArray[Any], n_bins: int, weights: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the bin of each confidence, (N,); bins of equal weight, split at the quantiles.
 
     Equal values share a bin, so some bins may be empty. Bins of equal width would put most of a good model's images
     into the last one.
     """
-    # ranks as whole numbers: a quantile's rounding would push an image over the edge now and then
-    edges = np.sort(confidence)[np.arange(1, n_bins) * (confidence.size - 1) // n_bins]
-    return np.searchsorted(edges, confidence, side="left").astype(np.int64)
+    order = np.argsort(confidence, kind="stable")
+    before = np.cumsum(weights[order]) - weights[order]
+    # a quantile's rounding would push an image over the edge now and then
+    places = np.searchsorted(before, np.arange(1, n_bins) * before[-1] / n_bins + 1e-9, side="right") - 1
+    return np.searchsorted(confidence[order[places]], confidence, side="left").astype(np.int64)
 
 
 def tempered(probabilities: NDArray[Any], temperature: NDArray[Any] | float) -> NDArray[np.float64]:
@@ -64,19 +71,22 @@ def tempered(probabilities: NDArray[Any], temperature: NDArray[Any] | float) -> 
     return np.asarray(special.softmax(logits / temperature, axis=-1), dtype=np.float64)
 
 
-def fit_temperature(probabilities: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float64]:
+def fit_temperature(
+    probabilities: NDArray[Any], labels: NDArray[Any], weights: NDArray[Any] | None = None
+) -> NDArray[np.float64]:
     """Return the temperatures of least log loss, (S,). probabilities: (S, N, K), labels: (N,).
 
     NaN where every image is right: then colder is always better, and there is no minimum. Source: Guo et al. 2017.
     """
     logits = np.log(np.maximum(probabilities, ROUNDING))
-    truth = logits[:, np.arange(labels.size), labels].mean(axis=1)
+    truth = np.average(logits[:, np.arange(labels.size), labels], axis=1, weights=weights)
     low = np.full(len(logits), np.log(1 / HOTTEST))
     high = np.full(len(logits), np.log(1 / COLDEST))
     for _ in range(40):  # the loss is convex in 1/T, so its slope changes sign once
         middle = (low + high) / 2
         scaled = np.exp(middle)[:, None, None] * logits
-        slope = (special.softmax(scaled, axis=-1) * logits).sum(axis=-1).mean(axis=1) - truth
+        expected = (special.softmax(scaled, axis=-1) * logits).sum(axis=-1)
+        slope = np.average(expected, axis=1, weights=weights) - truth
         low, high = np.where(slope < 0, middle, low), np.where(slope < 0, high, middle)
     is_right = (probabilities.argmax(axis=-1) == labels).all(axis=1)
     return np.where(is_right, np.nan, np.exp(-(low + high) / 2))

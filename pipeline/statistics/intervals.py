@@ -1,12 +1,14 @@
-"""Exact and approximate 95 % intervals of a rate.
+"""Estimates with their intervals, and the exact 95 % interval of a rate.
 
 Throughout, n counts groups (patients, or duplicates kept together), never images, and x = rate * n need not be whole:
 a rate is the mean over groups of the share of their images, so that twenty copies of one picture are one observation.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 CONFIDENCE = 0.95
@@ -22,15 +24,11 @@ class Estimate:
     high: float | None
 
 
-def wilson(x: float, n: float) -> tuple[float, float]:
-    """Return the 95 % score interval of x successes in n. Source: Wilson 1927."""
-    _check(x, n)
-    p = x / n
-    middle = p + Z**2 / (2 * n)
-    spread = Z * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
-    # at the ends rounding leaves 1e-17 where the formula gives exactly 0 and 1
-    low = 0.0 if x == 0 else float((middle - spread) / (1 + Z**2 / n))
-    return low, 1.0 if x == n else float((middle + spread) / (1 + Z**2 / n))
+def group_means(values: NDArray[Any], groups: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the mean over groups of each group's mean, (S,). values: (S, N) in [0, 1]; groups: (N,) any."""
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    # no weights 1 / size: a rate of 1 must come out as exactly 1
+    return np.array([(np.bincount(group, weights=row) / sizes).mean() for row in values.astype(float)])
 
 
 def clopper_pearson(x: float, n: float) -> tuple[float, float]:
@@ -45,13 +43,6 @@ def sure_bound(n: float) -> float:
     """Return the one-sided 95 % lower bound of a rate if all n succeed: .05^(1/n), about 1 - 3/n (rule of three)."""
     _check(n, n)
     return float((1 - CONFIDENCE) ** (1 / n))
-
-
-def rate_estimate(rate: float, n: float) -> Estimate:
-    """Return Wilson's estimate; at exactly 0 or 1 a one-sided bound, because no sample proves "never" or "always"."""
-    if rate == 1:
-        return Estimate(1.0, sure_bound(n), None)
-    return Estimate(rate, *wilson(rate * n, n)) if rate else Estimate(0.0, None, 1 - sure_bound(n))
 
 
 def _check(x: float, n: float) -> None:

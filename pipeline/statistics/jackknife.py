@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from pipeline.statistics.intervals import CONFIDENCE, Estimate, clopper_pearson, sure_bound
+from pipeline.statistics.intervals import CONFIDENCE, Estimate, clopper_pearson, group_means, sure_bound
 from pipeline.statistics.units import unit_weights
 
 Array = NDArray[np.float64]
@@ -88,8 +88,8 @@ def seed_variance(of: Scored, strata: NDArray[Any] | None = None) -> Variance:
 def share_estimate(value: float, variance: Variance, n: float) -> Estimate:
     """Return a score in [0, 1] with its interval, symmetric on the logit scale.
 
-    n: units that the score averages. At exactly 0 or 1 they give a one-sided bound, and an interval that allowed less
-    although some unit is in error would be too short.
+    n: units that the score averages, of which some number without an error gives a one-sided bound. With an error the
+    interval reaches at least as far.
     """
     if not n:
         return Estimate(None, None, None)
@@ -117,7 +117,7 @@ def jackknife_estimate(
     bounded: the score lies in [0, 1]; else the interval is symmetric around the score itself.
     """
     of = Scored(values, left_out)
-    variance = combined([unit_variance(left_out.mean(axis=1), strata), seed_variance(of, strata)])
+    variance = score_variance(of, strata)
     if bounded:
         return share_estimate(of.mean(), variance, len(left_out) if n is None else n)
     return interval_of(of.mean(), variance, len(left_out))
@@ -137,6 +137,19 @@ def interval_of(value: float, variance: Variance, n_units: int) -> Estimate:
     """
     half = 1 - sure_bound(n_units) if variance.value < NONE else variance.half_width
     return Estimate(value, value - half, value + half)
+
+
+def score_rate(right: NDArray[Any], groups: NDArray[Any]) -> Scored:
+    """Return the share of units that are right, each by the share of its images. right: (S, N) bool; groups: (N,)."""
+    values = group_means(right, groups)
+    _, unit, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    shares = np.stack([np.bincount(unit, row) / sizes for row in right.astype(float)], axis=1)  # (U, S)
+    return Scored(values, values - (shares - values) / max(sizes.size - 1, 1))
+
+
+def score_variance(of: Scored, strata: NDArray[Any] | None = None) -> Variance:
+    """Return the variance of the mean over seeds, for other units and other seeds."""
+    return combined([unit_variance(of.left_out.mean(axis=1), strata), seed_variance(of, strata)])
 
 
 def unit_classes(labels: NDArray[Any], groups: NDArray[Any]) -> NDArray[np.int64]:

@@ -1,6 +1,6 @@
 """What a threshold would mean in a screened population: expected errors and predictive values, with intervals.
 
-Every interval counts groups, as in `intervals`.
+Every interval follows from those of sensitivity and specificity, which are independent: they come from other units.
 """
 
 import bisect
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from pipeline.statistics.intervals import CONFIDENCE, Estimate, Z, clopper_pearson, rate_estimate, sure_bound, wilson
+from pipeline.statistics.intervals import CONFIDENCE, Estimate, clopper_pearson
+from pipeline.statistics.jackknife import Variance, share_estimate
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,14 @@ class Operation:
     specificity: float
     n_diseased: int
     n_healthy: int
+    variances: tuple[Variance, Variance] | None = None  # of the rates; None: of n single decisions under one seed
+
+    def rates(self) -> tuple[Estimate, Estimate]:
+        """Return sensitivity and specificity with their intervals."""
+        rates, sizes = (self.sensitivity, self.specificity), (self.n_diseased, self.n_healthy)
+        single = [Variance(p * (1 - p) / max(n - 1, 1), max(n - 1, 1)) for p, n in zip(rates, sizes, strict=True)]
+        first, second = map(share_estimate, rates, self.variances or single, sizes)
+        return first, second
 
 
 @dataclass(frozen=True)
@@ -31,8 +40,7 @@ class ScreeningEstimate:
     n_healthy: float
     sensitivity: Estimate
     specificity: Estimate
-    false_positives: Estimate  # Clopper-Pearson
-    false_positives_wilson: Estimate
+    false_positives: Estimate
     false_negatives: Estimate
     ppv: Estimate
     npv: Estimate
@@ -53,11 +61,16 @@ def alarmed_by_any(alarmed: Estimate, n_persons: float, n_slices: int) -> Estima
 
 
 def likelihood_ratios(operation: Operation) -> tuple[Estimate, Estimate]:
-    """Return LR+ = Se / (1 - Sp) and LR- = (1 - Se) / Sp, with the intervals of PPV and NPV as odds."""
-    even = estimate_screening(operation, prevalence_per_100k=50_000)  # as many diseased as healthy: odds are ratios
-    positive = [None if x is None or x == 1 else x / (1 - x) for x in astuple(even.ppv)]
-    value, low, high = (None if x is None or x == 0 else (1 - x) / x for x in astuple(even.npv))
-    return Estimate(*positive), Estimate(value, high, low)
+    """Return LR+ = Se / (1 - Sp) and LR- = (1 - Se) / Sp."""
+    positive, negative = evidence(operation)
+    value, low, high = (None if x is None else 1 / x for x in astuple(negative))
+    return positive, Estimate(value, high, low)
+
+
+def evidence(operation: Operation) -> tuple[Estimate, Estimate]:
+    """Return Se / (1 - Sp) and Sp / (1 - Se): how much a call multiplies the odds of what it claims."""
+    sensitivity, specificity = operation.rates()
+    return _odds(sensitivity, specificity), _odds(specificity, sensitivity)
 
 
 def estimate_screening(
@@ -71,51 +84,50 @@ def estimate_screening(
         raise ValueError(f"0 < prevalence_per_100k < 100,000 must hold, but got {prevalence_per_100k}")
     share = prevalence_per_100k / 100_000
     diseased, healthy = n_screened * share, n_screened * (1 - share)
-    se, n1 = operation.sensitivity, operation.n_diseased
-    sp, n0 = operation.specificity, operation.n_healthy
+    sensitivity, specificity = operation.rates()
+    positive, negative = evidence(operation)
     return ScreeningEstimate(
         n_diseased=diseased,
         n_healthy=healthy,
-        sensitivity=rate_estimate(se, n1),
-        specificity=rate_estimate(sp, n0),
-        false_positives=_missed(sp, healthy, clopper_pearson(sp * n0, n0), n0),
-        false_positives_wilson=_missed(sp, healthy, wilson(sp * n0, n0), n0),
-        false_negatives=_missed(se, diseased, wilson(se * n1, n1), n1),
-        ppv=_predictive((se, n1), (sp, n0), share),
-        npv=_predictive((sp, n0), (se, n1), 1 - share),
+        sensitivity=sensitivity,
+        specificity=specificity,
+        false_positives=_missed(specificity, healthy),
+        false_negatives=_missed(sensitivity, diseased),
+        ppv=_predictive(positive, share / (1 - share)),
+        npv=_predictive(negative, (1 - share) / share),
     )
 
 
-def _missed(rate: float, persons: float, ends: tuple[float, float], n: float) -> Estimate:
-    """Return how many of `persons` to expect decided wrongly. rate: of right decisions; ends: its interval."""
-    if rate == 1:
-        return Estimate(None, None, persons * (1 - sure_bound(n)))
-    if rate == 0:
-        return Estimate(None, persons * sure_bound(n), None)
-    return Estimate(persons * (1 - rate), persons * (1 - ends[1]), persons * (1 - ends[0]))
+def _missed(rate: Estimate, persons: float) -> Estimate:
+    """Return how many of `persons` to expect decided wrongly. rate: of right decisions."""
+    value, high, low = (None if end is None else persons * (1 - end) for end in astuple(rate))
+    return Estimate(None if rate.value in (0, 1) else value, low, high)
 
 
-def _predictive(hit: tuple[float, float], reject: tuple[float, float], share: float) -> Estimate:
-    """Return the PPV of hit = (sensitivity, n1), reject = (specificity, n0), share = prevalence; swap for the NPV.
+def _predictive(odds: Estimate, prior: float) -> Estimate:
+    """Return the share of calls that are right, at these odds before the call."""
+    value, low, high = (None if ratio is None else ratio * prior / (1 + ratio * prior) for ratio in astuple(odds))
+    return Estimate(value, low, high)
 
-    Where the logit is undefined, the one bound follows from the least (or most) favourable ends of both rates.
-    Source: Mercaldo, Lau and Zhou 2007.
+
+def _odds(hit: Estimate, reject: Estimate) -> Estimate:
+    """Return hit / (1 - reject) with an interval from those of both rates, on the log scale.
+
+    Where a rate is exactly 0 or 1, the one bound follows from the least (or most) favourable ends of both.
+    Source: Donner and Zou 2012, method of variance estimates recovery.
     """
-    se, n1 = hit
-    sp, n0 = reject
-
-    def value(se: float, sp: float) -> float:
-        return se * share / (se * share + (1 - sp) * (1 - share))
-
+    se, least_se, most_se = (hit.value or 0.0), (hit.low or 0.0), (1.0 if hit.high is None else hit.high)
+    sp, least_sp, most_sp = (reject.value or 0.0), (reject.low or 0.0), (1.0 if reject.high is None else reject.high)
     if (se, sp) in {(0, 1), (1, 0)}:  # all got the same answer: the sample has no information on this value
         return Estimate(None, None, None)
     if sp == 1:
-        return Estimate(None, value(wilson(se * n1, n1)[0], sure_bound(n0)), None)
+        return Estimate(None, least_se / (1 - least_sp), None)
     if se == 0:
-        return Estimate(None, None, value(1 - sure_bound(n1), wilson(sp * n0, n0)[1]))
-    spread = Z * np.sqrt((1 - se) / (se * n1) + sp / ((1 - sp) * n0))
-    logit = special.logit(value(se, sp))
-    return Estimate(value(se, sp), float(special.expit(logit - spread)), float(special.expit(logit + spread)))
+        return Estimate(None, None, most_se / (1 - most_sp))
+    down = np.hypot(np.log(se / least_se), np.log((1 - least_sp) / (1 - sp)))
+    up = np.hypot(np.log(most_se / se), np.log((1 - sp) / (1 - most_sp)))
+    ratio = se / (1 - sp)
+    return Estimate(ratio, float(ratio * np.exp(-down)), float(ratio * np.exp(up)))
 
 
 def units_to_bound(rate: float, within: float) -> int:

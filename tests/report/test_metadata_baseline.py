@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from contract_data import SETTINGS
 from pipeline.artifacts.layout import Layout
 from pipeline.report import formatting
-from pipeline.report.analysis.scoring import Resampling, score_predictions
+from pipeline.report.analysis.scoring import score_predictions
 from pipeline.report.results import Results
 from pipeline.report.sections import metadata_baseline
 
@@ -39,9 +39,7 @@ def test_a_shortcut_is_named_with_its_share(root: Path, tmp_path: Path) -> None:
 def test_nine_of_ten_have_about_the_wilson_interval() -> None:
     labels = np.arange(100) % 2
     predicted = np.where(np.arange(100) % 10, labels, 1 - labels)
-    estimate = score_predictions(
-        labels, predicted[None], np.arange(100), 2, Resampling(2000, np.random.default_rng(0))
-    )["accuracy"]
+    estimate = score_predictions(labels, predicted[None], np.arange(100), 2)["accuracy"]
     low, high = binomtest(90, 100).proportion_ci(method="wilson")
     assert (estimate.value, estimate.low, estimate.high) == (
         0.9,

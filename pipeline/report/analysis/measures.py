@@ -162,7 +162,7 @@ class ClassCalibration(NamedTuple):
 
 def class_calibration(results: Results) -> list[ClassCalibration]:
     """Return the calibration of each class; empty if the units fill fewer than LEAST_BINS bins."""
-    of, rng = units(results), results.resampling("class calibration").rng
+    of, rng = units(results), results.resampling("class calibration", CHANCE_DRAWS).rng
     part, n_bins = of.part, min(MOST_BINS, of.strata.size // BIN_UNITS)
     weights, rows = unit_weights(part.labels, part.groups), []
     for c in range(of.n_classes if n_bins >= LEAST_BINS else 0):

@@ -1,4 +1,8 @@
-"""Scores with intervals, of winner and baseline on the test part and of any predictions; winner against baseline."""
+"""Scores with intervals, of winner and baseline on the test part and of any predictions; winner against baseline.
+
+Two estimands: the recipe (other test units and other seeds: a mean over the retrainings) and the weights that one
+downloads (other test units only: the champion).
+"""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -8,8 +12,15 @@ from numpy.typing import NDArray
 
 from pipeline.artifacts.evaluation import MODELS, Evaluation
 from pipeline.artifacts.predictions import Part
-from pipeline.statistics import bootstrap, intervals, significance
+from pipeline.statistics import significance
 from pipeline.statistics.intervals import Estimate
+from pipeline.statistics.jackknife import (
+    Scored,
+    jackknife_difference,
+    jackknife_estimate,
+    left_out_scores,
+    unit_classes,
+)
 from pipeline.statistics.scores import SCORES, class_scores, confusion_matrix, scores
 from pipeline.statistics.significance import SignFlip
 from pipeline.statistics.units import unit_weights
@@ -19,14 +30,65 @@ CLASS_SCORES = ("precision", "recall", "f1")
 
 
 @dataclass(frozen=True)
+class SampleScores:
+    """Scores of S runs on one sample of units, and the same without each unit. K classes."""
+
+    counts: Array  # (S, K, K) in units, rows are the truth
+    whole: dict[str, Array]  # SCORES: (S,); CLASS_SCORES: (S, K)
+    left_out: dict[str, Array]  # one axis more, units first
+    strata: Array  # (U,)
+
+    def scored(self, name: str) -> Scored:
+        return Scored(self.whole[name], self.left_out[name])
+
+    def estimate(self, name: str, run: int | None = None) -> Estimate:
+        """Return one of SCORES: mean over the runs, which vary, or of one run, over units alone."""
+        n_units = self.counts[0].sum(axis=1)
+        least = n_units[n_units > 0]
+        n = len(self.strata) if name == "accuracy" else float(least.min() * least.size)  # errors may be of one class
+        runs = slice(None) if run is None else slice(run, run + 1)
+        return jackknife_estimate(self.whole[name][runs], self.left_out[name][:, runs], strata=self.strata, n=n)
+
+    def of_class(self, name: str, c: int) -> Estimate:
+        """Return one of CLASS_SCORES; without units that it could count, no value."""
+        n_true, n_predicted = (self.counts.sum(axis=axis).mean(axis=0)[c] for axis in (2, 1))
+        n = {"recall": n_true, "precision": n_predicted, "f1": n_true + n_predicted}[name]
+        if not n:
+            return Estimate(None, None, None)
+        return jackknife_estimate(self.whole[name][:, c], self.left_out[name][:, :, c], strata=self.strata, n=float(n))
+
+
+def score_sample(
+    labels: Array, predicted: Array, groups: Array, n_classes: int, *, only_occurring: bool = False
+) -> SampleScores:
+    """Score S runs; a group counts once in each class. labels, groups: (N,); predicted: (S, N).
+
+    only_occurring: macro scores average the classes that occur, else all.
+    """
+    occurring = np.unique(labels)
+
+    def all_scores(counts: Array) -> dict[str, Array]:
+        by_class, out = class_scores(counts), scores(counts)
+        if only_occurring:
+            out |= {f"macro_{name}": by_class[name][..., occurring].mean(axis=-1) for name in CLASS_SCORES}
+        return out | {name: by_class[name] for name in CLASS_SCORES}
+
+    counts = confusion_matrix(labels, predicted, n_classes, unit_weights(labels, groups))
+    left_out = left_out_scores(labels, predicted, groups, n_classes, all_scores)
+    return SampleScores(counts, all_scores(counts), left_out, unit_classes(labels, groups))
+
+
+@dataclass(frozen=True)
 class PartScores:
-    """Scores on the test part. The interval of a mean over seeds covers other test groups, not other seeds."""
+    """Scores on the test part. The interval of a mean over seeds covers other test groups and other seeds."""
 
     seeds: dict[str, dict[str, NDArray[np.float64]]]  # score -> model -> (S,)
     means: dict[str, dict[str, Estimate]]  # score -> model
-    difference: dict[str, Estimate]  # score -> winner minus baseline, paired
+    champion: dict[str, Estimate]  # score -> of the weights that one downloads; other test groups only
+    difference: dict[str, Estimate]  # score -> winner minus baseline, paired over groups
     classes: dict[str, list[Estimate]]  # precision, recall and f1 of the winner, per class
     class_groups: list[int]  # groups per class
+    n_groups: int
 
     @property
     def perfect(self) -> bool:
@@ -36,8 +98,16 @@ class PartScores:
 
 def confusions(part: Part, model: str, n_classes: int) -> NDArray[np.float64]:
     """Return the confusion matrix of each seed in groups, (S, K, K); rows are the truth."""
-    weights = unit_weights(part.labels, part.groups)
-    return confusion_matrix(part.labels, part.models[model].predicted, n_classes, weights)
+    return confusion_matrix(
+        part.labels, part.models[model].predicted, n_classes, unit_weights(part.labels, part.groups)
+    )
+
+
+def median_run(evaluation: Evaluation, model: str) -> int:
+    """Return the retraining whose objective on test is the median, the lower of two; seeds break ties."""
+    part, k = evaluation.parts["test"], len(evaluation.classes)
+    values = scores(confusions(part, model, k))[evaluation.info.objective]
+    return int(np.argsort(values, kind="stable")[(values.size - 1) // 2])
 
 
 def spread(values: NDArray[np.float64]) -> float | None:
@@ -46,80 +116,42 @@ def spread(values: NDArray[np.float64]) -> float | None:
 
 
 class Resampling(NamedTuple):
-    """A bootstrap over groups."""
+    """Random draws, such as sign flips."""
 
     draws: int
     rng: np.random.Generator
 
 
-def score_test_part(evaluation: Evaluation, resampling: Resampling) -> PartScores:
-    """Score winner and baseline; the bootstrap resamples both with the same draws of groups."""
+def score_test_part(evaluation: Evaluation) -> PartScores:
+    """Score winner, champion and baseline."""
     part, k = evaluation.parts["test"], len(evaluation.classes)
-    both = np.concatenate([part.models[model].predicted for model in MODELS])
-    resampled = bootstrap.bootstrap_confusions(part.labels, both, part.groups, k, *resampling)  # (draws, runs, K, K)
-    n_seeds = len(part.models["winner"].predicted)
-    split = {"winner": resampled[:, :n_seeds], "baseline": resampled[:, n_seeds:]}
-    by_seed = {model: scores(confusions(part, model, k)) for model in MODELS}
-    drawn = {model: {name: v.mean(axis=1) for name, v in scores(split[model]).items()} for model in MODELS}
-    n_groups = np.unique(part.groups).size
-    seeds: dict[str, dict[str, NDArray[np.float64]]] = {}
-    means: dict[str, dict[str, Estimate]] = {}
-    difference = {}
-    for name in SCORES:
-        seeds[name] = {model: by_seed[model][name] for model in MODELS}
-        means[name] = {model: _mean(name, seeds[name][model], drawn[model][name], n_groups) for model in MODELS}
-        gap = float(seeds[name]["winner"].mean() - seeds[name]["baseline"].mean())
-        ends = bootstrap.percentile_interval(drawn["winner"][name] - drawn["baseline"][name])
-        difference[name] = Estimate(gap, *ends)
-    class_groups = [np.unique(part.groups[part.labels == c]).size for c in range(k)]
-    classes = _class_estimates(confusions(part, "winner", k), split["winner"], class_groups)
-    return PartScores(seeds, means, difference, classes, class_groups)
+    of = {m: score_sample(part.labels, part.models[m].predicted, part.groups, k) for m in MODELS}
+    winner, baseline = (of[model] for model in MODELS)
+    champion = evaluation.runs("winner").index(evaluation.info.champion)
+    return PartScores(
+        seeds={name: {model: of[model].whole[name] for model in MODELS} for name in SCORES},
+        means={name: {model: of[model].estimate(name) for model in MODELS} for name in SCORES},
+        champion={name: winner.estimate(name, champion) for name in SCORES},
+        difference={
+            name: jackknife_difference(winner.scored(name), baseline.scored(name), winner.strata) for name in SCORES
+        },
+        classes={name: [winner.of_class(name, c) for c in range(k)] for name in CLASS_SCORES},
+        class_groups=[np.unique(part.groups[part.labels == c]).size for c in range(k)],
+        n_groups=len(winner.strata),
+    )
 
 
-def _mean(name: str, seeds: NDArray[np.float64], drawn: NDArray[np.float64], n_groups: int) -> Estimate:
-    value = float(seeds.mean())
-    if drawn.min() < drawn.max():
-        return Estimate(value, *bootstrap.percentile_interval(drawn))
-    # nothing to resample: only a plain rate has an exact bound
-    is_rate = name in ("accuracy", "recall")
-    return intervals.rate_estimate(value, n_groups) if is_rate else Estimate(value, None, None)
-
-
-def _class_estimates(counts: Array, drawn: Array, class_groups: list[int]) -> dict[str, list[Estimate]]:
-    """Return the scores per class; a class without images has no recall."""
-    values, resampled = class_scores(counts), class_scores(drawn)
-
-    def estimate(name: str, c: int, n: int) -> Estimate:
-        if name == "recall" and not n:
-            return Estimate(None, None, None)
-        return _mean(name, values[name][:, c], resampled[name][..., c].mean(axis=1), n)
-
-    return {name: [estimate(name, c, n) for c, n in enumerate(class_groups)] for name in CLASS_SCORES}
-
-
-def score_predictions(
-    labels: Array, predicted: Array, groups: Array, n_classes: int, resampling: Resampling
-) -> dict[str, Estimate]:
+def score_predictions(labels: Array, predicted: Array, groups: Array, n_classes: int) -> dict[str, Estimate]:
     """Return every score over groups, mean over S runs, with its interval; macro scores average occurring classes.
 
     labels, groups: (N,); predicted: (S, N).
     """
-    occurring = np.unique(labels)
-
-    def means(counts: Array) -> dict[str, NDArray[np.float64]]:
-        """Return the mean of each score over the runs, (...). counts: (..., S, K, K)."""
-        by_class, accuracy = class_scores(counts), scores(counts)["accuracy"].mean(axis=-1)
-        macro = {f"macro_{name}": by_class[name][..., occurring].mean((-2, -1)) for name in CLASS_SCORES}
-        return {"accuracy": accuracy} | macro
-
-    drawn = means(bootstrap.bootstrap_confusions(labels, predicted, groups, n_classes, *resampling))
-    values = means(confusion_matrix(labels, predicted, n_classes, unit_weights(labels, groups)))
-    n_groups = np.unique(groups).size
-    return {name: _mean(name, values[name], drawn[name], n_groups) for name in SCORES}
+    of = score_sample(labels, predicted, groups, n_classes, only_occurring=True)
+    return {name: of.estimate(name) for name in SCORES}
 
 
 class MedianSeeds(NamedTuple):
-    """Exact McNemar test of one retraining of the winner against one of the baseline, each of median accuracy."""
+    """Exact McNemar test of one retraining of the winner against one of the baseline, each of median score."""
 
     winner: int  # seed
     baseline: int  # seed
@@ -140,14 +172,10 @@ def compare(evaluation: Evaluation, resampling: Resampling) -> Comparison:
     part = evaluation.parts["test"]
     right = {model: part.models[model].predicted == part.labels for model in MODELS}  # (S, N)
     differences = significance.unit_differences(right["winner"], right["baseline"], part.groups)
-    middle = {model: _median_run(right[model].mean(axis=1)) for model in MODELS}
+    middle = {model: median_run(evaluation, model) for model in MODELS}
     winner, baseline = (evaluation.runs(model)[middle[model]].seed for model in MODELS)
     b, c = significance.discordant(
         right["winner"][middle["winner"]], right["baseline"][middle["baseline"]], part.groups
     )
     check = MedianSeeds(winner, baseline, b, c, significance.mcnemar_exact(b, c))
     return Comparison(significance.sign_flip(differences, *resampling), check)
-
-
-def _median_run(accuracy: NDArray[np.float64]) -> int:
-    return int(np.argsort(accuracy, kind="stable")[(accuracy.size - 1) // 2])

@@ -21,7 +21,7 @@ def context(results: Results) -> dict[str, Any]:
     info, classes, parts = results.evaluation.dataset, results.evaluation.classes, results.evaluation.parts
     sizes = np.stack([np.bincount(parts[part].labels, minlength=len(classes)) for part in PARTS], axis=1)
     shares = sizes / sizes.sum(axis=0)  # (K, parts)
-    official = official_test(results.evaluation, results.resampling("official"))
+    official = official_test(results.evaluation)
     return {
         "dropped": [(DROPPED.get(reason, reason.replace("_", " ")), n) for reason, n in info.dropped.items() if n],
         "balance": [

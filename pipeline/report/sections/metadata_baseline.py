@@ -20,11 +20,9 @@ def context(results: Results) -> dict[str, Any]:
     """Return the scores of the file and border baseline, of the commonest class and of the winner."""
     classes, table = results.evaluation.classes, results.explanations.metadata_baseline
     labels, predicted = table["label"].to_numpy(), table["predicted"].to_numpy()
-    groups, resampling = table["group"].to_numpy(), results.resampling("shortcut")
+    groups = table["group"].to_numpy()
     by_file = table["predicted_by_file"].to_numpy()
-    reached, from_file = (
-        score_predictions(labels, runs[None], groups, len(classes), resampling) for runs in (predicted, by_file)
-    )
+    reached, from_file = (score_predictions(labels, runs[None], groups, len(classes)) for runs in (predicted, by_file))
     commonest = int(np.bincount(results.evaluation.parts["train"].labels).argmax())
     weights = unit_weights(labels, groups)
     constant = scores(confusion_matrix(labels, np.full_like(labels, commonest), len(classes), weights))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.artifacts.evaluation import MODELS
 from pipeline.artifacts.samples import PARTS
-from pipeline.report.analysis.scoring import confusions, spread
+from pipeline.report.analysis.scoring import confusions, median_run, spread
 from pipeline.report.drawing import WIDTH_IN, Picture, canvas, png, short, styled
 from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import count, p_value, percent, percent_estimate, points, points_estimate
@@ -24,14 +24,15 @@ def context(results: Results) -> dict[str, Any]:
     """Return scores, differences, classes and confusion counts."""
     scores, comparison, classes = results.scores, results.comparison, results.evaluation.classes
     matrices = _matrices(results)
-    overall = [
-        [LABELS[name], model, percent_estimate(scores.means[name][model]), points(spread(scores.seeds[name][model]))]
-        for name in SCORES
-        for model in MODELS
-    ]
+    runs = results.evaluation.runs("winner")
     return {
         "few": _few(classes, scores.class_groups),
-        "overall": overall,
+        "overall": _overall(results),
+        "spreads": [[LABELS[name], *(points(spread(scores.seeds[name][m])) for m in MODELS)] for name in SCORES],
+        "n_groups": f"{scores.n_groups:,}",
+        "n_seeds": len(runs),
+        "champion": results.evaluation.info.champion.seed,
+        "median_seed": runs[median_run(results.evaluation, "winner")].seed,
         "differences": [[LABELS[name], points_estimate(scores.difference[name])] for name in SCORES],
         "groups_right": points_estimate(comparison.test.difference),
         "p": p_value(comparison.test.p),
@@ -48,10 +49,27 @@ def context(results: Results) -> dict[str, Any]:
     }
 
 
+def _overall(results: Results) -> list[list[str]]:
+    """Return score, winner's recipe, champion's weights and baseline's recipe by row."""
+    scores = results.scores
+    rows: list[tuple[str, ...]] = []
+    for name in SCORES:
+        means = scores.means[name]
+        columns = (means["winner"], scores.champion[name], means["baseline"])
+        rows.append((LABELS[name], *map(percent_estimate, columns)))
+    if results.champion_decision:
+        decisions = (results.decisions["winner"], results.champion_decision, results.decisions["baseline"])
+        rates = [decision.operation.rates() for decision in decisions]
+        for i, name in enumerate(("sensitivity", "specificity")):
+            rows.append((f"{name}, frozen threshold", *(percent_estimate(of[i]) for of in rates)))
+    return [list(row) for row in rows]
+
+
 def _matrices(results: Results) -> dict[str, NDArray[np.float64]]:
-    """Return the winner's confusion matrix, mean over seeds, by part."""
+    """Return the confusion matrix of the winner's seed of median score on test, by part."""
     parts, k = results.evaluation.parts, len(results.evaluation.classes)
-    return {part: confusions(parts[part], "winner", k).mean(axis=0) for part in PARTS}
+    run = median_run(results.evaluation, "winner")
+    return {part: confusions(parts[part], "winner", k)[run] for part in PARTS}
 
 
 def _few(classes: list[str], n_groups: list[int]) -> str:

@@ -18,26 +18,36 @@ from pipeline.report.drawing import BLUE, Picture, canvas, percents, png, styled
 from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import number, percent, percent_estimate, points, points_estimate
 from pipeline.report.results import Results
-from pipeline.statistics import bootstrap, calibration, intervals
-from pipeline.statistics.bootstrap import effective_groups
+from pipeline.statistics import calibration, intervals
 from pipeline.statistics.intervals import Estimate
-from pipeline.statistics.roc import Task, area_under_roc, bootstrap_areas
+from pipeline.statistics.jackknife import (
+    Scored,
+    jackknife_difference,
+    jackknife_estimate,
+    share_estimate,
+    unit_classes,
+    unit_variance,
+)
+from pipeline.statistics.roc import score_areas
 from pipeline.statistics.scores import log_loss
+from pipeline.statistics.units import own_group_sizes
 
-LEAST_GROUPS = 10  # on either side of an AUC, for a bootstrap of it
+LEAST_GROUPS = 10  # on either side of an AUC, for an interval of it
 BIN_GROUPS, LEAST_BINS, MOST_BINS = 20, 5, 10  # of a calibration curve
+CLEAR = 1e-9  # groups; fewer are rounding
 CHANCE_DRAWS = 200  # of outcomes under exact probabilities; only their mean is shown
 
 
 def context(results: Results) -> dict[str, Any]:
     """Return AUC and calibration."""
-    areas = discriminate(results.evaluation, results.resampling("auc"))
+    areas = discriminate(results.evaluation)
     calibrations = calibrated(results)
     return {
         "areas": [_area_row(model, areas.means[model], seeds) for model, seeds in areas.seeds.items()],
         "areas_of": ", ".join(results.evaluation.positive) or "each class",
         "difference": points_estimate(areas.difference, 2),
         "n_groups": areas.n_groups,
+        "n_test": f"{results.scores.n_groups:,}",
         "calibration": [_calibration_row(model, of) for model, of in calibrations.items()],
         "n_bins": _n_bins(results.evaluation),
         "errors": [percent(error, 2) for error in calibrations["winner"].errors] if calibrations else [],
@@ -66,42 +76,36 @@ class Discrimination:
     n_groups: int  # of the smallest side
 
 
-def discriminate(evaluation: Evaluation, resampling: Resampling) -> Discrimination:
+def discriminate(evaluation: Evaluation) -> Discrimination:
     """Return the AUC: without interval below LEAST_GROUPS on either side, with a one-sided bound where it is 1."""
     part, binary = evaluation.parts["test"], bool(evaluation.positive)
-    tasks = {model: _tasks(part, runs, binary) for model, runs in part.models.items()}
-    seeds = {
-        m: np.array([np.mean([area_under_roc(*task, part.groups) for task in run]) for run in tasks[m]]) for m in MODELS
-    }
-    n_groups = min(
-        np.unique(part.groups[side == kind]).size for side, _ in tasks["winner"][0] for kind in (True, False)
-    )
-    gap = float(seeds["winner"].mean() - seeds["baseline"].mean())
+    sides = [part.positive] if binary else [part.labels == c for c in np.unique(part.labels)]
+    of = {model: _areas(part, runs, binary) for model, runs in part.models.items()}
+    strata = unit_classes(part.labels, part.groups)
+    n_groups = min(np.unique(part.groups[side == kind]).size for side in sides for kind in (True, False))
+    seeds = {model: of[model].values for model in MODELS}
+    difference = jackknife_difference(of["winner"], of["baseline"], strata)
     if n_groups < LEAST_GROUPS:
-        means = {model: Estimate(float(seeds[model].mean()), None, None) for model in MODELS}
-        return Discrimination(seeds, means, Estimate(gap, None, None), n_groups)
-    flat = [task for model in MODELS for run in tasks[model] for task in run]
-    areas = bootstrap_areas(flat, part.labels, part.groups, resampling.draws, resampling.rng)
-    halves = np.split(areas, [sum(map(len, tasks["winner"]))], axis=1)
-    drawn = {model: half.mean(axis=1) for model, half in zip(MODELS, halves, strict=True)}
-    means = {model: _area(seeds[model], drawn[model], n_groups if binary else None) for model in MODELS}
-    gaps = drawn["winner"] - drawn["baseline"]
-    ends = (None, None) if gaps.min() == gaps.max() else bootstrap.percentile_interval(gaps)  # nothing to resample
-    return Discrimination(seeds, means, Estimate(gap, *ends), n_groups)
+        means = {model: Estimate(of[model].mean(), None, None) for model in MODELS}
+        return Discrimination(seeds, means, Estimate(difference.value, None, None), n_groups)
+    means = {model: _area(of[model], strata, n_groups if binary else None) for model in MODELS}
+    return Discrimination(seeds, means, difference, n_groups)
 
 
-def _tasks(part: Part, runs: Runs, binary: bool) -> list[list[Task]]:
-    """Return per seed the task of the positive classes, or one task per class that occurs."""
+def _areas(part: Part, runs: Runs, binary: bool) -> Scored:
+    """Return the area of the positive classes, or the mean area of each class that occurs against the rest."""
     if binary:
-        return [[(part.positive, score)] for score in runs.positive_score]
-    return [[(part.labels == c, p[:, c]) for c in np.unique(part.labels)] for p in runs.probabilities]
+        return score_areas(part.positive, runs.positive_score, part.groups)
+    areas = [score_areas(part.labels == c, runs.probabilities[:, :, c], part.groups) for c in np.unique(part.labels)]
+    values, left_out = (np.mean(column, axis=0) for column in zip(*areas, strict=True))
+    return Scored(values, left_out)
 
 
-def _area(seeds: NDArray[np.float64], drawn: NDArray[np.float64], n: int | None) -> Estimate:
+def _area(of: Scored, strata: NDArray[np.int64], n: int | None) -> Estimate:
     """Return the mean area. n disjoint pairs of a positive and a negative group are independent: the bound of n/n."""
-    if (seeds == 1).all():
+    if (of.values == 1).all():
         return Estimate(1.0, intervals.sure_bound(n) if n else None, None)
-    return Estimate(float(seeds.mean()), *bootstrap.percentile_interval(drawn))
+    return jackknife_estimate(of.values, of.left_out, strata=strata, n=np.inf)
 
 
 @dataclass(frozen=True)
@@ -130,22 +134,26 @@ def calibrate(evaluation: Evaluation, resampling: Resampling) -> dict[str, Calib
     resampling: of outcomes under exact probabilities.
     """
     val, test, n_bins = evaluation.parts["val"], evaluation.parts["test"], _n_bins(evaluation)
+    weights = 1 / own_group_sizes(test.groups)
     calibrations = {}
     for model in MODELS if n_bins >= LEAST_BINS else ():
         stated = test.models[model].probabilities  # (S, N, K)
-        fitted = calibration.fit_temperature(val.models[model].probabilities, val.labels)
+        once = 1 / own_group_sizes(val.groups)
+        fitted = calibration.fit_temperature(val.models[model].probabilities, val.labels, once)
         corrected = calibration.tempered(stated, np.where(np.isnan(fitted), 1.0, fitted)[:, None, None])
         right = test.models[model].predicted == test.labels
         tops = {"as stated": stated.max(axis=-1), "with temperature": corrected.max(axis=-1)}  # (S, N)
         errors = [
-            [calibration.calibration_error(c, r, n_bins) for c, r in zip(top, right, strict=True)]
+            [calibration.calibration_error(c, r, n_bins, weights) for c, r in zip(top, right, strict=True)]
             for top in tops.values()
         ]
         chance = [
             calibration.exact_error(confidence, test.groups, n_bins, resampling.draws, resampling.rng)
             for confidence in tops["with temperature"]
         ]
-        losses = [log_loss(p, test.labels, floor=calibration.ROUNDING).mean() for p in (stated, corrected)]
+        losses = [
+            log_loss(p, test.labels, floor=calibration.ROUNDING, weights=weights).mean() for p in (stated, corrected)
+        ]
         calibrations[model] = Calibration(
             temperatures=fitted,
             errors=[float(np.mean(by_seed)) for by_seed in errors],
@@ -157,13 +165,27 @@ def calibrate(evaluation: Evaluation, resampling: Resampling) -> dict[str, Calib
 
 
 def _curve(top: NDArray[Any], right: NDArray[Any], groups: NDArray[Any], n_bins: int) -> NDArray[np.float64]:
-    """Return mean confidence, accuracy and its Wilson ends of each bin, (bins, 4), all seeds in the same bins.
+    """Return mean confidence, accuracy and its interval of each bin, (bins, 4), all seeds in the same bins.
 
-    A bin counts as many effective groups as its share of the images, however many seeds put images there.
+    The interval holds for other groups: the accuracy without each group, whose images may be in several bins.
     """
-    rows, n = calibration.reliability(top.ravel(), right.ravel(), n_bins)
-    n_groups = n / n.sum() * effective_groups(groups)
-    ends = [intervals.wilson(accuracy * m, m) for accuracy, m in zip(rows[:, 1], n_groups, strict=True)]
+    n_seeds = len(top)
+    weights = np.tile(1 / own_group_sizes(groups), n_seeds) / n_seeds
+    rows, n = calibration.reliability(top.ravel(), right.ravel(), n_bins, weights)
+    index = np.unique(calibration.bin_of(top.ravel(), n_bins, weights), return_inverse=True)[1]
+    names, group = np.unique(groups, return_inverse=True)
+    cell = index * names.size + np.tile(group, n_seeds)
+    shape = (len(rows), names.size)
+    held, hits = (
+        np.bincount(cell, values, len(rows) * names.size).reshape(shape)
+        for values in (weights, weights * right.ravel())
+    )
+    ends = []
+    for accuracy, m, part, hit in zip(rows[:, 1], n, held, hits, strict=True):
+        rest = m - part
+        left_out = np.divide(accuracy * m - hit, rest, out=np.full(names.size, accuracy), where=rest > CLEAR)
+        of = share_estimate(float(np.round(accuracy, 12)), unit_variance(left_out), m)
+        ends.append((of.low or 0.0, 1.0 if of.high is None else of.high))
     return np.concatenate([rows, np.array(ends)], axis=1)
 
 

@@ -121,7 +121,7 @@ def _inputs(results: Results) -> list[tuple[str, object]]:
         *((f"digest of the published {name}", value) for name, value in dataset.digests.items()),
         *((f"hash of {name}", value) for name, value in hashes.items() if name not in plain),
         ("the study is also named by", _listed(plain) or "nothing"),
-        ("seeds", f"search {study.seed}, bootstrap of this page {results.settings.seed}"),
+        ("seeds", f"search {study.seed}, draws of this page {results.settings.seed}"),
     ]
 
 

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from pipeline.artifacts.evaluation import Evaluation
 from pipeline.artifacts.samples import PARTS
-from pipeline.report.analysis.scoring import Resampling, score_predictions
+from pipeline.report.analysis.scoring import score_sample
 from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import percent_estimate
 from pipeline.report.pages import Table
 from pipeline.report.results import Results
 from pipeline.report.sections import FEW_GROUPS
-from pipeline.statistics.bootstrap import group_means
-from pipeline.statistics.intervals import Estimate, rate_estimate
+from pipeline.statistics.intervals import Estimate
+from pipeline.statistics.jackknife import jackknife_estimate, score_rate
 
 LEAST_UNITS = 10  # of a source, to compare it with another
 SOURCES = {"br35h": "Br35H", "cheng": "Cheng", "": "elsewhere"}  # origin -> its name on the page
@@ -46,8 +46,8 @@ def rates_by_source(right: NDArray[np.bool_], groups: NDArray[Any], sources: NDA
     for source in np.unique(sources):
         of_source = sources == source
         n_units = np.unique(groups[of_source]).size
-        mean = float(group_means(right[:, of_source], groups[of_source]).mean())
-        rates.append(SourceRate(str(source), int(of_source.sum()), n_units, rate_estimate(mean, n_units)))
+        rate = jackknife_estimate(*score_rate(right[:, of_source], groups[of_source]))
+        rates.append(SourceRate(str(source), int(of_source.sum()), n_units, rate))
     return sorted(rates, key=lambda rate: -rate.n_units) if len(rates) > 1 else []
 
 
@@ -75,7 +75,7 @@ class Subset(NamedTuple):
     recalls: list[tuple[Estimate, int] | None]  # per class, over groups, with their number; None without images
 
 
-def by_file(evaluation: Evaluation, least_groups: int, resampling: Resampling) -> list[Subset]:
+def by_file(evaluation: Evaluation, least_groups: int) -> list[Subset]:
     """Score the test images by format, mode and size of their file, the largest subset of each kind first.
 
     A kind with one value is left out; values with fewer than `least_groups` groups are joined.
@@ -88,7 +88,7 @@ def by_file(evaluation: Evaluation, least_groups: int, resampling: Resampling) -
         value = test[kind].mask(test[kind].isin(small), f"{len(small)} other {kind}s") if len(small) > 1 else test[kind]
         sizes = value.value_counts()
         if len(sizes) > 1:
-            subsets += [_score(kind, str(name), test[value == name], evaluation, resampling) for name in sizes.index]
+            subsets += [_score(kind, str(name), test[value == name], evaluation) for name in sizes.index]
     return subsets
 
 
@@ -101,7 +101,7 @@ class OfficialTest(NamedTuple):
     unseen: Subset | None  # its images in the test part of this page
 
 
-def official_test(evaluation: Evaluation, resampling: Resampling) -> OfficialTest | None:
+def official_test(evaluation: Evaluation) -> OfficialTest | None:
     """Score the winner on the published test part; None without one, or if the official parts are kept."""
     images = _images(evaluation)
     theirs = images[images["official_part"] == "test"]
@@ -111,8 +111,8 @@ def official_test(evaluation: Evaluation, resampling: Resampling) -> OfficialTes
     trained_on = theirs["part"] == "train"
     unseen = theirs[theirs["part"] == "test"]
     kind = "official test part"
-    everything = _score(kind, "everything", theirs, evaluation, resampling)
-    sealed = _score(kind, "in the test part of this page", unseen, evaluation, resampling) if len(unseen) else None
+    everything = _score(kind, "everything", theirs, evaluation)
+    sealed = _score(kind, "in the test part of this page", unseen, evaluation) if len(unseen) else None
     return OfficialTest(float(in_training.mean()), float(trained_on.mean()), everything, sealed)
 
 
@@ -128,20 +128,22 @@ def _images(evaluation: Evaluation) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True).merge(files.assign(size=sizes), on="sample", validate="one_to_one")
 
 
-def _score(kind: str, value: str, rows: pd.DataFrame, evaluation: Evaluation, resampling: Resampling) -> Subset:
+def _score(kind: str, value: str, rows: pd.DataFrame, evaluation: Evaluation) -> Subset:
     """Return means over the seeds."""
     predicted = [evaluation.parts[p].models["winner"].predicted[:, rows.loc[rows["part"] == p, "row"]] for p in PARTS]
     labels, groups = rows["label"].to_numpy(), rows["group"].to_numpy()
     runs = np.concatenate(predicted, axis=1)
     n_classes = len(evaluation.classes)
-    scores = score_predictions(labels, runs, groups, n_classes, resampling)
+    of = score_sample(labels, runs, groups, n_classes, only_occurring=True)
     recalls: list[tuple[Estimate, int] | None] = [None] * n_classes
     for c in np.unique(labels):
         of_class = labels == c
         n = np.unique(groups[of_class]).size
-        recalls[c] = rate_estimate(float(group_means(runs[:, of_class] == c, groups[of_class]).mean()), n), n
+        recalls[c] = of.of_class("recall", int(c)), n
     n_groups, n_occurring = np.unique(groups).size, np.unique(labels).size
-    return Subset(kind, value, labels.size, n_groups, n_occurring, scores["accuracy"], scores["macro_f1"], recalls)
+    return Subset(
+        kind, value, labels.size, n_groups, n_occurring, of.estimate("accuracy"), of.estimate("macro_f1"), recalls
+    )
 
 
 def contrasts(subsets: list[Subset], classes: list[str]) -> list[tuple[str, Subset, Subset]]:
@@ -207,7 +209,7 @@ def _source_clauses(recalls: dict[str, list[SourceRate]]) -> list[str]:
 def context(results: Results) -> dict[str, Any] | None:
     """Return recall by class and source, and scores by format, mode and size of the file; None if all are alike."""
     evaluation, classes = results.evaluation, results.evaluation.classes
-    recalls, subsets = recall_by_source(results), by_file(evaluation, FEW_GROUPS, results.resampling("files"))
+    recalls, subsets = recall_by_source(results), by_file(evaluation, FEW_GROUPS)
     if not recalls and not subsets:
         return None
     n = f"test part, n = {np.unique(evaluation.parts['test'].groups).size:,} units"

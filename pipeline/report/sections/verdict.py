@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pipeline.report.analysis.scoring import PartScores, score_predictions
+from pipeline.report.analysis.scoring import PartScores
 from pipeline.report.drawing import MODEL_COLORS, Picture, canvas, png, styled
 from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import p_value, percent, percent_estimate, points_estimate
@@ -23,7 +23,7 @@ def context(results: Results) -> dict[str, Any]:
     return {
         "answer": f"{_result(results)}{_against_baseline(results)}",
         "champion": champion.seed,
-        "champion_score": f"{LABELS[main]} {percent_estimate(_champion_score(results))}",
+        "champion_score": f"{LABELS[main]} {percent_estimate(results.scores.champion[results.objective])}",
         "n_units": n_units(results),
         "n_images": results.evaluation.parts["test"].labels.size,
         "numbers": [
@@ -37,17 +37,6 @@ def context(results: Results) -> dict[str, Any]:
 def n_units(results: Results) -> int:
     """Return the number of units of the test part."""
     return int(np.unique(results.evaluation.parts["test"].groups).size)
-
-
-def _champion_score(results: Results) -> Estimate:
-    """Return the score of the champion alone; its interval covers other test units."""
-    evaluation, part = results.evaluation, results.evaluation.parts["test"]
-    i = [run.seed for run in evaluation.runs("winner")].index(evaluation.info.champion.seed)
-    predicted = part.models["winner"].predicted[[i]]
-    resampling = results.resampling("champion")
-    return score_predictions(part.labels, predicted, part.groups, len(evaluation.classes), resampling)[
-        results.objective
-    ]
 
 
 def _result(results: Results) -> str:

@@ -32,12 +32,12 @@ CLAIMS = (100, 22)  # false positives per number screened
 
 # field of ScreeningEstimate -> label, text and the method of its interval
 QUANTITIES: dict[str, tuple[str, Callable[[Estimate], str], str]] = {
-    "sensitivity": ("sensitivity per {image}", percent_estimate, "Wilson"),
-    "specificity": ("specificity per {image}", percent_estimate, "Wilson"),
-    "false_positives": ("false positives", count_estimate, "Clopper–Pearson"),
-    "false_negatives": ("false negatives", count_estimate, "Wilson"),
-    "ppv": ("PPV", lambda estimate: percent_estimate(estimate, 2), "Mercaldo, logit"),
-    "npv": ("NPV", lambda estimate: percent_estimate(estimate, 4), "Mercaldo, logit"),
+    "sensitivity": ("sensitivity per {image}", percent_estimate, "jackknife, logit"),
+    "specificity": ("specificity per {image}", percent_estimate, "jackknife, logit"),
+    "false_positives": ("false positives", count_estimate, "from specificity"),
+    "false_negatives": ("false negatives", count_estimate, "from sensitivity"),
+    "ppv": ("PPV", lambda estimate: percent_estimate(estimate, 2), "from both rates"),
+    "npv": ("NPV", lambda estimate: percent_estimate(estimate, 4), "from both rates"),
 }
 
 
@@ -99,11 +99,8 @@ def context(results: Results) -> dict[str, Any] | None:
 
 def _champion(results: Results) -> ScreeningEstimate:
     """Return the estimate of the champion alone, at its own threshold."""
-    winner, settings = results.decisions["winner"], results.settings.screening
-    seeds = [run.seed for run in results.evaluation.runs("winner")]
-    i = seeds.index(results.evaluation.info.champion.seed)
-    own = replace(winner.operation, sensitivity=float(winner.sensitivity[i]), specificity=float(winner.specificity[i]))
-    return estimate_screening(own, settings.prevalence_per_100k, settings.n_screened)
+    run = results.evaluation.runs("winner").index(results.evaluation.info.champion)
+    return results.decide("winner", run=run).estimate
 
 
 def _claims(winner: Decision, n_screened: float) -> list[list[str]]:
@@ -139,7 +136,7 @@ def _seeds(model: str, decision: Decision) -> list[list[str]]:
     rows = []
     for i, threshold in enumerate(decision.thresholds):
         rates = [percent(decision.sensitivity[i]), percent(decision.specificity[i]), f"{decision.auc[i]:.4f}"]
-        rows.append([model, f"{threshold:.4f}", *rates, *(f"{n:,}" for n in decision.counts[i])])
+        rows.append([model, f"{threshold:.4f}", *rates, *(count(round(float(n), 6)) for n in decision.counts[i])])
     return rows
 
 

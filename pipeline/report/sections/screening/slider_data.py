@@ -1,7 +1,6 @@
 """Data of the sliders: the estimates at every position of the threshold, which slider.js scales to the people screened.
 
-At equal numbers of diseased and healthy persons, expected errors are rates, and the odds of a predictive value are a
-likelihood ratio; both hold at every prevalence.
+Rates and the factors by which a call multiplies the odds hold at every prevalence.
 """
 
 from typing import Any
@@ -9,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.artifacts.predictions import Part
-from pipeline.report.analysis.decision import Decision, operate, rates
+from pipeline.report.analysis.decision import Decision, operate
 from pipeline.report.settings import ScreeningSettings
 from pipeline.statistics.intervals import Estimate
-from pipeline.statistics.screening import Operation, estimate_screening
+from pipeline.statistics.screening import Operation, estimate_screening, evidence
 
 POSITIONS = np.arange(-240, 241)  # of the threshold slider, even on a logit
 # halfway between two scores, which have six decimals
@@ -24,7 +23,7 @@ def slider(part: Part, winner: Decision, settings: ScreeningSettings) -> dict[st
     operations: dict[Operation, int] = {}  # operation -> its row
     row_of = []
     for threshold in THRESHOLDS:
-        operation = operate(part, *rates(part, part.models["winner"].positive_score >= threshold))
+        operation = operate(part, part.models["winner"].positive_score >= threshold)
         row_of.append(operations.setdefault(operation, len(operations)))
     low, high = min(winner.thresholds), max(winner.thresholds)
     middle = float(np.clip(np.mean(winner.thresholds), 1e-6, 1 - 1e-6))
@@ -44,15 +43,13 @@ def slider(part: Part, winner: Decision, settings: ScreeningSettings) -> dict[st
 def scalable(operation: Operation) -> list[list[float | None]]:
     """Return value, low and high of six quantities.
 
-    They are: sensitivity, specificity, errors per healthy and per diseased person, and the likelihood ratios of a
-    positive and a negative call.
+    They are: sensitivity, specificity, errors per healthy and per diseased person, and the factors by which a positive
+    and a negative call multiply the odds of what they claim.
     """
     e = estimate_screening(operation, prevalence_per_100k=50_000, n_screened=2)  # one person diseased, one healthy
     rates_of = [e.sensitivity, e.specificity, e.false_positives, e.false_negatives]
-    return [*(_ends(rate) for rate in rates_of), *(_ends(value, odds=True) for value in (e.ppv, e.npv))]
+    return [_ends(quantity) for quantity in (*rates_of, *evidence(operation))]
 
 
-def _ends(estimate: Estimate, *, odds: bool = False) -> list[float | None]:
-    ends = [estimate.value, estimate.low, estimate.high]
-    scaled = [end / (1 - end) if odds and end is not None else end for end in ends]
-    return [None if end is None else float(f"{end:.10g}") for end in scaled]
+def _ends(estimate: Estimate) -> list[float | None]:
+    return [None if end is None else float(f"{end:.10g}") for end in (estimate.value, estimate.low, estimate.high)]
