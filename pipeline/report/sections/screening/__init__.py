@@ -1,7 +1,6 @@
 """What the winner's decision would mean in a screening."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from pipeline.report.analysis.decision import Decision, operating_curves
