@@ -28,6 +28,11 @@ def count(value: float | None) -> str:
     return f"{value:.2f}" if value >= 0.005 else "<0.01"
 
 
+def group_count(value: float) -> str:
+    """Return a count of groups, of which some count in parts: one decimal unless it is whole."""
+    return f"{value:,.0f}" if round(value, 6).is_integer() else f"{value:,.1f}"
+
+
 def number(value: float | None) -> str:
     """Return four significant digits."""
     return "–" if value is None else f"{value:.4g}"

@@ -8,7 +8,7 @@ from sklearn import metrics as reference
 
 from pipeline.artifacts.evaluation import Evaluation
 from pipeline.report.analysis.decision import operating_curves
-from pipeline.report.analysis.scoring import Resampling, compare
+from pipeline.report.analysis.scoring import Resampling, compare, score_test_part
 
 
 def test_compare_counts_groups(root: Path) -> None:
@@ -32,3 +32,13 @@ def test_operating_curves_equal_scikit_learn(root: Path) -> None:
         fpr, tpr, _ = reference.roc_curve(part.positive, score, sample_weight=1 / copies, drop_intermediate=False)
         np.testing.assert_allclose(sensitivity, tpr, atol=1e-12)
         np.testing.assert_allclose(specificity, 1 - fpr, atol=1e-12)
+
+
+def test_the_champion_is_scored_alone(root: Path) -> None:
+    evaluation = Evaluation.read(root / "data/evaluate/hostile")
+    of = score_test_part(evaluation)
+    run = [retrained.seed for retrained in evaluation.runs("winner")].index(evaluation.info.champion.seed)
+    for name, estimate in of.champion.items():
+        assert estimate.value == pytest.approx(of.seeds[name]["winner"][run])
+        assert estimate.low is not None
+        assert estimate.low < of.seeds[name]["winner"][run]

@@ -197,7 +197,7 @@ def test_scores(name: str, shares: tuple[float, ...]) -> None:
     weights, strata = unit_weights(labels, groups), unit_classes(labels, groups)
     classes = range(k) if k < 10 else range(2)
     quantities = [*SCORES, *(f"{of} {c}" for of in ("precision", "recall", "f1") for c in classes)]
-    for first, second in pairs(sample, errors, SETS if k < 10 else SETS // 2):
+    for first, second in pairs(sample, errors, SETS):
         predicted = [sample.predicted(margins) for margins in (first, second)]
         counts = [confusion_matrix(labels, p, k, weights) for p in predicted]
         whole = [every_score(c) for c in counts]

@@ -14,8 +14,6 @@ from pipeline.statistics.roc import areas_under_roc
 from pipeline.statistics.screening import Operation, ScreeningEstimate
 from pipeline.statistics.units import own_group_sizes
 
-COUNTED = ("TP", "FP", "TN", "FN")
-
 
 @dataclass(frozen=True)
 class Decision:
@@ -25,7 +23,7 @@ class Decision:
     sensitivity: NDArray[np.float64]  # (S,)
     specificity: NDArray[np.float64]  # (S,)
     auc: NDArray[np.float64]  # (S,)
-    counts: NDArray[np.float64]  # (S, 4) groups, as COUNTED
+    counts: NDArray[np.float64]  # (S, 4) groups: TP, FP, TN, FN
     operation: Operation  # means over seeds
     estimate: ScreeningEstimate
 

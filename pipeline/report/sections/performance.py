@@ -14,7 +14,7 @@ from pipeline.artifacts.samples import PARTS
 from pipeline.report.analysis.scoring import confusions, median_run, spread
 from pipeline.report.drawing import WIDTH_IN, Picture, canvas, png, short, styled
 from pipeline.report.experiment_page import Section
-from pipeline.report.formatting import count, p_value, percent, percent_estimate, points, points_estimate
+from pipeline.report.formatting import group_count, p_value, percent, percent_estimate, points, points_estimate
 from pipeline.report.results import Results
 from pipeline.report.sections import FEW_GROUPS
 from pipeline.statistics.scores import LABELS, SCORES, class_scores
@@ -39,7 +39,9 @@ def context(results: Results) -> dict[str, Any]:
         "n_differing": comparison.test.n_differing,
         "check": comparison.check,
         "check_p": p_value(comparison.check.p),
-        "matrix": [[name, *map(count, row)] for name, row in zip(classes, matrices["test"], strict=True)],
+        "matrix": [
+            [name, *map(group_count, row.tolist())] for name, row in zip(classes, matrices["test"], strict=True)
+        ],
         "by_class": [
             [name, *(percent_estimate(scores.classes[key][c]) for key in ("precision", "recall", "f1")), f"{n:,}"]
             for c, (name, n) in enumerate(zip(classes, scores.class_groups, strict=True))
@@ -128,7 +130,7 @@ def _cell(count: float, share: float) -> str:
         percentage = f"{100 * share:.1f} %"
     else:
         percentage = f"{100 * share:.2g} %" if share >= 0.0001 else "<0.01 %"
-    number = f"{count:,.0f}" if count >= 100 or float(count).is_integer() else f"{count:.1f}"
+    number = f"{count:,.0f}" if count >= 100 else group_count(float(count))
     return f"{number}\n{percentage}"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.report.analysis.decision import Decision, operating_curves
 from pipeline.report.drawing import Picture, png
 from pipeline.report.experiment_page import Section
-from pipeline.report.formatting import count, count_estimate, number_estimate, percent, percent_estimate
+from pipeline.report.formatting import count, count_estimate, group_count, number_estimate, percent, percent_estimate
 from pipeline.report.results import Results
 from pipeline.report.sections.screening.decision_curve import benefit_rows, decision_curve
 from pipeline.report.sections.screening.figures import operating_curve, ppv_over_prevalence
@@ -42,7 +42,8 @@ QUANTITIES: dict[str, tuple[str, Callable[[Estimate], str], str]] = {
 
 def context(results: Results) -> dict[str, Any] | None:
     """Return the estimates at several prevalences, as people, and for the sliders; None without positive classes."""
-    if not results.decisions:
+    of_champion = results.champion_decision
+    if of_champion is None:
         return None
     winner, settings = results.decisions["winner"], results.settings.screening
     image = "slice" if results.evaluation.dataset.medical else "image"
@@ -50,7 +51,7 @@ def context(results: Results) -> dict[str, Any] | None:
     estimated = {model: decision.estimate for model, decision in results.decisions.items()}
     estimated |= {
         "winner at 0.5": results.decide("winner", at=0.5).estimate,
-        f"champion, seed {champion}": _champion(results),
+        f"champion, seed {champion}": of_champion.estimate,
     }
     alarmed = winner.estimate.false_positives
     estimates = [
@@ -96,12 +97,6 @@ def context(results: Results) -> dict[str, Any] | None:
     }
 
 
-def _champion(results: Results) -> ScreeningEstimate:
-    """Return the estimate of the champion alone, at its own threshold."""
-    run = results.evaluation.runs("winner").index(results.evaluation.info.champion)
-    return results.decide("winner", run=run).estimate
-
-
 def _claims(winner: Decision, n_screened: float) -> list[list[str]]:
     """Return claims about false positives, and how many independent healthy units each needs."""
     observed, n_healthy = 1 - winner.operation.specificity, winner.estimate.n_healthy
@@ -135,7 +130,7 @@ def _seeds(model: str, decision: Decision) -> list[list[str]]:
     rows = []
     for i, threshold in enumerate(decision.thresholds):
         rates = [percent(decision.sensitivity[i]), percent(decision.specificity[i]), f"{decision.auc[i]:.4f}"]
-        rows.append([model, f"{threshold:.4f}", *rates, *(count(round(float(n), 6)) for n in decision.counts[i])])
+        rows.append([model, f"{threshold:.4f}", *rates, *map(group_count, decision.counts[i].tolist())])
     return rows
 
 
