@@ -74,7 +74,9 @@ def test_the_champion_is_the_first_winner_with_the_best_score_on_val(
 
 
 def test_what_differs_in_every_run_is_kept_apart(retrained: list[FinishedRetraining]) -> None:
-    runs = evaluation_runs(retrained, ORIGIN)
+    runs = evaluation_runs(retrained, retrained[:1], ORIGIN)
+    assert runs.seconds == pytest.approx(runs.fold_seconds + sum(run.seconds for run in runs.retrainings))
+    assert runs.fold_seconds == 5
     assert runs.origin == ORIGIN
     assert runs.of("winner", 2).epoch_seconds == [2.5, 2.5]
     assert runs.of("winner", 2).run_id == retrained[1].run_id

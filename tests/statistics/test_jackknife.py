@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from pipeline.statistics.bootstrap import unit_weights
 
 from pipeline.statistics.folds import fold_estimate
 from pipeline.statistics.intervals import Estimate, sure_bound
@@ -16,6 +15,7 @@ from pipeline.statistics.jackknife import (
     unit_variance,
 )
 from pipeline.statistics.scores import class_scores, confusion_matrix
+from pipeline.statistics.units import unit_weights
 
 
 def test_confusions_without_a_unit_equal_those_counted_again() -> None:

@@ -7,7 +7,7 @@ from scipy.special import expit, logit
 from scipy.stats import binomtest
 
 from pipeline.statistics import screening
-from pipeline.statistics.intervals import Estimate, rate_estimate
+from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.screening import Operation
 
 TUTORIAL = Operation(sensitivity=147 / 150, specificity=148 / 150, n_diseased=150, n_healthy=150)
@@ -121,7 +121,7 @@ def test_units_to_bound_a_rate_of_which_the_sample_shows_none() -> None:
 
 def test_net_benefit_is_that_of_the_counts() -> None:
     """Vickers and Elkin 2006: TP / n - FP / n x t / (1 - t), of 40 diseased and 160 healthy persons."""
-    se, sp = rate_estimate(34 / 40, 40), rate_estimate(120 / 160, 160)
+    se, sp = Operation(34 / 40, 120 / 160, 40, 160).rates()
     for t in (0.01, 0.1, 0.2, 0.5):
         result = screening.net_benefit(se, sp, prevalence=0.2, threshold=t)
         assert result.value == pytest.approx(34 / 200 - 40 / 200 * t / (1 - t))
@@ -138,7 +138,7 @@ def test_the_interval_of_the_net_benefit_covers() -> None:
     covered = []
     for _ in range(2_000):
         rates = rng.binomial(47, 0.93) / 47, rng.binomial(70, 0.85) / 70
-        result = screening.net_benefit(rate_estimate(rates[0], 47), rate_estimate(rates[1], 70), prevalence, threshold)
+        result = screening.net_benefit(*Operation(*rates, 47, 70).rates(), prevalence, threshold)
         covered.append((result.low or 0) <= (truth or 0) <= (result.high or 0))
     assert 0.935 <= np.mean(covered) <= 0.975
 
