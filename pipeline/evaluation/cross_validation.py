@@ -89,8 +89,8 @@ def _fold(everything: Samples, by: str, number: int, held_out: np.ndarray, seed:
     return Fold(by, number, replace(everything, table=table))
 
 
-def plan_folds(result: SearchResult, folds: Sequence[Fold], evaluations: Path) -> list[Retraining]:
-    """Return the trainings of all folds but the sealed one, whose models are those of the evaluation."""
+def plan_folds(result: SearchResult, folds: Sequence[Fold], evaluations: Path, n_seeds: int) -> list[Retraining]:
+    """Return the trainings of all folds but the sealed one, whose models are the n_seeds of the evaluation."""
     configs = dict(zip(MODELS, (result.winner, result.baseline), strict=True))
     study, planned = result.study, []
     for fold in folds:
@@ -100,7 +100,7 @@ def plan_folds(result: SearchResult, folds: Sequence[Fold], evaluations: Path) -
         content = provenance.digest([study.hashes, *fold.samples.table["sha256"], *fold.samples.table["part"]])
         of_fold = study.model_copy(update={"hashes": {**study.hashes, "fold": content}})
         for model, n in REPEATS[fold.by].items():
-            for k in range(n):
+            for k in range(min(n, n_seeds)):
                 one = plan_one(of_fold, model, configs[model], place, evaluations, k)
                 name = f"{one.name}-{fold.by}-fold-{fold.number}"
                 planned.append(replace(one, name=name, data=fold.samples))

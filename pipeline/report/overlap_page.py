@@ -29,6 +29,7 @@ class Overlap(NamedTuple):
 
 def write_overlap_page(data: Mapping[str, Samples], shared: Shared, folder: Path) -> None:
     """Write index.html, its Markdown twin and the figures. data: prepared samples by name, with their parts."""
+    (folder / "figures").mkdir(parents=True, exist_ok=True)  # DVC expects it, also where nothing is shared
     copies = {names: pairs for names, pairs in shared.items() if isinstance(pairs, pd.DataFrame) and len(pairs)}
     overlaps = [
         Overlap(names, class_table(names, data, pairs), _example(names, data, pairs)) for names, pairs in copies.items()

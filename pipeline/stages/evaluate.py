@@ -14,14 +14,8 @@ from pipeline.evaluation.ledger import with_history
 from pipeline.evaluation.model_card import write_model_card
 from pipeline.evaluation.model_registry import register_champion
 from pipeline.evaluation.result import (
-    champion,
-    choose_thresholds,
-    data_sources,
-    evaluation_result,
-    evaluation_runs,
-    predict_all,
-    write_models,
-)
+    champion, choose_thresholds, data_sources, evaluation_result, evaluation_runs, predict_all, write_models,
+)  # fmt: skip
 from pipeline.evaluation.retrain import as_searched, plan, retrain, study_run
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.execution.settings import Workspace
@@ -38,10 +32,9 @@ def run(layout: Layout, experiment: str, dataset: str, workspace: Workspace, set
 
     planned = plan(searched, layout.development(dataset), workspace.evaluations, settings.n_seeds)
     folds = draw_folds(development, test, settings.folds, searched.study.seed)
+    in_folds = plan_folds(searched, folds, workspace.evaluations, settings.n_seeds)
     study = study_run(searched.study, data_sources(data), origin)
-    trained = retrain(
-        planned + plan_folds(searched, folds, workspace.evaluations), study, as_searched(workspace, searched.study)
-    )
+    trained = retrain(planned + in_folds, study, as_searched(workspace, searched.study))
     retrained, of_folds = trained[: len(planned)], trained[len(planned) :]
     predictions = predict_all(retrained, data)
     cross_validation = cross_validate(folds, trained, development.info, settings.min_sensitivity)

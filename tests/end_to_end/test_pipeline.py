@@ -81,6 +81,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = f"{text[:start]}\n{text[end:]}"
     (folder / "params.yaml").write_text(text)
     replace(folder / "params.yaml", "n_seeds: 5", "n_seeds: 2")
+    replace(folder / "params.yaml", "folds: 5", "folds: 3")
     replace(folder / "params.yaml", "workers: 3", "workers: 2")
     (folder / "experiments/quick.yaml").write_text(EXPERIMENT)
     call(folder, "git", "init", "--quiet")
@@ -88,7 +89,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stages = ran(dvc(folder, "repro"))
     data_stages = [f"{stage}@digits" for stage in ("download", "prepare", "split", "explore")]
     experiment_stages = [f"{stage}@quick" for stage in ("search", "evaluate", "report")]
-    assert sorted(stages) == sorted([*data_stages, *experiment_stages, "summary"])
+    assert sorted(stages) == sorted([*data_stages, *experiment_stages, "overlap", "summary"])
     return folder
 
 
@@ -102,7 +103,9 @@ def test_every_promised_file_is_there(project: Path) -> None:
         "data/evaluate/quick/predictions.csv",
         "data/evaluate/quick/model/winner/model.json",
         "data/evaluate/quick/model/MODEL_CARD.md",
+        "data/evaluate/quick/folds/predictions.csv",
         "reports/data/digits/index.html",
+        "reports/data/index.html",
         "reports/quick/index.html",
         "reports/quick/figures/confusion_test.png",
         "reports/index.html",
@@ -142,7 +145,7 @@ def test_a_second_repro_runs_nothing(project: Path) -> None:
 def test_git_sees_results_but_no_data_and_no_pages(project: Path) -> None:
     seen = call(project, "git", "status", "--porcelain", "--untracked-files=all").split()[1::2]
     results = {"dvc.lock", "reports/README.md", "reports/metrics.json", "reports/leaderboard.csv"}
-    results |= {"reports/data/digits/README.md"}
+    results |= {"reports/data/README.md", "reports/data/digits/README.md"}
     results |= {f"reports/quick/{name}" for name in ("README.md", "metrics.json", "confusion.csv", "curves.csv")}
     assert set(seen) == results
 
@@ -160,7 +163,7 @@ def test_every_trial_has_its_run(project: Path) -> None:
     assert experiment
     runs = client.search_runs([experiment.experiment_id])
     roles = pd.Series([run.data.tags["role"] for run in runs]).value_counts().to_dict()
-    assert roles == {"study": 1, "baseline": 1, "search": 4, "evaluate": 4}
+    assert roles == {"study": 1, "baseline": 1, "search": 4, "evaluate": 4, "fold": 6}
     assert not [run for run in runs if run.info.status == "RUNNING"]
 
 
