@@ -14,18 +14,21 @@ from pipeline.evaluation.ledger import with_history
 from pipeline.evaluation.model_card import write_model_card
 from pipeline.evaluation.model_registry import register_champion
 from pipeline.evaluation.result import (
-    champion, choose_thresholds, data_sources, evaluation_result, evaluation_runs, predict_all, write_models,
-)  # fmt: skip
+    champion,
+    choose_thresholds,
+    data_sources,
+    evaluation_result,
+    evaluation_runs,
+    predict_all,
+    write_models,
+)
 from pipeline.evaluation.retrain import as_searched, plan, retrain, study_run
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.execution.settings import Workspace
 
 
 def run(layout: Layout, experiment: str, dataset: str, workspace: Workspace, settings: EvaluateSettings) -> None:
-    """Write an Evaluation, its runs, models and explanations; resume what an interrupted call left.
-
-    Raises PipelineError if a retraining fails.
-    """
+    """Write all of an evaluation; resume what an interrupted call left. Raises PipelineError if a retraining fails."""
     searched = SearchResult.read(layout.search(experiment))
     development, test = Samples.read(layout.development(dataset)), Samples.read(layout.test(dataset))
     data, origin = (development, test), Origin.model_validate(provenance.origin(workspace.root))
@@ -41,8 +44,7 @@ def run(layout: Layout, experiment: str, dataset: str, workspace: Workspace, set
     thresholds = choose_thresholds(predictions, development.info, settings.min_sensitivity)
     evaluation = evaluation_result(searched.study, data, retrained, predictions, thresholds)
     explanations = explain(champion(evaluation, retrained), predictions, development, test)
-    made = evaluation_runs(retrained, of_folds, origin)
-    runs = with_history(made, workspace.root, searched.study, test.info)
+    runs = with_history(evaluation_runs(retrained, of_folds, origin), workspace.root, searched.study, test.info)
     corrupted = predict_corrupted(retrained, test)
 
     out = layout.evaluate(experiment)
