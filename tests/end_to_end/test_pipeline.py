@@ -209,7 +209,7 @@ def test_an_edit_reruns_what_uses_it(project: Path) -> None:
         path.write_text(text)
         return {stage.partition("@")[0] for stage in stages}
 
-    pages = {"explore", "report", "summary"}
+    pages = {"explore", "overlap", "report", "summary"}
     assert waiting("report/drawing.py") == pages
     assert waiting("report/sections/performance.jinja") == pages
     assert waiting("tracking/mlflow.py") == set()
