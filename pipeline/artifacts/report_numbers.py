@@ -48,11 +48,13 @@ class Metrics(JsonPart):
     baseline_test: Scores
     best_of_n_val: float | None
     n_trials: dict[str, int]  # state -> trials
+    cross_validation: Scores | None = None  # of the winner, every unit predicted once; None without one
     screening: ScreeningNumbers | None = None
 
     def compared(self) -> dict[str, Any]:
-        """Return the plain values for metrics.json; without screening the key is left out."""
-        return self.model_dump(mode="json", exclude={"screening"} if self.screening is None else None)
+        """Return the plain values for metrics.json; keys of what an experiment does not have are left out."""
+        missing = {name for name in ("cross_validation", "screening") if getattr(self, name) is None}
+        return self.model_dump(mode="json", exclude=missing)
 
 
 class Intervals(JsonPart):
@@ -63,6 +65,7 @@ class Intervals(JsonPart):
     difference: dict[str, tuple[float | None, float | None, float | None]]  # winner minus baseline: value, low, high
     groups_right: tuple[float | None, float | None, float | None]  # share of groups, winner minus baseline; sign flips
     sign_flip_p: float
+    cross_validation: dict[str, Ends] | None = None
     sensitivity: Ends | None = None
     specificity: Ends | None = None
 

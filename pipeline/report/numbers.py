@@ -10,6 +10,7 @@ from pipeline.artifacts.report_numbers import SHARED, Intervals, Metrics, Number
 from pipeline.core.tables import write_spreadsheet_csv
 from pipeline.report.analysis.scoring import confusions, median_run, spread
 from pipeline.report.results import Results
+from pipeline.report.sections.cross_validation import new_data
 from pipeline.report.sections.learning_curves import mean_curves
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.scores import SCORES
@@ -54,6 +55,7 @@ def _metrics(results: Results) -> Metrics:
         baseline_test=baseline,
         best_of_n_val=_digits(study.best.score),
         n_trials=study.n_trials,
+        cross_validation={name: _digits(of.value) for name, of in new_data(results).items()} or None,
         screening=_screening(results) if results.decisions else None,
     )
 
@@ -86,6 +88,7 @@ def _intervals(results: Results) -> Intervals:
         difference={name: (_digits(difference[name].value), *_ends(difference[name])) for name in SCORES},
         groups_right=(_digits(test.difference.value), *_ends(test.difference)),
         sign_flip_p=float(f"{test.p:.6g}"),
+        cross_validation={name: _ends(of) for name, of in new_data(results).items()} or None,
         sensitivity=_ends(screening.sensitivity) if screening else None,
         specificity=_ends(screening.specificity) if screening else None,
     )

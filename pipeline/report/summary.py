@@ -77,12 +77,18 @@ def _mean(info: NumbersInfo, model: str, score: str = "macro_f1") -> Estimate:
     return Estimate(info.metrics.baseline_test[score], *info.intervals.baseline_test[score])
 
 
+def _new_data(info: NumbersInfo) -> str:
+    values, ends = info.metrics.cross_validation, info.intervals.cross_validation
+    return percent_estimate(Estimate(values["macro_f1"], *ends["macro_f1"])) if values and ends else "–"
+
+
 def _leaderboard_row(name: str, info: NumbersInfo) -> list[object]:
     return [
         Link(name, f"{name}/index.html"),
         Link(info.dataset, "/".join(("data", info.dataset, "index.html"))),
         percent_estimate(_mean(info, "winner", "accuracy")),
         percent_estimate(_mean(info, "winner")),
+        _new_data(info),
         points(info.metrics.test_sd["macro_f1"]),
         percent_estimate(_mean(info, "baseline")),
         points_estimate(Estimate(*info.intervals.difference["macro_f1"])),

@@ -93,12 +93,12 @@ def test_recall_by_source_counts_each_group_once(layout: Layout) -> None:
     held_out = results.cross_validation.of(GROUP, "winner")
     groups = dict(zip(held_out.part.samples, held_out.part.groups, strict=True))
     files = results.evaluation.files
-    files["origin"] = np.where(files["sample"].map(groups) % 3 == 0, "Here", "")
+    files["origin"] = np.where(files["sample"].map(groups) % 3 == 0, "cheng", "")
     shown = cross_validation.context(results)
     assert shown
     table = next(table for table in shown["tables"] if table.caption.startswith("Recall"))
     assert [row[:2] for row in table.rows] == [
-        [name, source] for name in ("healthy", "tumor") for source in ("Here", "unknown")
+        [name, source] for name in ("healthy", "tumor") for source in ("Cheng", "elsewhere")
     ]
     frame = pd.DataFrame({"group": held_out.part.groups, "label": held_out.part.labels})
     frame["right"] = (held_out.predicted == held_out.part.labels).mean(axis=0)

@@ -58,7 +58,16 @@ def test_one_seed_of_single_images_gives_the_textbook_interval(root: Path) -> No
 def test_metrics_have_the_agreed_shape(root: Path) -> None:
     metrics = read_json(root / "reports/metrics.json")
     assert list(metrics) == ["hostile", "perfect", "single"]
-    agreed = ["test", "test_sd", "n_seeds", "baseline_test", "best_of_n_val", "n_trials", "screening"]
+    agreed = [
+        "test",
+        "test_sd",
+        "n_seeds",
+        "baseline_test",
+        "best_of_n_val",
+        "n_trials",
+        "cross_validation",
+        "screening",
+    ]
     assert list(metrics["hostile"]) == agreed
     assert metrics["hostile"]["n_trials"] == {"complete": 10, "pruned": 1, "failed": 1}
     assert set(metrics["hostile"]["test"]) == {"accuracy", "macro_precision", "macro_recall", "macro_f1"}

@@ -13,6 +13,7 @@ from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import count_estimate, number, percent, percent_estimate, points, points_estimate
 from pipeline.report.pages import Table
 from pipeline.report.results import Results
+from pipeline.report.sections.subgroups import sources_of
 from pipeline.statistics.calibration import ROUNDING, tempered
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.scores import LABELS, SCORES, class_scores, confusion_matrix, log_loss, scores
@@ -43,6 +44,12 @@ def analyse(results: Results, by: str, model: str) -> dict[str, OutOfFold]:
         for name, side in RATES.items():
             analysed[name] = score_out_of_fold(held_out, called, positive, 2, _rate(side), of_class=side)
     return analysed
+
+
+def new_data(results: Results) -> dict[str, Estimate]:
+    """Return the scores of the winner's recipe on new data; empty without a cross-validation."""
+    analysed = analyse(results, GROUP, "winner") if results.cross_validation.partitions else {}
+    return {name: of.estimate for name, of in analysed.items() if name in SCORES}
 
 
 def context(results: Results) -> dict[str, Any] | None:
@@ -177,13 +184,13 @@ def _lesson(results: Results) -> Table:
 
 def _by_source(results: Results, held_out: FoldPart) -> list[Table]:
     """Return recall by class and source, if any class has several sources; every group is tested once."""
-    origins = results.evaluation.files.set_index("sample")["origin"].reindex(held_out.part.samples).to_numpy()
+    origins = sources_of(results.evaluation, held_out.part.samples)
     labels, classes, rows = held_out.part.labels, results.evaluation.classes, []
     for c, name in enumerate(classes):
-        sources = sorted(set(origins[labels == c]), key=lambda source: (source == "", source))
+        sources = sorted(set(origins[labels == c].tolist()))
         for source in sources if len(sources) > 1 else []:
             chosen = (labels == c) & (origins == source)
-            rows.append([name, source or "unknown", *_recall(held_out, chosen, c)])
+            rows.append([name, source, *_recall(held_out, chosen, c)])
     if not rows:
         return []
     caption = "Recall by class and source, winner, every unit predicted once [95 %]; n units in each row"

@@ -13,6 +13,7 @@ from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import percent
 from pipeline.report.pages import Table
 from pipeline.report.results import Results
+from pipeline.report.sections.subgroups import sources_of
 
 COLUMNS = 8
 
@@ -25,18 +26,17 @@ def context(results: Results) -> dict[str, Any] | None:
     doubts, part = held_out.doubts, held_out.part
     probabilities = part.models["winner"].probabilities.mean(axis=0)
     flagged = np.flatnonzero(doubts.in_doubt)
-    files = results.evaluation.files.set_index("sample")
+    sources = sources_of(results.evaluation, part.samples)
     rows = []
     for rank, i in enumerate(_shown(results), start=1):
         label, suggested = int(part.labels[i]), int(doubts.suggested[i])
         both = [percent(float(probabilities[i, c]), 0) for c in (label, suggested)]
-        source = files.loc[part.samples[i], "origin"] or "unknown"
-        rows.append([rank, part.samples[i], classes[label], both[0], classes[suggested], both[1], source])
+        rows.append([rank, part.samples[i], classes[label], both[0], classes[suggested], both[1], str(sources[i])])
     pairs = Counter((int(part.labels[i]), int(doubts.suggested[i])) for i in flagged)
     n_groups = len(set(part.groups[flagged].tolist()))
     sentence = (
         f"Confident learning (Northcutt 2021) doubts the labels of {flagged.size:,} of {part.labels.size:,} images, in "
-        f"{n_groups:,} groups: the models that never saw the group give another class at least its usual probability, "
+        f"{n_groups:,} units: the models that never saw the unit give another class at least its usual probability, "
         "and more than the label. An image in doubt may be mislabelled, or hard: it needs a reader. None was removed "
         "or relabelled; the published labels count in every score."
     )

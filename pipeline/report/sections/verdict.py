@@ -11,6 +11,7 @@ from pipeline.report.drawing import MODEL_COLORS, Picture, canvas, png, styled
 from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import p_value, percent, percent_estimate, points_estimate
 from pipeline.report.results import Results
+from pipeline.report.sections.cross_validation import new_data
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.scores import LABELS
 from pipeline.statistics.significance import LEVEL
@@ -24,6 +25,7 @@ def context(results: Results) -> dict[str, Any]:
         "answer": f"{_result(results)}{_against_baseline(results)}",
         "champion": champion.seed,
         "champion_score": f"{LABELS[main]} {percent_estimate(results.scores.champion[results.objective])}",
+        "on_new_data": f"{LABELS[main]} {percent_estimate(new_data(results)[main])}" if new_data(results) else "",
         "n_units": n_units(results),
         "n_images": results.evaluation.parts["test"].labels.size,
         "numbers": [
