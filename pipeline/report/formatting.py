@@ -97,7 +97,7 @@ def count_estimate(estimate: Estimate) -> str:
 
 def number_estimate(estimate: Estimate) -> str:
     """Return `12.5 [8.1, 20.3]`, or the one-sided bound."""
-    return _with_ends(estimate, lambda value: f"{value:.3g}")
+    return _with_ends(estimate, lambda value: f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}")
 
 
 def points_estimate(estimate: Estimate, digits: int = 1) -> str:

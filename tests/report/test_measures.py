@@ -74,4 +74,4 @@ def test_every_caption_has_n(root: Path) -> None:
     for name in ("hostile", "perfect", "single"):
         tables = context(Results.read(Layout(root), name, SETTINGS))["tables"]
         assert len(tables) == 5
-        assert all("n = 100 test groups" in table.caption for table in tables)
+        assert all("n = 100 units of test" in table.caption for table in tables)

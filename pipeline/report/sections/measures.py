@@ -34,15 +34,15 @@ STATED = (0.5, 0.9, 0.99, 0.999)  # probabilities carried to the prevalence
 
 def context(results: Results) -> dict[str, Any]:
     """Return further scores, and for positive classes costs and probabilities at the prevalence."""
-    n = f"n = {units(results).strata.size:,} test groups"
+    n = results.test_n
     further = Table(
         f"Further scores: mean over seeds [95 %], {n}, {RECIPE}",
         ["score", *MODELS, "winner minus baseline, in hundredths"],
         [_row(measure) for measure in measures(results)],
-        note="Each group counts once in each class. Matthews correlation: of truth and prediction, 0 without relation "
+        note="Each unit counts once in each class. Matthews correlation: of truth and prediction, 0 without relation "
         "(Gorodkin 2004). Expected cost: share of errors, relative to always naming the commonest class. Brier score: "
         "squared distance of the probabilities from the truth, 0 is best. Average precision: area under the steps of "
-        "the precision-recall curve. Intervals: jackknife over groups and variance between seeds.",
+        "the precision-recall curve. Intervals: jackknife over units and variance between seeds.",
     )
     calibrated = _calibration_table(results, n)
     screened = _at_prevalence(results, n) if results.evaluation.positive else {"sentences": [], "tables": []}
@@ -116,7 +116,7 @@ def _precision_table(results: Results, n: str) -> Table:
             ["re-weighted sample, no estimate", *reweighted],
         ],
         note="At this prevalence precision depends on false positive rates of about as many per 100,000, which "
-        f"{n_negative} negative groups cannot show. The re-weighted sample treats a threshold without false positives "
+        f"{n_negative} negative units cannot show. The re-weighted sample treats a threshold without false positives "
         "as if it had none in a population; the bound takes the upper end of the Clopper–Pearson interval at each "
         "threshold.",
     )

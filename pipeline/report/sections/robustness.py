@@ -63,7 +63,7 @@ def context(results: Results) -> dict[str, Any]:
     objective = LABELS[results.objective]
     severe = [name for name, shift in by_corruption.items() if (shift.difference.high or 0.0) < -TOLERATED_LOSS]
     n_images, n_test = results.robustness.table["sample"].nunique(), results.evaluation.parts["test"].labels.size
-    chosen = "All test images" if n_images == n_test else f"{n_images:,} test images, whole groups drawn at random"
+    chosen = "All test images" if n_images == n_test else f"{n_images:,} test images, whole units drawn at random"
     head = ["images", objective, "difference, points", "predicted class changes"]
     decisions = ["positive to negative", "negative to positive"] if results.evaluation.positive else []
     rows: list[list[str]] = [["clean", percent_estimate(clean), *["–"] * (2 + len(decisions))]]
@@ -71,12 +71,12 @@ def context(results: Results) -> dict[str, Any]:
         flips = [percent_estimate(share) for share in (shift.changed, shift.lost, shift.raised) if share]
         rows.append([name, percent_estimate(shift.score), points_estimate(shift.difference), *flips])
     table = Table(
-        f"Winner under mild corruptions: mean over seeds [95 %], n = {n_units:,} test groups, {RECIPE}",
+        f"Winner under mild corruptions: mean over seeds [95 %], n = {n_units:,} units of test, {RECIPE}",
         [*head, *decisions],
         rows,
         note=f"{chosen}, predicted again by every retraining of the winner. Difference: corrupted minus clean, paired. "
-        "The other columns are shares of the groups, each counted once: how often a class, or a decision at the frozen "
-        "threshold, is another one than that on the clean image, right or wrong. Intervals: jackknife over groups and "
+        "The other columns are shares of the units, each counted once: how often a class, or a decision at the frozen "
+        "threshold, is another one than that on the clean image, right or wrong. Intervals: jackknife over units and "
         "variance between seeds.",
     )
     sentence = (
