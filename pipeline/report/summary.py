@@ -204,7 +204,7 @@ def draw_leaderboard(infos: Mapping[str, NumbersInfo]) -> Figure:
         axis.plot(winner.value, y, "D", color=BLUE, ms=5, label="winner" if y == 0 else None)
         axis.plot(baseline.value, y, "o", color=ORANGE, ms=5.5, label="baseline" if y == 0 else None)
     axis.set_yticks(range(len(infos)), [short(name, 28) for name in infos])
-    axis.set(xlabel="macro F1 on the sealed test part", ylim=(len(infos) - 0.5, -0.5))
+    axis.set(xlabel="macro F1 on the test part", ylim=(len(infos) - 0.5, -0.5))
     axis.xaxis.set_major_formatter(percents)
     axis.grid(axis="y", visible=False)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9.5)

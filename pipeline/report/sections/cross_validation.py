@@ -68,7 +68,7 @@ def context(results: Results) -> dict[str, Any] | None:
         note=f"No fold divides a unit. In each, threshold and epoch are chosen on a part of the training units; the "
         f"winner is trained {n_repeats} times, the baseline once. Interval: other units, other training data, other "
         "seeds. Caveat: search and choice of the recipe have seen most of these units, so these numbers are "
-        "optimistic about the choice; the sealed part is not, but is one part of many.",
+        "optimistic about the choice; those of the test part are not, but it is one part of many.",
     )
     tables = [scored, _folds(results, winner, baseline)]
     if results.evaluation.positive:
