@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from pipeline.artifacts.cross_validation import FoldPart
 from pipeline.statistics.folds import fold_difference, fold_estimate
 from pipeline.statistics.intervals import Estimate
-from pipeline.statistics.jackknife import Scored, left_out_confusions, unit_classes
+from pipeline.statistics.jackknife import Scored, unit_classes
+from pipeline.statistics.measures import confusion_score
 from pipeline.statistics.scores import confusion_matrix
 from pipeline.statistics.units import unit_weights
 
@@ -60,8 +61,8 @@ def score_out_of_fold(
         return score(confusion_matrix(labels[rows], predicted[:, rows], n_classes, weights))
 
     by_fold = np.stack([of(held_out.folds == number) for number in numbers], axis=-1)
-    left_out = np.concatenate([score(block) for block in left_out_confusions(labels, predicted, groups, n_classes)])
+    everything = confusion_score(labels, predicted, groups, n_classes, score)
     first = np.unique(groups, return_index=True)[1]
-    everything = np.ones(labels.size, dtype=bool)
-    n = np.unique(groups[everything if of_class is None else labels == of_class]).size
-    return OutOfFold(of(everything), by_fold, left_out, held_out.folds[first], unit_classes(labels, groups), n)
+    n = np.unique(groups if of_class is None else groups[labels == of_class]).size
+    strata = unit_classes(labels, groups)
+    return OutOfFold(everything.values, by_fold, everything.left_out, held_out.folds[first], strata, n)
