@@ -42,15 +42,16 @@ def room_of(module: str) -> str:
     return module.partition(".")[0]
 
 
-def imported(path: Path) -> list[str]:
+@cache
+def imported(path: Path) -> tuple[str, ...]:
     """Return the full names of everything that a file imports, also inside functions."""
-    names = []
+    names: list[str] = []
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names += [f"{node.module}.{alias.name}" for alias in node.names]
-    return names
+    return tuple(names)
 
 
 def face(room: str) -> tuple[str, list[str]]:
