@@ -1,10 +1,9 @@
-"""Samplers and pruners are found by their files, and the example of CONTRIBUTING is one of them."""
+"""Samplers and pruners are found by their files."""
 
 from pathlib import Path
 
 import pytest
 
-import contributing
 from pipeline.core.code_digest import import_closure
 from pipeline.experiment.registry import Pruner, Sampler, pruners, samplers
 from pipeline.search.search import DECIDES_RESULTS
@@ -29,7 +28,3 @@ def test_an_edited_sampler_or_pruner_starts_a_new_study_and_the_reader_of_files_
     assert closure >= {*(folder / "samplers").glob("*.py"), *(folder / "pruners").glob("*.py")}
     assert folder / "reader.py" not in closure
     assert ROOT / "pipeline/artifacts/search_result.py" not in closure
-
-
-def test_the_example_of_contributing_passes_the_contract_tests(tmp_path: Path) -> None:
-    contributing.check("A sampler or a pruner", tmp_path, ["tests/search/test_sampling.py"])

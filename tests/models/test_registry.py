@@ -7,7 +7,6 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-import contributing
 from pipeline.core.errors import InputError
 from pipeline.core.yaml_document import Strict
 from pipeline.models.registry import Shapes, build_model, describe, model_spec, rebuild, register, registry
@@ -61,9 +60,3 @@ def test_unknown_names_get_the_nearest() -> None:
 def test_a_family_cannot_be_registered_twice() -> None:
     with pytest.raises(ValueError, match="'mlp' is registered twice"):
         register("mlp", Strict)(lambda options, shapes, variant: nn.Identity())
-
-
-def test_the_example_of_contributing_keeps_the_contracts(tmp_path: Path) -> None:
-    tests = ["tests/models/test_registry.py", "tests/models/test_model_summary.py"]
-    tests += ["tests/training/test_trainer.py", "tests/training/test_small_inputs.py"]
-    contributing.check("A model", tmp_path, tests)

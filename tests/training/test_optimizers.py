@@ -1,12 +1,10 @@
 """Contracts that every registered optimizer keeps; every weight learns at its own rate, under every schedule."""
 
 import copy
-from pathlib import Path
 
 import pytest
 import torch
 
-import contributing
 from pipeline.artifacts.samples import Samples
 from pipeline.models.layers import lr_scales
 from pipeline.training.config import Training
@@ -60,11 +58,6 @@ def test_a_restored_optimizer_continues_bit_for_bit(optimizer: str, development:
 def test_a_name_cannot_be_registered_twice() -> None:
     with pytest.raises(ValueError, match="'sgd' is registered twice"):
         register("sgd")(registry()["sgd"])
-
-
-def test_the_examples_of_contributing_keep_the_contracts(tmp_path: Path) -> None:
-    tests = ["tests/training/test_optimizers.py", "tests/training/test_schedules.py", "tests/training/test_config.py"]
-    contributing.check("An optimizer or a schedule", tmp_path, tests)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
