@@ -1,6 +1,8 @@
 """What all tests share: the real digits, downloaded, prepared and split once, and an experiment on them."""
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: two files are tested at a time
@@ -10,6 +12,7 @@ from markdown_it import MarkdownIt
 
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.samples import Samples
+from pipeline.core.files import locked
 from pipeline.datasets.fetch import DownloadSettings
 from pipeline.datasets.preparation import PrepareSettings
 from pipeline.datasets.splitting import SplitSettings
@@ -24,6 +27,42 @@ def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prepare.run(layout, "digits", PrepareSettings(image_px=8, near_duplicate_bits=None, hash_size=8))
     split.run(layout, "digits", SplitSettings(seed=1, val=0.15, test=0.15))
     return layout.split("digits")
+
+
+@pytest.fixture(scope="session")
+def make_once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a function that fills a folder once although several processes test; each gets a copy of its own."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if hasattr(request.config, "workerinput") else own  # basetemp of all processes
+
+    def once(name: str, make: Callable[[Path], None]) -> Path:
+        made = shared / f"once-{name}"
+        with locked(shared / f"once-{name}.lock", name, wait=True):
+            if not made.exists():
+                part = tmp_path_factory.mktemp(f"{name}-part")
+                make(part)
+                part.rename(made)
+        return Path(shutil.copytree(made, tmp_path_factory.mktemp(name), dirs_exist_ok=True))
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def empty_database(make_once: Callable[..., Path]) -> Path:
+    """Return a new mlflow.db: creating its tables takes more than a second."""
+    from pipeline.tracking.mlflow import create_database
+
+    def make(folder: Path) -> None:
+        (folder / ".state").mkdir()
+        create_database(folder)
+
+    return make_once("database", make) / "mlflow.db"
+
+
+@pytest.fixture
+def with_database(empty_database: Path, tmp_path: Path) -> None:
+    """Put a new mlflow.db into tmp_path."""
+    shutil.copyfile(empty_database, tmp_path / "mlflow.db")
 
 
 @pytest.fixture(scope="session")

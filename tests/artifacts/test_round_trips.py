@@ -16,13 +16,14 @@ from pipeline.artifacts.robustness import Robustness
 from pipeline.artifacts.runs import EvaluationRuns, SearchRuns
 from pipeline.artifacts.search_result import TRIAL_COLUMNS, SearchResult
 from pipeline.core.errors import DataError
-from pipeline.stages import report
+from pipeline.report.numbers import report_numbers
+from pipeline.report.results import Results
 
 
 @pytest.fixture(scope="module")
 def layout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
     layout = contract_data.write_experiment(tmp_path_factory.mktemp("artifacts"), "e", contract_data.MRI, n_seeds=2)
-    report.run(layout, "e", contract_data.SETTINGS)
+    report_numbers(Results.read(layout, "e", contract_data.SETTINGS)).write(layout.report_numbers("e"))
     return layout
 
 

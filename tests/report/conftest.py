@@ -1,5 +1,6 @@
 """Finished reports of three made-up experiments, and their summary."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import contract_data
 from contract_data import MRI, SETTINGS
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.samples import DatasetInfo
+from pipeline.report import experiment_page
 from pipeline.stages import report, summary
 
 
@@ -20,18 +22,31 @@ def _report(root: Path, experiment: str, info: DatasetInfo, **options: Any) -> P
 
 
 @pytest.fixture(scope="session")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(make_once: Callable[..., Path]) -> Path:
     """Return a repository with the reports hostile (names), perfect (no error, two sources) and single (one seed)."""
-    root = tmp_path_factory.mktemp("experiments")
+    return make_once("experiments", _write_reports)
+
+
+def _write_reports(root: Path) -> None:
     odd = contract_data.dataset_info("odd", contract_data.HOSTILE, contract_data.HOSTILE[:1])
     single = contract_data.with_parts(MRI, train=(100, 100), val=(100, 100), test=(100, 100))
     _report(root, "hostile", odd)
     _report(root, "perfect", MRI, skill=(50.0, 2.0), origins=("cheng", ""))
     _report(root, "single", single, n_seeds=1, skill=(3.0, 2.0))
     summary.run(Layout(root), ["hostile", "perfect", "single"])
-    return root
 
 
 @pytest.fixture(scope="session")
 def page(root: Path) -> str:
     return (root / "reports/hostile/index.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def show_only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that limits pages to the named sections: a whole page takes seconds to draw."""
+
+    def limit(*names: str) -> None:
+        every = experiment_page.all_sections()
+        monkeypatch.setattr(experiment_page, "all_sections", lambda: {name: every[name] for name in names})
+
+    return limit

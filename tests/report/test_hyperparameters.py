@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,10 @@ def test_a_surface_takes_draws_enough() -> None:
     assert len(figures.contour(draws, ("lr", "wd"), "accuracy").axes[0].collections) == 2
 
 
-def test_a_parameter_that_only_the_baseline_changes_has_no_column(tmp_path: Path) -> None:
+def test_a_parameter_that_only_the_baseline_changes_has_no_column(
+    tmp_path: Path, show_only: Callable[..., None]
+) -> None:
+    show_only("search")
     layout = contract_data.write_experiment(tmp_path, "e", MRI, n_seeds=1)
     folder = layout.search("e")
     table = pd.read_csv(folder / "trials.csv")
@@ -195,8 +199,9 @@ def test_cost_adds_up() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 3, 40])
-def test_pages_of_few_and_many_trials(tmp_path: Path, n: int) -> None:
+def test_pages_of_few_and_many_trials(tmp_path: Path, show_only: Callable[..., None], n: int) -> None:
     """Also where all failed but the baseline (n = 3)."""
+    show_only("search", "hyperparameters")
     layout = contract_data.write_experiment(
         tmp_path, "e", contract_data.dataset_info("plain", ["a", "b"], []), n_seeds=1
     )

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,9 @@ def resampling(draws: int) -> Resampling:
     return Resampling(draws, np.random.default_rng(0))
 
 
-def test_calibration_is_shown_where_the_test_groups_suffice(root: Path, tmp_path: Path) -> None:
+def test_calibration_is_shown_where_the_test_groups_suffice(
+    root: Path, tmp_path: Path, show_only: Callable[..., None]
+) -> None:
     evaluation = Evaluation.read(root / "data/evaluate/single")
     calibration = calibrate(evaluation, resampling(20))
     assert calibration
@@ -30,6 +33,7 @@ def test_calibration_is_shown_where_the_test_groups_suffice(root: Path, tmp_path
     assert calibration["winner"].errors[0] == pytest.approx(
         calibration_error(top, right, 5, 1 / own_group_sizes(part.groups))
     )
+    show_only("probabilities")
     few = contract_data.with_parts(MRI, train=(90, 90), val=(90, 90), test=(90, 90))
     report.run(contract_data.write_experiment(tmp_path, "few", few, n_seeds=2), "few", SETTINGS)
     html = (tmp_path / "reports/few/index.html").read_text(encoding="utf-8")
