@@ -1,4 +1,4 @@
-"""Workers that the tests of a file share, since each takes seconds to start."""
+"""Workers that tests share, since each takes seconds to start."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -10,7 +10,7 @@ from pipeline.execution.settings import SearchSettings
 from pipeline.search import search
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def local_executor() -> Iterator[LocalExecutor]:
     """Yield an executor that starts workers as they are needed, at most `n_workers`, which tests may set."""
     with LocalExecutor(SearchSettings(workers=3)) as executor:

@@ -144,6 +144,7 @@ def numberless(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in trial.items() if key != "number"} for trial in trials]
 
 
+@pytest.mark.usefixtures("with_database")
 def test_the_number_of_workers_changes_no_trial(
     tmp_path: Path, digits_folder: Path, local_executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +157,7 @@ def test_the_number_of_workers_changes_no_trial(
     assert trials[0] == trials[1]
 
 
+@pytest.mark.usefixtures("with_database")
 def test_every_slot_is_filled_if_the_search_is_not_reproducible(
     tmp_path: Path, digits_folder: Path, executor: Executor
 ) -> None:

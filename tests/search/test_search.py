@@ -167,6 +167,7 @@ def test_a_killed_search_resumes_and_ends_with_the_same_trials(
     assert_tracked(tmp_path / "out", tmp_path)
 
 
+@pytest.mark.usefixtures("with_database")
 def test_adopted_trials_are_tracked_and_not_trained_again(unkilled: Path, digits_folder: Path, tmp_path: Path) -> None:
     """The adopting study has another number of threads."""
     shutil.copy(unkilled / "quick.yaml", tmp_path)
@@ -180,6 +181,7 @@ def test_adopted_trials_are_tracked_and_not_trained_again(unkilled: Path, digits
     assert_tracked(tmp_path / "out", tmp_path)
 
 
+@pytest.mark.usefixtures("with_database")
 def test_another_space_is_another_study(unkilled: Path, digits_folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "quick.yaml"
     text = (unkilled / "quick.yaml").read_text().replace("trials: 5", "trials: 2").replace("[4, 8]", "[4]")
@@ -200,6 +202,7 @@ def test_more_trials_extend_the_study(unkilled: Path, digits_folder: Path) -> No
     assert {number: run_ids(unkilled)[number] for number in before} == before
 
 
+@pytest.mark.usefixtures("with_database")
 def test_failing_trials_are_kept_and_a_hopeless_search_stops(digits_folder: Path, tmp_path: Path) -> None:
     text = """
 question: What happens when every network is too deep?

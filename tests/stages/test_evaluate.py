@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 import contract_data
 from pipeline.artifacts.evaluation import Evaluation
 from pipeline.artifacts.explanations import Explanations
@@ -20,6 +22,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+@pytest.mark.usefixtures("with_database")
 def test_an_evaluation_again_gives_the_same_files_and_nothing_else(digits_folder: Path, tmp_path: Path) -> None:
     layout = contract_data.project(tmp_path, digits_folder, "")
     contract_data.write_search(layout, "quick", Samples.read(layout.test("digits")).info)

@@ -30,6 +30,7 @@ def trial() -> RunRecord:
     )
 
 
+@pytest.mark.usefixtures("with_database")
 def test_a_repeated_sync_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mlflow, records = MlflowStudy(tmp_path, None, study()), [trial()]
     mlflow.sync(records)
@@ -40,6 +41,7 @@ def test_a_repeated_sync_writes_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     assert not calls
 
 
+@pytest.mark.usefixtures("with_database")
 def test_a_sync_by_another_process_adds_no_run_and_no_value(tmp_path: Path) -> None:
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
 

@@ -71,6 +71,7 @@ def test_records_become_runs(tmp_path: Path) -> None:
     assert study.data.metrics["best_score"] == 0.3
 
 
+@pytest.mark.usefixtures("with_database")
 def test_runs_of_a_killed_process_are_completed_once(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     with Tracker(tmp_path, None, StudyRun("digits", "quick@1")) as tracker:
@@ -95,6 +96,7 @@ def test_runs_of_a_killed_process_are_completed_once(tmp_path: Path) -> None:
         assert runs["trial-0002"].info.start_time == 1_700_000_000_000
 
 
+@pytest.mark.usefixtures("with_database")
 def test_an_open_run_without_a_record_is_closed(tmp_path: Path) -> None:
     with Tracker(tmp_path, None, StudyRun("digits", "quick@1")) as tracker:
         record(tracker, "trial-0000")
@@ -154,6 +156,7 @@ def test_a_database_deleted_without_its_log_is_created_again(tmp_path: Path) -> 
         assert not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'left_over'").fetchall()
 
 
+@pytest.mark.usefixtures("with_database")
 def test_logging_takes_no_time_of_the_caller(tmp_path: Path) -> None:
     with Tracker(tmp_path, None, StudyRun("digits", "quick@1")) as tracker:
         start = time.thread_time()
@@ -164,6 +167,7 @@ def test_logging_takes_no_time_of_the_caller(tmp_path: Path) -> None:
     assert len(children(f"sqlite:///{tmp_path / 'mlflow.db'}")) == 50
 
 
+@pytest.mark.usefixtures("with_database")
 def test_a_kill_between_a_run_and_its_parameters_loses_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "RETRY_AFTER_S", 0.1)
     monkeypatch.setattr(background, "SYNC_EVERY_S", 0.1)
@@ -190,6 +194,7 @@ def test_a_kill_between_a_run_and_its_parameters_loses_neither(tmp_path: Path, m
     assert runs[0].info.status == "FINISHED"
 
 
+@pytest.mark.usefixtures("with_database")
 def test_a_stage_does_not_close_the_open_runs_of_another(tmp_path: Path) -> None:
     with Tracker(tmp_path, None, StudyRun("digits", "quick@1", {"dvc_stage": "search@quick"})) as tracker:
         record(tracker, "trial-0000")
