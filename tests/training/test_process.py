@@ -8,13 +8,11 @@ import pytest
 from pipeline.training.process import LIBC
 
 STEPS = """
-import resource, sys, torch
+import resource, torch
 from pipeline.training.process import give_freed_memory_back, prepare_process
 import psutil
 
 torch.set_num_threads(1)
-if sys.argv[1] == "keep":
-    prepare_process(threads=1)
 
 def step():
     return sum(float(torch.ones(n * 250_000).sum()) for n in (9, 50, 100))  # buffers of 9 to 100 MB
@@ -24,19 +22,22 @@ def faults_of_step():
     step()
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-faults = sorted(faults_of_step() for _ in range(9))  # a heap in pieces grows once or twice before it has room for all
-kept = psutil.Process().memory_info().rss
+def median_faults():
+    # a heap in pieces grows once or twice before it has room for all
+    return sorted(faults_of_step() for _ in range(9))[4]
+
+given_back = median_faults()
+prepare_process(threads=1)
+kept = median_faults()
+used = psutil.Process().memory_info().rss
 give_freed_memory_back()
-print(faults[4], (kept - psutil.Process().memory_info().rss) // 2**20)
+print(given_back, kept, (used - psutil.Process().memory_info().rss) // 2**20)
 """
 
 
 @pytest.mark.skipif(not hasattr(LIBC, "mallopt"), reason="this C library has no mallopt")
 def test_a_process_that_trains_keeps_freed_memory_until_the_next_training() -> None:
-    def faults_and_returned_mib(how: str) -> list[int]:
-        command = [sys.executable, "-c", STEPS, how]
-        return [int(n) for n in subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.split()]
-
-    (kept, returned_mib), (given_back, _) = map(faults_and_returned_mib, ("keep", "give back"))
+    done = subprocess.run([sys.executable, "-c", STEPS], stdout=subprocess.PIPE, check=True)
+    given_back, kept, returned_mib = map(int, done.stdout.split())
     assert kept < given_back / 10
     assert returned_mib > 50
