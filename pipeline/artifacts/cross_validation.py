@@ -1,6 +1,6 @@
 """What cross-validation predicts of every image, with models that saw none of its group."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.artifacts.evaluation import read_table
 from pipeline.artifacts.json_file import JsonFile, JsonPart
-from pipeline.artifacts.predictions import AGAIN, Part, Runs, probability_columns
+from pipeline.artifacts.predictions import AGAIN, Part, Runs, probability_columns, stack_runs
 from pipeline.artifacts.samples import DatasetInfo
 from pipeline.core.errors import DataError
 from pipeline.core.files import writing
@@ -81,13 +81,6 @@ class FoldPart:
         fitted = [[1.0 if run.temperature is None else run.temperature for run in runs] for runs in self.repeats]
         return np.array(fitted)[:, self.folds - 1]
 
-    def restricted(self, rows: NDArray[np.bool_]) -> "FoldPart":
-        """Return the predictions of some images. rows: (N,)."""
-        of, part = self.part.models[self.model], self.part
-        runs = Runs(of.predicted[:, rows], of.probabilities[:, rows], of.positive_score[:, rows])
-        chosen = part.samples[rows], part.labels[rows], part.groups[rows], part.positive[rows]
-        return replace(self, part=Part(*chosen, {self.model: runs}), folds=self.folds[rows])
-
     @property
     def doubts(self) -> LabelDoubts:
         """Return what the mean probabilities of the repeats suggest about the labels."""
@@ -113,19 +106,12 @@ class CrossValidation:
 
         Raises DataError unless every repeat predicts the same images once.
         """
-        dataset, columns = self.info.dataset, probability_columns(self.info.dataset.classes)
+        dataset = self.info.dataset
         runs = [run for run in self.info.runs if (run.by, run.model) == (by, model)]
         seeds = list(dict.fromkeys(run.seed for run in runs))
         table = self.predictions[(self.predictions["by"] == by) & (self.predictions["model"] == model)]
-        blocks = [table[table["seed"] == seed].sort_values("sample", ignore_index=True) for seed in seeds]
-        if not blocks or any(not block["sample"].equals(blocks[0]["sample"]) for block in blocks):
-            raise DataError(f"folds: not the same images in every repeat; {AGAIN}", [f"{by}, {model}"])
-        first = blocks[0]
-        if first["sample"].duplicated().any():
-            raise DataError(f"folds: an image is held out twice; {AGAIN}", [f"{by}, {model}"])
-        labels = first["label"].to_numpy(np.int64)
-        probabilities = np.stack([block[columns].to_numpy(dtype=float) for block in blocks])
-        predicted = np.stack([block["predicted"].to_numpy() for block in blocks])
+        first, predicted, *shares = stack_runs(table, seeds, ["predicted", *probability_columns(dataset.classes)])
+        labels, probabilities = first["label"].to_numpy(np.int64), np.stack(shares, axis=-1)
         groups = np.unique(first["group"], return_inverse=True)[1].astype(np.int64)
         of_runs = Runs(predicted, probabilities, dataset.positive_score(probabilities))
         part = Part(

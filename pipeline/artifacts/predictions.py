@@ -1,6 +1,6 @@
 """predictions.csv: what every retrained model predicts of every image."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,3 +87,16 @@ def read_part(predictions: pd.DataFrame, part: str, info: DatasetInfo, n_seeds: 
     labels = first["label"].to_numpy(dtype=np.int64)
     groups = np.asarray(first["group"].cat.codes, dtype=np.int64)
     return Part(first["sample"].to_numpy(dtype=np.str_), labels, groups, info.is_positive[labels], models)
+
+
+def stack_runs(table: pd.DataFrame, seeds: Sequence[int], columns: Sequence[str]) -> tuple[Any, ...]:
+    """Return the rows of the first seed, then each column as (S, N); images in sorted order.
+
+    Raises DataError unless every seed has the same images, each once.
+    """
+    blocks = [table[table["seed"] == seed].sort_values("sample", ignore_index=True) for seed in seeds]
+    if not blocks or any(not block["sample"].equals(blocks[0]["sample"]) for block in blocks):
+        raise DataError(f"predictions do not fit together; {AGAIN}", ["not the same images under every seed"])
+    if blocks[0]["sample"].duplicated().any():
+        raise DataError(f"predictions do not fit together; {AGAIN}", ["an image is predicted twice by a model"])
+    return blocks[0], *(np.stack([block[column].to_numpy() for block in blocks]) for column in columns)

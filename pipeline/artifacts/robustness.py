@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.artifacts.evaluation import Evaluation, read_table
-from pipeline.artifacts.predictions import AGAIN
+from pipeline.artifacts.predictions import AGAIN, stack_runs
 from pipeline.core.errors import DataError
 from pipeline.core.tables import write_csv
 
@@ -60,12 +60,6 @@ class Robustness:
 
     def runs(self) -> dict[str, Corrupted]:
         """Return the predictions by corruption, seeds and images in the order of `Evaluation.parts`."""
-        runs = {}
-        for name in self.table["corruption"].unique():
-            rows = self.table[self.table["corruption"] == name].sort_values(["seed", "sample"])
-            n_seeds = rows["seed"].nunique()
-            predicted, score = (
-                rows[column].to_numpy().reshape(n_seeds, -1) for column in ("predicted", "positive_score")
-            )
-            runs[str(name)] = Corrupted(predicted, score)
-        return runs
+        columns, seeds = ("predicted", "positive_score"), sorted(self.table["seed"].unique())
+        by_name = self.table.groupby("corruption", observed=True, sort=False)
+        return {str(name): Corrupted(*stack_runs(rows, seeds, columns)[1:]) for name, rows in by_name}

@@ -57,7 +57,7 @@ class Results:
     @property
     def test_n(self) -> str:
         """Return the number of units of the test part as captions name it."""
-        return f"n = {np.unique(self.evaluation.parts['test'].groups).size:,} units of test"
+        return f"n = {self.scores.n_groups:,} units of test"
 
     @property
     def objective(self) -> str:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy import special
 
 CONFIDENCE = 0.95
-Z = float(special.ndtri((1 + CONFIDENCE) / 2))
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from pipeline.statistics.folds import fold_estimate
+from pipeline.statistics.folds import fold_difference, fold_estimate, training_variance
 from pipeline.statistics.intervals import Estimate, sure_bound
 from pipeline.statistics.jackknife import (
+    Variance,
     jackknife_difference,
     jackknife_estimate,
     left_out_confusions,
@@ -16,6 +17,8 @@ from pipeline.statistics.jackknife import (
 )
 from pipeline.statistics.scores import class_scores, confusion_matrix
 from pipeline.statistics.units import unit_weights
+
+NO_SPREAD = Variance(0.0, np.inf)
 
 
 def test_confusions_without_a_unit_equal_those_counted_again() -> None:
@@ -88,10 +91,22 @@ def test_a_difference_is_paired_over_units() -> None:
 
 
 def test_folds_enlarge_the_variance_between_units_for_the_training_data() -> None:
-    right = np.random.default_rng(0).random((1, 100)) < 0.8
-    of = score_rate(right, np.arange(100))
-    estimate = fold_estimate(*of, np.arange(100) % 5, bounded=False)
-    plain = jackknife_estimate(*of, bounded=False)
+    right = np.random.default_rng(0).random((2, 1, 100)) < 0.8
+    of = [score_rate(one, np.arange(100)) for one in right]
+    estimate = fold_difference(*of, (NO_SPREAD, NO_SPREAD), 5)
+    plain = jackknife_difference(*of)
     assert None not in (estimate.high, plain.high, plain.value)
     ratio = ((estimate.high or 0) - (plain.value or 0)) / ((plain.high or 0) - (plain.value or 0))
     assert ratio == pytest.approx(np.sqrt(1.25), rel=0.01)
+
+
+def test_seeds_of_one_fold_show_the_spread_of_a_recipe_trained_once_per_fold() -> None:
+    rng = np.random.default_rng(0)
+    rates = rng.uniform(0.5, 1, (1_000, 1))  # of seeds, which differ far more than units
+    of_fold = score_rate(rng.random((1_000, 400)) < rates, np.arange(400))
+    seeds = training_variance(of_fold, 5)
+    assert seeds.value == pytest.approx(rates.var() / 5, rel=0.05)
+    of = score_rate(rng.random((1, 2_000)) < 0.75, np.arange(2_000))
+    wide, narrow = (fold_estimate(of, spread, 5) for spread in (seeds, NO_SPREAD))
+    assert (wide.high or 0) - (wide.low or 0) > 3 * ((narrow.high or 0) - (narrow.low or 0))
+    assert training_variance(score_rate(rng.random((1, 9)) < 0.5, np.arange(9)), 5) == NO_SPREAD

@@ -1,21 +1,43 @@
 """Scores by cross-validation: the recipe on new data, each group predicted once by models that saw none of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.artifacts.cross_validation import FoldPart
-from pipeline.statistics.folds import fold_difference, fold_estimate
+from pipeline.statistics.folds import fold_difference, fold_estimate, repeat_variance, training_variance
 from pipeline.statistics.intervals import Estimate
-from pipeline.statistics.jackknife import Scored, unit_classes
-from pipeline.statistics.measures import confusion_score
+from pipeline.statistics.jackknife import Scored, Variance, left_out_scores, unit_classes
 from pipeline.statistics.scores import confusion_matrix
 from pipeline.statistics.units import unit_weights
 
 Array = NDArray[Any]
-Score = Callable[[Array], Array]  # confusion matrices (..., K, K) -> (...)
+Scores = Callable[[Array], dict[str, Array]]  # confusion matrices (..., K, K) -> (...) of each score
+
+
+class Decisions(NamedTuple):
+    """Classes that S runs give to N images; a group counts once per class."""
+
+    predicted: Array  # (S, N) int
+    labels: Array  # (N,) int
+    groups: Array  # (N,)
+    n_classes: int
+
+    def scored(self, scores: Scores, rows: Any = slice(None)) -> dict[str, Array]:
+        """Return every score of the images `rows`, (S,) each."""
+        labels, groups = self.labels[rows], self.groups[rows]
+        weights = unit_weights(labels, groups)
+        return scores(confusion_matrix(labels, self.predicted[:, rows], self.n_classes, weights))
+
+    def left_out(self, scores: Scores) -> dict[str, Array]:
+        """Return every score without each unit, (U, S) each."""
+        return left_out_scores(self.labels, self.predicted, self.groups, self.n_classes, scores)
+
+    @property
+    def strata(self) -> Array:
+        """Return the class of each unit, (U,)."""
+        return unit_classes(self.labels, self.groups)
 
 
 class OutOfFold(NamedTuple):
@@ -24,45 +46,45 @@ class OutOfFold(NamedTuple):
     pooled: Array  # (R,) of all groups, by repeat
     by_fold: Array  # (R, folds)
     left_out: Array  # (U, R): pooled, without group u
-    unit_folds: Array  # (U,): from 1
+    seeds: Variance  # of the mean of `pooled`, between seeds
     strata: Array  # (U,): class of each unit
     n: int  # units that the score averages
 
     @property
+    def n_folds(self) -> int:
+        return int(self.by_fold.shape[1])
+
+    @property
     def estimate(self) -> Estimate:
         """Return the mean over repeats with its interval: other training data, other groups, other seeds."""
-        return fold_estimate(self.pooled, self.left_out, self.unit_folds, strata=self.strata, n=self.n)
+        of = Scored(self.pooled, self.left_out)
+        return fold_estimate(of, self.seeds, self.n_folds, strata=self.strata, n=self.n)
 
     def minus(self, other: "OutOfFold") -> Estimate:
         """Return the difference to another model on the same folds, with its interval."""
         first, second = (Scored(of.pooled, of.left_out) for of in (self, other))
-        return fold_difference(first, second, self.unit_folds, self.strata)
+        return fold_difference(first, second, (self.seeds, other.seeds), self.n_folds, self.strata)
 
 
 def score_out_of_fold(
-    held_out: FoldPart,
-    predicted: Array,
-    labels: Array,
-    n_classes: int,
-    score: Score,
-    *,
-    of_class: int | None = None,
-) -> OutOfFold:
-    """Score decisions by fold and pooled; a group counts once per class.
+    held_out: Decisions, folds: Array, sealed: Decisions, scores: Scores, of_class: Mapping[str, int] | None = None
+) -> dict[str, OutOfFold]:
+    """Score decisions by fold and pooled.
 
-    predicted: (R, N) int; labels: (N,) int. of_class: the class whose groups the score averages; None: all.
+    held_out: of R repeats on all images; folds: (N,), which holds each image out; sealed: of the fold with one training
+    per seed of the evaluation. of_class: the class whose groups a score averages; other scores average all.
     """
-    groups = held_out.part.groups
-    numbers = np.unique(held_out.folds)
-
-    def of(rows: Array) -> Array:
-        """Return the score of the images `rows`, (R,)."""
-        weights = unit_weights(labels[rows], groups[rows])
-        return score(confusion_matrix(labels[rows], predicted[:, rows], n_classes, weights))
-
-    by_fold = np.stack([of(held_out.folds == number) for number in numbers], axis=-1)
-    everything = confusion_score(labels, predicted, groups, n_classes, score)
-    first = np.unique(groups, return_index=True)[1]
-    n = np.unique(groups if of_class is None else groups[labels == of_class]).size
-    strata = unit_classes(labels, groups)
-    return OutOfFold(everything.values, by_fold, everything.left_out, held_out.folds[first], strata, n)
+    pooled, left_out, strata = held_out.scored(scores), held_out.left_out(scores), held_out.strata
+    by_fold = [held_out.scored(scores, folds == number) for number in np.unique(folds)]
+    of_sealed, without = sealed.scored(scores), sealed.left_out(scores)
+    unit_folds = folds[np.unique(held_out.groups, return_index=True)[1]]
+    results = {}
+    for name, values in pooled.items():
+        seeds = repeat_variance(Scored(values, left_out[name]), unit_folds, strata)
+        if values.size == 1:
+            seeds = training_variance(Scored(of_sealed[name], without[name]), len(by_fold), sealed.strata)
+        of_folds = np.stack([of[name] for of in by_fold], axis=-1)
+        side = (of_class or {}).get(name)
+        n = np.unique(held_out.groups if side is None else held_out.groups[held_out.labels == side]).size
+        results[name] = OutOfFold(values, of_folds, left_out[name], seeds, strata, n)
+    return results

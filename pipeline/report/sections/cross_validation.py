@@ -7,42 +7,43 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pipeline.artifacts.cross_validation import COPIES, GROUP, FoldPart
-from pipeline.report.analysis.out_of_fold import OutOfFold, Score, score_out_of_fold
+from pipeline.artifacts.evaluation import MODELS
+from pipeline.report.analysis.out_of_fold import Decisions, OutOfFold, score_out_of_fold
 from pipeline.report.drawing import MODEL_COLORS, Picture, canvas, percents, png, styled
 from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import count_estimate, number, percent, percent_estimate, points, points_estimate
 from pipeline.report.pages import Table
 from pipeline.report.results import Results
-from pipeline.report.sections.subgroups import sources_of
+from pipeline.report.sections.subgroups import recall_by_source, source_table
 from pipeline.statistics.calibration import ROUNDING, tempered
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.scores import LABELS, SCORES, class_scores, confusion_matrix, log_loss, scores
 from pipeline.statistics.units import unit_weights
 
-MODELS = ("winner", "baseline")
+SOURCE_NOTE = "A class that is recognised from one source and missed from another is learned by its source in part."
 RATES = {"sensitivity": 1, "specificity": 0}  # row of a confusion matrix of negative, positive
 
 
-def _score(name: str) -> Score:
-    return lambda confusion: scores(confusion)[name]
-
-
-def _rate(side: int) -> Score:
-    return lambda confusion: class_scores(confusion)["recall"][..., side]
+def _rates(confusion: Any) -> dict[str, Any]:
+    recall = class_scores(confusion)["recall"]
+    return {name: recall[..., side] for name, side in RATES.items()}
 
 
 @lru_cache(maxsize=4)
 def analyse(results: Results, by: str, model: str) -> dict[str, OutOfFold]:
     """Return every score of a model by one partition; with positive classes also the rates of the decision."""
-    held_out, classes = results.cross_validation.of(by, model), results.evaluation.classes
-    labels = held_out.part.labels
-    analysed = {
-        name: score_out_of_fold(held_out, held_out.predicted, labels, len(classes), _score(name)) for name in SCORES
-    }
-    if results.evaluation.positive:
-        called, positive = held_out.called.astype(np.int64), held_out.part.positive.astype(np.int64)
-        for name, side in RATES.items():
-            analysed[name] = score_out_of_fold(held_out, called, positive, 2, _rate(side), of_class=side)
+    held_out, evaluation = results.cross_validation.of(by, model), results.evaluation
+    part, test, k = held_out.part, evaluation.parts["test"], len(evaluation.classes)
+    sealed = test.models[model]
+    predicted = Decisions(held_out.predicted, part.labels, part.groups, k)
+    predicted_sealed = Decisions(sealed.predicted, test.labels, test.groups, k)
+    analysed = score_out_of_fold(predicted, held_out.folds, predicted_sealed, scores)
+    if evaluation.positive:
+        thresholds = np.array(results.decisions[model].thresholds)[:, None]
+        called = Decisions(held_out.called.astype(int), part.positive.astype(int), part.groups, 2)
+        is_called = (sealed.positive_score >= thresholds).astype(int)
+        called_sealed = Decisions(is_called, test.positive.astype(int), test.groups, 2)
+        analysed |= score_out_of_fold(called, held_out.folds, called_sealed, _rates, RATES)
     return analysed
 
 
@@ -75,7 +76,10 @@ def context(results: Results) -> dict[str, Any] | None:
         tables.append(_alarms(results, winner["specificity"].estimate, n))
     if COPIES in partitions:
         tables.append(_lesson(results))
-    tables += _by_source(results, held_out)
+    if recalls := recall_by_source(results.evaluation, held_out.part, held_out.folds):
+        tables.append(
+            source_table(recalls, "winner, every unit predicted once [95 %]; n units in each row", SOURCE_NOTE)
+        )
     return {"sentences": [_calibration(held_out)], "tables": tables}
 
 
@@ -133,7 +137,8 @@ def _alarms(results: Results, specificity: Estimate, n: str) -> Table:
         ends = (None if x is None else estimate.n_healthy * (1 - x) for x in (of.value, of.high, of.low))
         return Estimate(*ends)
 
-    n_screened = results.settings.screening.n_screened
+    n_screened, n_images = results.settings.screening.n_screened, results.evaluation.parts["test"].labels.size
+    n_test = f"n = {results.scores.n_groups:,} units, {n_images:,} images"
     return Table(
         f"False positives when {n_screened:,} are screened, if one image decides [95 %]; n units in each row",
         ["estimated from", "part", "false positives"],
@@ -141,16 +146,11 @@ def _alarms(results: Results, specificity: Estimate, n: str) -> Table:
             ["the recipe on new data", f"all folds, {n}", count_estimate(alarmed(specificity))],
             [
                 "the recipe on these training data",
-                f"test part, {_n_test(results)}",
+                f"test part, {n_test}",
                 count_estimate(estimate.false_positives),
             ],
         ],
     )
-
-
-def _n_test(results: Results) -> str:
-    part = results.evaluation.parts["test"]
-    return f"n = {np.unique(part.groups).size:,} units, {part.labels.size:,} images"
 
 
 def _lesson(results: Results) -> Table:
@@ -180,30 +180,6 @@ def _lesson(results: Results) -> Table:
         note="Both rows are scored alike: a unit (patient, or copies) counts once. A model that has seen other "
         "slices of a patient may recognise the patient instead of the tumour.",
     )
-
-
-def _by_source(results: Results, held_out: FoldPart) -> list[Table]:
-    """Return recall by class and source, if any class has several sources; every group is tested once."""
-    origins = sources_of(results.evaluation, held_out.part.samples)
-    labels, classes, rows = held_out.part.labels, results.evaluation.classes, []
-    for c, name in enumerate(classes):
-        sources = sorted(set(origins[labels == c].tolist()))
-        for source in sources if len(sources) > 1 else []:
-            chosen = (labels == c) & (origins == source)
-            rows.append([name, source, *_recall(held_out, chosen, c)])
-    if not rows:
-        return []
-    caption = "Recall by class and source, winner, every unit predicted once [95 %]; n units in each row"
-    note = "A class that is recognised from one source and missed from another is learned by its source in part."
-    return [Table(caption, ["class", "source", "units", "images", "recall"], rows, labels=2, note=note)]
-
-
-def _recall(held_out: FoldPart, chosen: Any, label: int) -> list[str]:
-    part = held_out.part
-    subset = held_out.restricted(chosen)
-    is_right = (subset.predicted == label).astype(np.int64)
-    recall = score_out_of_fold(subset, is_right, np.ones(int(chosen.sum()), dtype=np.int64), 2, _rate(1))
-    return [f"{np.unique(part.groups[chosen]).size:,}", f"{int(chosen.sum()):,}", percent_estimate(recall.estimate)]
 
 
 def draw(results: Results) -> list[Picture]:

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.artifacts.evaluation import Evaluation
+from pipeline.artifacts.predictions import Part
 from pipeline.artifacts.samples import PARTS
 from pipeline.report.analysis.scoring import score_sample
 from pipeline.report.experiment_page import Section
@@ -15,11 +16,16 @@ from pipeline.report.formatting import percent_estimate
 from pipeline.report.pages import Table
 from pipeline.report.results import Results
 from pipeline.report.sections import FEW_GROUPS
+from pipeline.statistics.folds import fold_estimate, repeat_variance
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.jackknife import jackknife_estimate, score_rate
 
 LEAST_UNITS = 10  # of a source, to compare it with another
 SOURCES = {"br35h": "Br35H", "cheng": "Cheng", "": "elsewhere"}  # origin -> its name on the page
+SOURCE_NOTE = (
+    "Elsewhere: in none of the older collections that were searched for copies. Every source is listed; only those "
+    f"with at least {LEAST_UNITS} units are compared. A unit counts once within its class and source."
+)
 
 
 class SourceRate(NamedTuple):
@@ -37,17 +43,23 @@ def sources_of(evaluation: Evaluation, samples: NDArray[np.str_]) -> NDArray[np.
     return np.array([SOURCES.get(origin, origin) for origin in origins], dtype=np.str_)
 
 
-def rates_by_source(right: NDArray[np.bool_], groups: NDArray[Any], sources: NDArray[np.str_]) -> list[SourceRate]:
+def rates_by_source(
+    right: NDArray[np.bool_], groups: NDArray[Any], sources: NDArray[np.str_], folds: NDArray[np.int64] | None = None
+) -> list[SourceRate]:
     """Return the rate of each source, the one with most units first; none if all images are from one.
 
     right: (S, N) decisions of S runs; groups, sources: (N,). A unit with images of two sources counts in both.
+    folds: (N,) if the runs are repeats of a cross-validation; else all runs are trained on the same images.
     """
     rates = []
     for source in np.unique(sources):
-        of_source = sources == source
-        n_units = np.unique(groups[of_source]).size
-        rate = jackknife_estimate(*score_rate(right[:, of_source], groups[of_source]))
-        rates.append(SourceRate(str(source), int(of_source.sum()), n_units, rate))
+        rows = sources == source
+        of, first = score_rate(right[:, rows], groups[rows]), np.unique(groups[rows], return_index=True)[1]
+        if folds is None:
+            rate = jackknife_estimate(*of)
+        else:
+            rate = fold_estimate(of, repeat_variance(of, folds[rows][first]), np.unique(folds).size)
+        rates.append(SourceRate(str(source), int(rows.sum()), first.size, rate))
     return sorted(rates, key=lambda rate: -rate.n_units) if len(rates) > 1 else []
 
 
@@ -185,14 +197,16 @@ def contrast_sentences(subsets: list[Subset], classes: list[str]) -> list[str]:
     return clauses
 
 
-def recall_by_source(results: Results) -> dict[str, list[SourceRate]]:
-    """Return the winner's recall on test by class and source; classes from one source are left out."""
-    part = results.evaluation.parts["test"]
-    sources, predicted = sources_of(results.evaluation, part.samples), part.models["winner"].predicted
+def recall_by_source(
+    evaluation: Evaluation, part: Part, folds: NDArray[np.int64] | None = None
+) -> dict[str, list[SourceRate]]:
+    """Return the winner's recall by class and source; classes from one source are left out. folds: (N,), if any."""
+    sources, predicted = sources_of(evaluation, part.samples), part.models["winner"].predicted
     by_class = {}
-    for c, name in enumerate(results.evaluation.classes):
-        of_class = part.labels == c
-        by_class[name] = rates_by_source(predicted[:, of_class] == c, part.groups[of_class], sources[of_class])
+    for c, name in enumerate(evaluation.classes):
+        rows = part.labels == c
+        chosen = predicted[:, rows] == c, part.groups[rows], sources[rows]
+        by_class[name] = rates_by_source(*chosen, None if folds is None else folds[rows])
     return {name: rates for name, rates in by_class.items() if rates}
 
 
@@ -209,11 +223,11 @@ def _source_clauses(recalls: dict[str, list[SourceRate]]) -> list[str]:
 def context(results: Results) -> dict[str, Any] | None:
     """Return recall by class and source, and scores by format, mode and size of the file; None if all are alike."""
     evaluation, classes = results.evaluation, results.evaluation.classes
-    recalls, subsets = recall_by_source(results), by_file(evaluation, FEW_GROUPS)
+    recalls, subsets = recall_by_source(evaluation, evaluation.parts["test"]), by_file(evaluation, FEW_GROUPS)
     if not recalls and not subsets:
         return None
     n = f"test part, n = {np.unique(evaluation.parts['test'].groups).size:,} units"
-    tables = [_source_table(recalls, n)] if recalls else []
+    tables = [source_table(recalls, f"winner on the {n}: mean over seeds [95 %]", SOURCE_NOTE)] if recalls else []
     tables += _file_tables(subsets, classes, n) if subsets else []
     cautions = []
     if clauses := _source_clauses(recalls):
@@ -223,9 +237,10 @@ def context(results: Results) -> dict[str, Any] | None:
     return {"cautions": cautions, "tables": tables}
 
 
-def _source_table(recalls: dict[str, list[SourceRate]], n: str) -> Table:
+def source_table(recalls: dict[str, list[SourceRate]], of_what: str, note: str) -> Table:
+    """Return recall by class and source as a table; of_what ends its caption."""
     return Table(
-        f"Recall by class and source, winner on the {n}: mean over seeds [95 %]",
+        f"Recall by class and source, {of_what}",
         ["class", "source", "units", "images", "recall"],
         [
             [name, of.source, f"{of.n_units:,}", f"{of.n_images:,}", percent_estimate(of.rate)]
@@ -233,8 +248,7 @@ def _source_table(recalls: dict[str, list[SourceRate]], n: str) -> Table:
             for of in rates
         ],
         labels=2,
-        note="Elsewhere: in none of the older collections that were searched for copies. Every source is listed; "
-        f"only those with at least {LEAST_UNITS} units are compared. A unit counts once within its class and source.",
+        note=note,
     )
 
 

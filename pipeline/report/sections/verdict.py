@@ -20,32 +20,28 @@ from pipeline.statistics.significance import LEVEL
 def context(results: Results) -> dict[str, Any]:
     """Return the answer to the question of the experiment, the score of the champion, and the main numbers."""
     scores, main = results.scores, results.objective
+    on_new_data = new_data(results).get(main)
     difference, champion = points_estimate(scores.difference[main]), results.evaluation.info.champion
     return {
         "answer": f"{_result(results)}{_against_baseline(results)}",
         "champion": champion.seed,
-        "champion_score": f"{LABELS[main]} {percent_estimate(results.scores.champion[results.objective])}",
-        "on_new_data": f"{LABELS[main]} {percent_estimate(new_data(results)[main])}" if new_data(results) else "",
-        "n_units": n_units(results),
+        "champion_score": f"{LABELS[main]} {percent_estimate(scores.champion[main])}",
+        "on_new_data": f"{LABELS[main]} {percent_estimate(on_new_data)}" if on_new_data else "",
+        "n_units": scores.n_groups,
         "n_images": results.evaluation.parts["test"].labels.size,
         "numbers": [
             *((f"{model}, {LABELS[main]}", percent(mean.value)) for model, mean in scores.means[main].items()),
             (f"difference in {LABELS[main]}, points", difference.split(" [")[0]),
-            ("units of test", f"{n_units(results):,}"),
+            ("units of test", f"{scores.n_groups:,}"),
         ],
     }
-
-
-def n_units(results: Results) -> int:
-    """Return the number of units of the test part."""
-    return int(np.unique(results.evaluation.parts["test"].groups).size)
 
 
 def _result(results: Results) -> str:
     scores, main = results.scores, results.objective
     n_seeds = len(results.evaluation.runs("winner"))
     start = (
-        f"On the test part (n = {n_units(results):,} units, which search and training did not see) the winner of "
+        f"On the test part (n = {scores.n_groups:,} units, which search and training did not see) the winner of "
         f"{len(results.search.trials)} trials "
     )
     if scores.perfect:

@@ -15,7 +15,7 @@ from pipeline.artifacts.evaluation import Evaluation
 from pipeline.artifacts.search_result import SearchResult
 from pipeline.core.yaml_document import Scalar
 from pipeline.report.formatting import cell, percent
-from pipeline.statistics.intervals import Z
+from pipeline.statistics.intervals import CONFIDENCE
 
 ALWAYS_SHOWN = ("lr", "batch_size", "n_epochs")  # in every report, varied or not
 MIN_DRAWS = 6  # complete ones: below, even a perfect order of ranks is weak evidence
@@ -68,7 +68,8 @@ def repeatability(seeds: NDArray[np.float64]) -> float | None:
     seeds: (S,) scores of one configuration, whose SD is taken for that of all.
     Source: repeatability limit, ISO 5725-6.
     """
-    return None if seeds.size < 2 else Z * math.sqrt(2) * float(seeds.std(ddof=1))
+    z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+    return None if seeds.size < 2 else z * math.sqrt(2) * float(seeds.std(ddof=1))
 
 
 def effect_sentence(effect: Effect, objective: str) -> str:
