@@ -10,7 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from pipeline.statistics.jackknife import share_estimate, unit_variance
+from pipeline.statistics.units import own_group_sizes
+
 ROUNDING = 5e-7  # predictions.csv holds six decimals, so a probability of 0 is at most this
+CLEAR = 1e-9  # groups; fewer are rounding
 COLDEST, HOTTEST = 0.05, 20.0
 
 
@@ -24,6 +28,34 @@ def reliability(
     is_held = n > 0
     sums = [np.bincount(index, weights * values, n_bins)[is_held] for values in (confidence, right)]
     return np.stack(sums, axis=1) / n[is_held, None], n[is_held]
+
+
+def reliability_bars(
+    confidence: NDArray[Any], right: NDArray[Any], groups: NDArray[Any], n_bins: int
+) -> NDArray[np.float64]:
+    """Return mean confidence, accuracy and its 95 % interval of each bin, (bins, 4), all seeds in the same bins.
+
+    confidence, right: (S, N). The interval holds for other groups: the accuracy without each group, whose images may be
+    in several bins.
+    """
+    n_seeds = len(confidence)
+    weights = np.tile(1 / own_group_sizes(groups), n_seeds) / n_seeds
+    rows, n = reliability(confidence.ravel(), right.ravel(), n_bins, weights)
+    index = np.unique(bin_of(confidence.ravel(), n_bins, weights), return_inverse=True)[1]
+    names, group = np.unique(groups, return_inverse=True)
+    cell = index * names.size + np.tile(group, n_seeds)
+    shape = (len(rows), names.size)
+    held, hits = (
+        np.bincount(cell, values, len(rows) * names.size).reshape(shape)
+        for values in (weights, weights * right.ravel())
+    )
+    ends = []
+    for accuracy, m, part, hit in zip(rows[:, 1], n, held, hits, strict=True):
+        rest = m - part
+        left_out = np.divide(accuracy * m - hit, rest, out=np.full(names.size, accuracy), where=rest > CLEAR)
+        of = share_estimate(float(np.round(accuracy, 12)), unit_variance(left_out), m)
+        ends.append((of.low or 0.0, 1.0 if of.high is None else of.high))
+    return np.concatenate([rows, np.array(ends)], axis=1)
 
 
 def calibration_error(

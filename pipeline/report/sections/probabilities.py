@@ -20,21 +20,13 @@ from pipeline.report.formatting import number, percent, percent_estimate, points
 from pipeline.report.results import Results
 from pipeline.statistics import calibration, intervals
 from pipeline.statistics.intervals import Estimate
-from pipeline.statistics.jackknife import (
-    Scored,
-    jackknife_difference,
-    jackknife_estimate,
-    share_estimate,
-    unit_classes,
-    unit_variance,
-)
+from pipeline.statistics.jackknife import Scored, jackknife_difference, jackknife_estimate, unit_classes
 from pipeline.statistics.roc import score_areas
 from pipeline.statistics.scores import log_loss
 from pipeline.statistics.units import own_group_sizes
 
 LEAST_GROUPS = 10  # on either side of an AUC, for an interval of it
 BIN_GROUPS, LEAST_BINS, MOST_BINS = 20, 5, 10  # of a calibration curve
-CLEAR = 1e-9  # groups; fewer are rounding
 CHANCE_DRAWS = 200  # of outcomes under exact probabilities; only their mean is shown
 
 
@@ -116,7 +108,7 @@ class Calibration:
     errors: list[float]  # ECE before, after; means over seeds
     exact: float  # ECE that chance alone would leave after the correction
     losses: list[float]  # log loss before, after
-    curves: dict[str, NDArray[np.float64]]  # before, after: see `_curve`
+    curves: dict[str, NDArray[np.float64]]  # before, after: see `reliability_bars`
 
 
 @lru_cache(maxsize=1)
@@ -159,34 +151,9 @@ def calibrate(evaluation: Evaluation, resampling: Resampling) -> dict[str, Calib
             errors=[float(np.mean(by_seed)) for by_seed in errors],
             exact=float(np.mean(chance)),
             losses=losses,
-            curves={name: _curve(top, right, test.groups, n_bins) for name, top in tops.items()},
+            curves={name: calibration.reliability_bars(top, right, test.groups, n_bins) for name, top in tops.items()},
         )
     return calibrations
-
-
-def _curve(top: NDArray[Any], right: NDArray[Any], groups: NDArray[Any], n_bins: int) -> NDArray[np.float64]:
-    """Return mean confidence, accuracy and its interval of each bin, (bins, 4), all seeds in the same bins.
-
-    The interval holds for other groups: the accuracy without each group, whose images may be in several bins.
-    """
-    n_seeds = len(top)
-    weights = np.tile(1 / own_group_sizes(groups), n_seeds) / n_seeds
-    rows, n = calibration.reliability(top.ravel(), right.ravel(), n_bins, weights)
-    index = np.unique(calibration.bin_of(top.ravel(), n_bins, weights), return_inverse=True)[1]
-    names, group = np.unique(groups, return_inverse=True)
-    cell = index * names.size + np.tile(group, n_seeds)
-    shape = (len(rows), names.size)
-    held, hits = (
-        np.bincount(cell, values, len(rows) * names.size).reshape(shape)
-        for values in (weights, weights * right.ravel())
-    )
-    ends = []
-    for accuracy, m, part, hit in zip(rows[:, 1], n, held, hits, strict=True):
-        rest = m - part
-        left_out = np.divide(accuracy * m - hit, rest, out=np.full(names.size, accuracy), where=rest > CLEAR)
-        of = share_estimate(float(np.round(accuracy, 12)), unit_variance(left_out), m)
-        ends.append((of.low or 0.0, 1.0 if of.high is None else of.high))
-    return np.concatenate([rows, np.array(ends)], axis=1)
 
 
 def draw(results: Results) -> list[Picture]:
