@@ -8,6 +8,7 @@ from pipeline.statistics.folds import fold_difference, fold_estimate, training_v
 from pipeline.statistics.intervals import Estimate, sure_bound
 from pipeline.statistics.jackknife import (
     Variance,
+    area_difference,
     jackknife_difference,
     jackknife_estimate,
     left_out_confusions,
@@ -98,6 +99,17 @@ def test_folds_enlarge_the_variance_between_units_for_the_training_data() -> Non
     assert None not in (estimate.high, plain.high, plain.value)
     ratio = ((estimate.high or 0) - (plain.value or 0)) / ((plain.high or 0) - (plain.value or 0))
     assert ratio == pytest.approx(np.sqrt(1.25), rel=0.01)
+
+
+def test_the_difference_of_areas_reaches_as_far_as_their_own_intervals_imply() -> None:
+    groups = np.arange(60)
+    first, second = np.ones((1, 60), dtype=bool), np.arange(60)[None] >= 6
+    of = [score_rate(right, groups) for right in (first, second)]
+    plain, skewed = (differ(*of) for differ in (jackknife_difference, area_difference))
+    alone = jackknife_estimate(*of[1])  # the first has no spread: what remains is the interval of the second
+    assert skewed.value == plain.value == pytest.approx(0.1)
+    assert skewed.high == pytest.approx(1 - (alone.low or 0))
+    assert skewed.low == plain.low  # which the symmetric interval exceeds
 
 
 def test_seeds_of_one_fold_show_the_spread_of_a_recipe_trained_once_per_fold() -> None:

@@ -12,7 +12,7 @@ from pipeline.report.formatting import percent
 from pipeline.report.results import Results
 from pipeline.statistics.calibration import ROUNDING
 from pipeline.statistics.intervals import Estimate
-from pipeline.statistics.jackknife import Scored, jackknife_estimate, unit_classes
+from pipeline.statistics.jackknife import Scored, area_difference, jackknife_estimate, unit_classes
 from pipeline.statistics.measures import (
     average_precision,
     chance_outcomes,
@@ -87,11 +87,21 @@ def measures(results: Results) -> list[Measure]:
     n_units, n_macro = of.strata.size, units_of_macro(of.strata)
     measured = []
 
-    def add(name: str, score: Callable[[Runs], Scored], n: int, *, lowest: float = 0.0, highest: float = 1.0) -> None:
-        by_model = {model: score(part.models[model]) for model in MODELS}
+    def add(
+        name: str,
+        score: Callable[[Runs], Scored],
+        n: int,
+        *,
+        lowest: float = 0.0,
+        highest: float = 1.0,
+        is_area: bool = False,
+    ) -> None:
+        first, second = (score(part.models[model]) for model in MODELS)
         ends = {"n": n, "lowest": lowest, "highest": highest}
-        winner, baseline = (recipe_estimate(by_model[model], of.strata, **ends) for model in MODELS)
-        difference = scaled_difference(by_model["winner"], by_model["baseline"], of.strata, highest - lowest)
+        winner, baseline = (recipe_estimate(scored, of.strata, **ends) for scored in (first, second))
+        difference = scaled_difference(first, second, of.strata, highest - lowest)
+        if is_area:
+            difference = area_difference(first, second, of.strata)
         measured.append(Measure(name, winner, baseline, difference))
 
     def of_confusion(score: Callable[[Any], Any]) -> Callable[[Runs], Scored]:
@@ -121,6 +131,7 @@ def measures(results: Results) -> list[Measure]:
             f"average precision at {percent(of.share, 0)} positive",
             lambda runs: _precision(part, runs.positive_score),
             int(np.bincount(of.sides).min()),
+            is_area=True,
         )
     return measured
 

@@ -20,7 +20,7 @@ from pipeline.report.formatting import number, percent, percent_estimate, points
 from pipeline.report.results import Results
 from pipeline.statistics import calibration, intervals
 from pipeline.statistics.intervals import Estimate
-from pipeline.statistics.jackknife import Scored, jackknife_difference, jackknife_estimate, unit_classes
+from pipeline.statistics.jackknife import Scored, area_difference, jackknife_estimate, unit_classes
 from pipeline.statistics.roc import score_areas
 from pipeline.statistics.scores import log_loss
 from pipeline.statistics.units import own_group_sizes
@@ -76,11 +76,11 @@ def discriminate(evaluation: Evaluation) -> Discrimination:
     strata = unit_classes(part.labels, part.groups)
     n_groups = min(np.unique(part.groups[side == kind]).size for side in sides for kind in (True, False))
     seeds = {model: of[model].values for model in MODELS}
-    difference = jackknife_difference(of["winner"], of["baseline"], strata)
+    difference = area_difference(of["winner"], of["baseline"], strata)
     if n_groups < LEAST_GROUPS:
         means = {model: Estimate(of[model].mean(), None, None) for model in MODELS}
         return Discrimination(seeds, means, Estimate(difference.value, None, None), n_groups)
-    means = {model: _area(of[model], strata, n_groups if binary else None) for model in MODELS}
+    means = {model: _area(of[model], strata, n_groups * (1 if binary else len(sides))) for model in MODELS}
     return Discrimination(seeds, means, difference, n_groups)
 
 
@@ -93,11 +93,14 @@ def _areas(part: Part, runs: Runs, binary: bool) -> Scored:
     return Scored(values, left_out)
 
 
-def _area(of: Scored, strata: NDArray[np.int64], n: int | None) -> Estimate:
-    """Return the mean area. n disjoint pairs of a positive and a negative group are independent: the bound of n/n."""
+def _area(of: Scored, strata: NDArray[np.int64], n: int) -> Estimate:
+    """Return the mean area. n: disjoint pairs of a positive and a negative group, which are independent.
+
+    Near 1 a few hard groups decide, which a sample may lack, so the interval reaches as far as the bound of n/n.
+    """
     if (of.values == 1).all():
-        return Estimate(1.0, intervals.sure_bound(n) if n else None, None)
-    return jackknife_estimate(of.values, of.left_out, strata=strata, n=np.inf)
+        return Estimate(1.0, intervals.sure_bound(n), None)
+    return jackknife_estimate(*of, strata=strata, n=n)
 
 
 @dataclass(frozen=True)
