@@ -76,8 +76,7 @@ def _with_models(units: Variance, seeds: Variance, n_folds: int) -> Variance:
     """Return the variance for other units to test on, other units to train on, and other seeds.
 
     Training sets of different folds overlap, so no estimator of the variance between them is unbiased (Bengio and
-    Grandvalet 2004). Nadeau and Bengio 2003 set it to n_test / n_train of the variance between test units, 1 / (K - 1);
-    where the spread of the seeds is larger, that is used.
+    Grandvalet 2004). Nadeau and Bengio 2003 set it to n_test / n_train of the variance between test units, 1 / (K - 1).
     """
     training = Variance(units.value / (n_folds - 1), units.df)
-    return combined([units, max(training, seeds, key=lambda variance: variance.value)])
+    return combined([units, training, seeds])
