@@ -6,7 +6,6 @@ from numpy.testing import assert_allclose
 from sklearn.metrics import average_precision_score, brier_score_loss, matthews_corrcoef
 
 from pipeline.statistics import measures
-from pipeline.statistics.jackknife import Scored, jackknife_estimate, unit_classes
 from pipeline.statistics.scores import confusion_matrix
 from pipeline.statistics.units import unit_weights
 
@@ -94,84 +93,3 @@ def test_class_calibration_by_hand_and_by_chance() -> None:
     assert measures.class_calibration_error(stated, outcomes, np.ones(4000), 10).mean() < 0.03
     overconfident = np.where(stated > 0.5, 0.9, 0.1)
     assert measures.class_calibration_error(overconfident, outcomes, np.ones(4000), 4) == pytest.approx(0.15, abs=0.03)
-
-
-class World:
-    """Data sets with units of real sizes whose images share their fate, and recipes whose seeds differ."""
-
-    def __init__(self, n_units: tuple[int, int], rng: np.random.Generator) -> None:
-        sizes = np.minimum(rng.geometric(0.35, sum(n_units)), 40)
-        self.groups = np.repeat(np.arange(sum(n_units)), sizes)
-        self.labels = (self.groups >= n_units[0]).astype(np.int64)
-
-    def scores(self, n_seeds: int, rng: np.random.Generator) -> np.ndarray:
-        """Return probabilities of class 1, (S, N). A unit's mean is shared by all seeds and most by its images."""
-        n = self.groups.max() + 1
-        unit = rng.normal(0, 1.2, n)[self.groups]
-        seed = rng.normal(0, 0.3, (n_seeds, 1)) + rng.normal(0, 0.6, (n_seeds, n))[:, self.groups]
-        own = rng.normal(0, 0.4, (n_seeds, self.groups.size))
-        return np.asarray(1 / (1 + np.exp(-(3.5 * (2 * self.labels - 1) + 1.3 * unit + seed + own))))
-
-
-def estimated(world: World, p: np.ndarray) -> dict[str, Scored]:
-    labels, groups, positive = world.labels, world.groups, world.labels == 1
-    called = (p >= 0.5).astype(np.int64)
-    tasks = [(positive, row, groups) for row in p]
-    cost = measures.unit_mean(np.where(positive, 10 * (1 - called), called) / 10, labels, groups, [0.99, 0.01])
-    correlation = measures.confusion_score(labels, called, groups, 2, measures.matthews)
-    return {
-        "matthews": Scored(*((x + 1) / 2 for x in correlation)),
-        "brier": measures.unit_mean((p - positive) ** 2, labels, groups),
-        "cost": cost,
-        "precision": Scored(
-            np.array([measures.average_precision(*task) for task in tasks]),
-            np.stack([measures.left_out_precision(*task) for task in tasks], axis=1),
-        ),
-        "shifted": measures.unit_mean(measures.shifted(p, 0.45, 0.01), labels, groups, [0.99, 0.01]),
-    }
-
-
-@pytest.mark.slow
-def test_intervals_cover_what_they_state() -> None:
-    rng = np.random.default_rng(1)
-    draws = 2_000
-    n_units = (69, 47)  # of the test part of brain_mri
-    large = World((30_000, 20_000), rng)
-    large_p = large.scores(20, rng)
-    truth = {}
-    for name, values in _whole(large, large_p, n_units).items():
-        truth[name] = values.mean()
-    inside: dict[str, list[bool]] = {name: [] for name in [*truth, "least precision"]}
-    rare = np.mean([measures.average_precision(large.labels == 1, row, large.groups, 1e-3) for row in large_p])
-    for _ in range(draws):
-        world = World(n_units, rng)
-        p = world.scores(5, rng)
-        for name, scored in estimated(world, p).items():
-            estimate = jackknife_estimate(*scored, strata=unit_classes(world.labels, world.groups))
-            low = 0.0 if estimate.low is None else estimate.low
-            inside[name].append(low <= truth[name] <= (1.0 if estimate.high is None else estimate.high))
-        bounds = [measures.least_precision(world.labels == 1, row, world.groups, 1e-3) for row in p]
-        inside["least precision"].append(float(np.mean(bounds)) <= rare)
-    coverage = {name: float(np.mean(hits)) for name, hits in inside.items()}
-    assert all(rate >= 0.935 for rate in coverage.values()), coverage
-
-
-def _whole(world: World, p: np.ndarray, n_units: tuple[int, int]) -> dict[str, np.ndarray]:
-    """Return the scores of a population of which a sample draws n_units of each class."""
-    labels, groups, positive = world.labels, world.groups, world.labels == 1
-    weights = unit_weights(labels, groups) * np.array(n_units)[labels]
-    weights /= np.array([30_000, 20_000])[labels]
-    called = (p >= 0.5).astype(np.int64)
-    share = n_units[1] / sum(n_units)
-
-    def mean(values: np.ndarray, shares: list[float]) -> np.ndarray:
-        sides = [np.average(values[:, positive == s], axis=1, weights=weights[positive == s]) for s in (False, True)]
-        return np.asarray(shares[0] * sides[0] + shares[1] * sides[1])
-
-    return {
-        "matthews": (measures.matthews(confusion_matrix(labels, called, 2, weights)) + 1) / 2,
-        "brier": mean((p - positive) ** 2, [1 - share, share]),
-        "cost": mean(np.where(positive, 10 * (1 - called), called) / 10, [0.99, 0.01]),
-        "precision": np.array([average_precision_score(positive, row, sample_weight=weights) for row in p]),
-        "shifted": mean(measures.shifted(p, 0.45, 0.01), [0.99, 0.01]),
-    }
