@@ -45,10 +45,15 @@ def training_variance(of_fold: Scored, n_folds: int, strata: NDArray[Any] | None
     """Return the variance between seeds of a score that is trained once per fold, beyond that of the units.
 
     One training shows no spread, so it is read from a fold that has S seeds: of_fold, strata of its units. The pooled
-    score is about the mean over folds, whose trainings are independent. 0 for a single seed.
+    score is about the mean over folds, whose trainings are independent. Degrees of freedom are those of the spread
+    before the part of the units is subtracted (Satterthwaite 1946). 0 for a single seed.
     """
-    seeds = seed_variance(of_fold, strata)
-    return Variance(seeds.value * of_fold.values.size / n_folds, seeds.df)
+    beyond = seed_variance(of_fold, strata)
+    if not beyond.value:
+        return Variance(0.0, np.inf)
+    n_seeds = of_fold.values.size
+    kept = beyond.value * n_seeds / float(of_fold.values.var(ddof=1))
+    return Variance(beyond.value * n_seeds / n_folds, beyond.df * kept**2)
 
 
 def fold_estimate(
