@@ -50,14 +50,22 @@ def combined(parts: list[Variance]) -> Variance:
     return Variance(total, total**2 / spread if spread else np.inf)
 
 
-def unit_variance(left_out: Array, strata: NDArray[Any] | None = None) -> Variance:
-    """Return the jackknife variance between units. left_out: (U,) or, for the part of each seed alone, (U, S)."""
+def unit_variance(left_out: Array, strata: NDArray[Any] | None = None, *, heavy_tails: bool = False) -> Variance:
+    """Return the jackknife variance between units. left_out: (U,) or, for the part of each seed alone, (U, S).
+
+    heavy_tails: a few units decide, so that the variance is known less well than from normal ones: by kurtosis k it has
+    2 n / (k - 1) degrees of freedom. Source: Cramér 1946, 27.4.
+    """
     columns = left_out.reshape(len(left_out), -1)
     parts = []
     for members in _strata(len(columns), strata):
         deviations = columns[members] - columns[members].mean(axis=0)
         n = len(members)
-        parts.append(Variance(float((n - 1) / n * (deviations**2).sum()), max(n - 1, 1)))
+        df = float(max(n - 1, 1))
+        moments = (deviations**2).mean(), (deviations**4).mean()
+        if heavy_tails and moments[1] > moments[0] ** 2 > 0:
+            df = min(df, float(2 * n / (moments[1] / moments[0] ** 2 - 1)))
+        parts.append(Variance(float((n - 1) / n * (deviations**2).sum()), df))
     return combined(parts)
 
 
@@ -118,13 +126,15 @@ def jackknife_estimate(
     strata: NDArray[Any] | None = None,
     n: float | None = None,
     bounded: bool = True,
+    heavy_tails: bool = False,
 ) -> Estimate:
     """Return the mean over seeds with its 95 % interval. n: see `share_estimate`, U if None.
 
-    bounded: the score lies in [0, 1]; else the interval is symmetric around the score itself.
+    bounded: the score lies in [0, 1]; else the interval is symmetric around the score itself. heavy_tails: see
+    `unit_variance`.
     """
     of = Scored(values, left_out)
-    variance = score_variance(of, strata)
+    variance = score_variance(of, strata, heavy_tails=heavy_tails)
     if bounded:
         return share_estimate(of.mean(), variance, len(left_out) if n is None else n)
     return interval_of(of.mean(), variance, len(left_out))
@@ -187,9 +197,10 @@ def score_rate(right: NDArray[Any], groups: NDArray[Any]) -> Scored:
     return Scored(values, values - (shares - values) / max(sizes.size - 1, 1))
 
 
-def score_variance(of: Scored, strata: NDArray[Any] | None = None) -> Variance:
-    """Return the variance of the mean over seeds, for other units and other seeds."""
-    return combined([unit_variance(of.left_out.mean(axis=1), strata), seed_variance(of, strata)])
+def score_variance(of: Scored, strata: NDArray[Any] | None = None, *, heavy_tails: bool = False) -> Variance:
+    """Return the variance of the mean over seeds, for other units and other seeds. heavy_tails: see `unit_variance`."""
+    units = unit_variance(of.left_out.mean(axis=1), strata, heavy_tails=heavy_tails)
+    return combined([units, seed_variance(of, strata)])
 
 
 def unit_classes(labels: NDArray[Any], groups: NDArray[Any]) -> NDArray[np.int64]:

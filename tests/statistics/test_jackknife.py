@@ -101,6 +101,15 @@ def test_folds_enlarge_the_variance_between_units_for_the_training_data() -> Non
     assert ratio == pytest.approx(np.sqrt(1.25), rel=0.01)
 
 
+def test_heavy_tails_cost_degrees_of_freedom() -> None:
+    even, rare = np.arange(100.0) % 2, (np.arange(100) < 4).astype(float)
+    assert unit_variance(even, heavy_tails=True) == unit_variance(even)
+    kurtosis = (0.04 * 0.96**4 + 0.96 * 0.04**4) / (0.04 * 0.96) ** 2
+    tails = unit_variance(rare, heavy_tails=True)
+    assert tails.value == unit_variance(rare).value
+    assert tails.df == pytest.approx(200 / (kurtosis - 1))
+
+
 def test_the_difference_of_areas_reaches_as_far_as_their_own_intervals_imply() -> None:
     groups = np.arange(60)
     first, second = np.ones((1, 60), dtype=bool), np.arange(60)[None] >= 6

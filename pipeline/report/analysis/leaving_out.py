@@ -13,10 +13,21 @@ Array = NDArray[Any]
 RECIPE = "the recipe on these training data (test units and seeds vary)"
 
 
-def recipe_estimate(score: Scored, strata: Array, *, n: float, lowest: float = 0.0, highest: float = 1.0) -> Estimate:
-    """Return the mean over seeds of a score in [lowest, highest], with its interval. n: units that it averages."""
+def recipe_estimate(
+    score: Scored,
+    strata: Array,
+    *,
+    n: float,
+    lowest: float = 0.0,
+    highest: float = 1.0,
+    heavy_tails: bool = False,
+) -> Estimate:
+    """Return the mean over seeds of a score in [lowest, highest], with its interval.
+
+    n: units that it averages; heavy_tails: see `unit_variance`.
+    """
     unit = Scored(*(np.clip(((x - lowest) / (highest - lowest)).round(12), 0, 1) for x in score))
-    return linear(jackknife_estimate(*unit, strata=strata, n=n), highest - lowest, lowest)
+    return linear(jackknife_estimate(*unit, strata=strata, n=n, heavy_tails=heavy_tails), highest - lowest, lowest)
 
 
 def paired_change(score: Scored, reference: Scored, strata: Array) -> Estimate:

@@ -98,7 +98,9 @@ def measures(results: Results) -> list[Measure]:
     ) -> None:
         first, second = (score(part.models[model]) for model in MODELS)
         ends = {"n": n, "lowest": lowest, "highest": highest}
-        winner, baseline = (recipe_estimate(scored, of.strata, **ends) for scored in (first, second))
+        winner, baseline = (
+            recipe_estimate(scored, of.strata, heavy_tails=is_area, **ends) for scored in (first, second)
+        )
         difference = scaled_difference(first, second, of.strata, highest - lowest)
         if is_area:
             difference = area_difference(first, second, of.strata)

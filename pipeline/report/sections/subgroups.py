@@ -151,7 +151,7 @@ def _score(kind: str, value: str, rows: pd.DataFrame, evaluation: Evaluation) ->
     for c in np.unique(labels):
         of_class = labels == c
         n = np.unique(groups[of_class]).size
-        recalls[c] = of.of_class("recall", int(c)), n
+        recalls[c] = of.of_class("recall", int(c), heavy_tails=True), n
     n_groups, n_occurring = np.unique(groups).size, np.unique(labels).size
     return Subset(
         kind, value, labels.size, n_groups, n_occurring, of.estimate("accuracy"), of.estimate("macro_f1"), recalls
