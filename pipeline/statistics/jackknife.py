@@ -19,6 +19,7 @@ from pipeline.statistics.units import unit_weights
 Array = NDArray[np.float64]
 BLOCK = 1_000  # units whose confusion matrices are in memory together: 80 MB for ten classes and ten seeds
 NONE = 1e-20  # a smaller variance is rounding
+TAILS = 10.0  # least degrees of freedom by kurtosis, which a sample with one or two errors overstates
 
 
 class Variance(NamedTuple):
@@ -54,7 +55,7 @@ def unit_variance(left_out: Array, strata: NDArray[Any] | None = None, *, heavy_
     """Return the jackknife variance between units. left_out: (U,) or, for the part of each seed alone, (U, S).
 
     heavy_tails: a few units decide, so that the variance is known less well than from normal ones: by kurtosis k it has
-    2 n / (k - 1) degrees of freedom. Source: Cramér 1946, 27.4.
+    2 n / (k - 1) degrees of freedom. Source: Cramér 1946, 27.4. At least TAILS.
     """
     columns = left_out.reshape(len(left_out), -1)
     parts = []
@@ -64,7 +65,7 @@ def unit_variance(left_out: Array, strata: NDArray[Any] | None = None, *, heavy_
         df = float(max(n - 1, 1))
         moments = (deviations**2).mean(), (deviations**4).mean()
         if heavy_tails and moments[1] > moments[0] ** 2 > 0:
-            df = min(df, float(2 * n / (moments[1] / moments[0] ** 2 - 1)))
+            df = min(df, max(TAILS, float(2 * n / (moments[1] / moments[0] ** 2 - 1))))
         parts.append(Variance(float((n - 1) / n * (deviations**2).sum()), df))
     return combined(parts)
 

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 from pipeline.statistics.folds import fold_difference, fold_estimate, training_variance
 from pipeline.statistics.intervals import Estimate, sure_bound
 from pipeline.statistics.jackknife import (
+    TAILS,
     Variance,
     area_difference,
     jackknife_difference,
@@ -102,12 +103,14 @@ def test_folds_enlarge_the_variance_between_units_for_the_training_data() -> Non
 
 
 def test_heavy_tails_cost_degrees_of_freedom() -> None:
-    even, rare = np.arange(100.0) % 2, (np.arange(100) < 4).astype(float)
+    even, some, few = (np.arange(100.0) % 2, *((np.arange(100) < n).astype(float) for n in (8, 2)))
     assert unit_variance(even, heavy_tails=True) == unit_variance(even)
-    kurtosis = (0.04 * 0.96**4 + 0.96 * 0.04**4) / (0.04 * 0.96) ** 2
-    tails = unit_variance(rare, heavy_tails=True)
-    assert tails.value == unit_variance(rare).value
+    kurtosis = (0.08 * 0.92**4 + 0.92 * 0.08**4) / (0.08 * 0.92) ** 2
+    tails = unit_variance(some, heavy_tails=True)
+    assert tails.value == unit_variance(some).value
     assert tails.df == pytest.approx(200 / (kurtosis - 1))
+    assert unit_variance(few, heavy_tails=True).df == TAILS
+    assert unit_variance(few[:8], heavy_tails=True).df == 7
 
 
 def test_the_difference_of_areas_reaches_as_far_as_their_own_intervals_imply() -> None:

@@ -49,14 +49,14 @@ class SampleScores:
         runs = slice(None) if run is None else slice(run, run + 1)
         return jackknife_estimate(self.whole[name][runs], self.left_out[name][:, runs], strata=self.strata, n=n)
 
-    def of_class(self, name: str, c: int, *, heavy_tails: bool = False) -> Estimate:
-        """Return one of CLASS_SCORES; without units that it could count, no value. heavy_tails: for few units."""
+    def of_class(self, name: str, c: int) -> Estimate:
+        """Return one of CLASS_SCORES; without units that it could count, no value."""
         n_true, n_predicted = (self.counts.sum(axis=axis).mean(axis=0)[c] for axis in (2, 1))
         n = {"recall": n_true, "precision": n_predicted, "f1": n_true + n_predicted}[name]
         if not n:
             return Estimate(None, None, None)
         of = self.whole[name][:, c], self.left_out[name][:, :, c]
-        return jackknife_estimate(*of, strata=self.strata, n=float(n), heavy_tails=heavy_tails)
+        return jackknife_estimate(*of, strata=self.strata, n=float(n), heavy_tails=True)
 
 
 def score_sample(

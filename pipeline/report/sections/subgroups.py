@@ -56,7 +56,7 @@ def rates_by_source(
         rows = sources == source
         of, first = score_rate(right[:, rows], groups[rows]), np.unique(groups[rows], return_index=True)[1]
         if folds is None:
-            rate = jackknife_estimate(*of)
+            rate = jackknife_estimate(*of, heavy_tails=True)
         else:
             rate = fold_estimate(of, repeat_variance(of, folds[rows][first]), np.unique(folds).size)
         rates.append(SourceRate(str(source), int(rows.sum()), first.size, rate))
@@ -151,7 +151,7 @@ def _score(kind: str, value: str, rows: pd.DataFrame, evaluation: Evaluation) ->
     for c in np.unique(labels):
         of_class = labels == c
         n = np.unique(groups[of_class]).size
-        recalls[c] = of.of_class("recall", int(c), heavy_tails=True), n
+        recalls[c] = of.of_class("recall", int(c)), n
     n_groups, n_occurring = np.unique(groups).size, np.unique(labels).size
     return Subset(
         kind, value, labels.size, n_groups, n_occurring, of.estimate("accuracy"), of.estimate("macro_f1"), recalls
