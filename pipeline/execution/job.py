@@ -8,8 +8,9 @@ from pathlib import Path
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.epoch import Epoch
 from pipeline.artifacts.samples import Samples
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import PipelineError, TrainingError
 from pipeline.training.checkpoint import ResumableTraining
+from pipeline.training.length import Length
 from pipeline.training.network import ModelDescription
 from pipeline.training.process import device, give_freed_memory_back
 from pipeline.training.trainer import Trainer
@@ -29,6 +30,7 @@ class Job:
     objective: str
     weights: Path | None = None
     checkpoint: Path | None = None
+    length: Length = Length()  # noqa: RUF009  immutable
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,15 @@ class Stopped:
 
 @dataclass(frozen=True)
 class Failed:
-    """A training that failed. died: its worker exited without reporting a result, so the machine may be at fault."""
+    """A training that failed.
+
+    died: its worker exited without reporting a result, so the machine may be at fault. diverged: its loss did not
+    remain finite.
+    """
 
     reason: str
     died: bool = False
+    diverged: bool = False
 
 
 Result = Finished | Stopped | Failed
@@ -68,12 +75,14 @@ def train(job: Job, samples: Samples) -> Iterator[Message]:
     """
     give_freed_memory_back()
     try:
-        trainer = Trainer(job.config, samples, job.seed, device())
+        trainer = Trainer(job.config, samples, job.seed, device(), length=job.length)
         training = ResumableTraining(trainer, job.objective, weights=job.weights, checkpoint=job.checkpoint)
         yield from training.epochs()
         training.save_weights()
         best = training.best
         yield Finished(best.epoch, best.score, trainer.description, trainer.n_parameters, trainer.slices)
+    except TrainingError as error:
+        yield Failed(str(error), diverged=True)
     except (PipelineError, OSError) as error:
         yield Failed(str(error))
     except Exception as error:  # one broken trial must not end the search

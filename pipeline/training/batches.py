@@ -55,7 +55,9 @@ class Batches:
         self.images = torch.from_numpy(images).to(device)  # (N, H, W, C) uint8
         self.labels = torch.from_numpy(labels).to(device)  # (N,) int64
         in_train = development.table["part"].to_numpy() == "train"
-        self.copies = np.unique(development.table["copies"].to_numpy()[in_train], return_inverse=True)[1]  # (N,)
+        table = development.table[in_train]
+        self.units = np.unique(table["group"].to_numpy(), return_inverse=True)[1]  # (N,)
+        self._balance = balanced_weights(labels, table["origin"].to_numpy()) if config.balance_origins else None
         self.statistics = channel_statistics(images)
         self.normalise = Normaliser(**self.statistics, n_pixels=images.shape[1] * images.shape[2], device=device)
         n_drawn = len(self.draw(torch.Generator()))
@@ -63,28 +65,49 @@ class Batches:
         if n_drawn % config.batch_size == 1 and self.n_steps > 1:
             self.n_steps -= 1  # a last batch of one image would break batch norm
 
-    def of_epoch(self, epoch: int, n_steps: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the first batches of an epoch: (B, C, H, W) float32, train-normalised, and labels (B,) int64."""
+    def of_epoch(self, epoch: int, first: int, last: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of an epoch from `first` to before `last`.
+
+        Each is (B, C, H, W) float32, train-normalised, and its labels (B,) int64.
+        """
         order = self.draw(torch.Generator().manual_seed(derive_seed(self.seed, "batches", epoch)))
         order = order.to(self.images.device)
         draws = random_numbers(self.config, len(self.images), self.seed, epoch, self.images.device)
-        for step in range(n_steps):
+        for step in range(first, last):
             rows = order[step * self.config.batch_size : (step + 1) * self.config.batch_size]
             yield training_batch(self.images, rows, self.config, self.normalise, draws), self.labels[rows]
 
     def draw(self, generator: torch.Generator) -> Tensor:
-        """Return the rows of one epoch in random order, at most `images_per_group` of each group of copies."""
+        """Return the rows of one epoch in random order: at most `images_per_unit` of each unit, balanced if asked for.
+
+        Balanced, as many rows are drawn with replacement, so that the number of steps is the same in every epoch.
+        """
         order = torch.randperm(len(self.labels), generator=generator)
-        if not self.config.images_per_group:
+        if self.config.images_per_unit:
+            units = pd.Series(self.units[order.numpy()])
+            rank = units.groupby(units).cumcount().to_numpy()
+            order = order[torch.from_numpy(rank < self.config.images_per_unit)]
+        if self._balance is None:
             return order
-        copies = pd.Series(self.copies[order.numpy()])
-        rank = copies.groupby(copies).cumcount().to_numpy()
-        return order[torch.from_numpy(rank < self.config.images_per_group)]
+        chosen = torch.multinomial(self._balance[order], len(order), replacement=True, generator=generator)
+        return order[chosen]
 
     def not_augmented(self) -> Iterator[Tensor]:
         """Yield the first images of the part in row order, (B, C, H, W) float32, train-normalised."""
         for start in range(0, min(FIT_IMAGES, len(self.images)), FIT_BATCH):
             yield self.normalise(self.images[start : start + FIT_BATCH])
+
+
+def balanced_weights(labels: np.ndarray, origins: np.ndarray) -> Tensor:
+    """Return how often each image is drawn, (N,) float32: the collections of a class equally often in sum.
+
+    labels: (N,); origins: (N,) names. The classes keep their shares.
+    """
+    table = pd.DataFrame({"label": labels, "origin": origins})
+    of_class = table.groupby("label")["label"].transform("size")
+    of_origin = table.groupby(["label", "origin"])["label"].transform("size")
+    n_origins = table.groupby("label")["origin"].transform("nunique")
+    return torch.from_numpy((of_class / (n_origins * of_origin)).to_numpy(np.float32))
 
 
 def class_weights(labels: Tensor, n_classes: int) -> Tensor:

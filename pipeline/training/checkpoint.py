@@ -75,7 +75,7 @@ class ResumableTraining:
         self.best = Best(score, epoch.val_loss, epoch.epoch, kept)
 
     def _save(self) -> None:
-        if not self.checkpoint or self.trainer.n_done == self.trainer.config.n_epochs:
+        if not self.checkpoint or self.trainer.is_done:
             return
         values = {
             "identity": self._identity(),

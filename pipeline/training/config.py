@@ -57,7 +57,12 @@ class Training(Strict):
     )
     label_smoothing: Number = Field(0.0, ge=0, lt=1, description="share of the target spread evenly")
     class_weights: bool = Field(False, description="weight the loss by inverse class frequency")
-    images_per_group: Integer = Field(0, ge=0, description="images drawn of each group of copies per epoch; 0: all")
+    images_per_unit: Integer = Field(
+        0, ge=0, description="images drawn of each patient, else of each group of copies, per epoch; 0: all"
+    )
+    balance_origins: bool = Field(
+        False, description="draw the images of a class equally often from each collection, some of them twice"
+    )
     flip: Literal["none", "horizontal", "alternating", "both"] = Field(
         "none",
         description="mirror along these axes, each with probability 1/2; alternating: horizontally, every other epoch",

@@ -24,6 +24,7 @@ from pipeline.statistics.units import unit_weights
 from pipeline.training.batches import Batches, class_weights
 from pipeline.training.config import Training
 from pipeline.training.learner import Learner
+from pipeline.training.length import Length
 from pipeline.training.network import ModelDescription, describe_network, image_shapes, start_network
 from pipeline.training.precision import CANDIDATES, fastest
 from pipeline.training.prediction import EVAL_BATCH, predict
@@ -89,7 +90,15 @@ class Trainer:
     The same arguments, thread count and machine give the same weights, except with `precision: auto`, which measures.
     """
 
-    def __init__(self, config: Configuration, development: Samples, seed: int, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        config: Configuration,
+        development: Samples,
+        seed: int,
+        device: str = "cpu",
+        *,
+        length: Length = Length(),  # noqa: B008  immutable
+    ) -> None:
         """Start the network, or raise InputError if it does not fit the images or the published weights.
 
         Raises ValidationError if the configuration is not valid.
@@ -97,8 +106,10 @@ class Trainer:
         self.config = Training.model_validate(split_flat(config)[0])
         info = development.info
         shapes = image_shapes(development)
-        self.identity = {"config": config, "seed": seed, "data": info.digest, "device": device}
         self.batches = Batches(development, self.config, seed, device=torch.device(device))
+        self.length, size = length, (self.batches.n_steps, self.config.n_epochs)
+        self._checks, n_scheduled = length.checks(*size), length.scheduled(*size)
+        self.identity = {"config": config, "seed": seed, "data": info.digest, "device": device, "steps": n_scheduled}
         self.validation = Validation.of(development)
         self._description = ModelDescription(
             **dict(describe_network(config, shapes)),
@@ -112,13 +123,22 @@ class Trainer:
         fit_to_images(self.model, self.batches.not_augmented)
         self.n_parameters = count_parameters(self.model)
         weights = class_weights(self.batches.labels, shapes.n_classes) if self.config.class_weights else None
-        n_steps = self.batches.n_steps * self.config.n_epochs
-        self.learner = Learner(self.model, self.config, n_steps=n_steps, class_weights=weights)
-        self.early_stopping = EarlyStopping(self.config.patience)
-        self.n_done = 0  # epochs
+        self.learner = Learner(self.model, self.config, n_steps=n_scheduled, class_weights=weights)
+        self.early_stopping = EarlyStopping(0 if length.stops else self.config.patience)
+        self.n_steps_done = 0
         self.slices: list[tuple[int, float]] = []  # last step, mean loss of the steps since the slice before
         if self.config.precision == "auto":
             self.learner.use_precision(self._fastest_precision())
+
+    @property
+    def n_done(self) -> int:
+        """Whole epochs trained so far."""
+        return self.n_steps_done // self.batches.n_steps
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the schedule has no further step."""
+        return self.n_steps_done == self.length.scheduled(self.batches.n_steps, self.config.n_epochs)
 
     @property
     def trained(self) -> nn.Module:
@@ -131,22 +151,23 @@ class Trainer:
         return self._description.model_copy(update={"precision": self.learner.precision.name})
 
     def epochs(self) -> Iterator[Epoch]:
-        """Train and yield the remaining epochs.
+        """Train and yield what remains, one value per check of val; its number is that of the epoch then reached.
 
         Raises TrainingError with epoch and step if the loss stops being finite.
         """
-        for epoch in range(self.n_done + 1, self.config.n_epochs + 1):
+        for n_steps in self._checks:
+            if n_steps <= self.n_steps_done:
+                continue
             if self.early_stopping.is_due(self.n_done):
                 return
-            start = time.perf_counter()
-            losses, train_confusion = self._pass(epoch, self.batches.n_steps)
+            start, n_before, epoch = time.perf_counter(), self.n_steps_done, -(-n_steps // self.batches.n_steps)
+            losses, train_confusion = self._train_until(n_steps)
             val_loss, val_confusion = self.validation.measure(self.trained, self.description)
             if not np.isfinite(val_loss):
                 raise TrainingError(f"the loss on val is {val_loss} after epoch {epoch}; lower lr")
             train, val = scores(train_confusion), scores(val_confusion)
             sensitivity, specificity = self.validation.rates(val_confusion)
-            self.n_done = epoch
-            self.slices += _slices(losses, self.batches.n_steps * (epoch - 1))
+            self.slices += _slices(losses, n_before)
             self.early_stopping.update(epoch, val_loss)
             yield Epoch(
                 epoch=epoch,
@@ -165,7 +186,7 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         """Return all that `restore` needs; random numbers depend on seed and epoch alone."""
         return {
-            "n_done": self.n_done,
+            "n_steps_done": self.n_steps_done,
             "early_stopping": asdict(self.early_stopping),
             "slices": self.slices,
             "learner": self.learner.state(),
@@ -173,19 +194,19 @@ class Trainer:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from the state of a trainer of equal `identity`, as if there had been no interruption."""
-        self.n_done = state["n_done"]
+        self.n_steps_done = state["n_steps_done"]
         self.early_stopping = EarlyStopping(**state["early_stopping"])
         self.slices = list(state["slices"])
         self.learner.restore(state["learner"])
 
     def estimate_epoch_s(self, n_steps: int = 4) -> float:
         """Return the seconds that an epoch takes, from a few steps and a batch of `val`; the training is left as is."""
-        n_steps = min(n_steps, self.batches.n_steps)
+        n_steps = min(n_steps, self._checks[-1], self.batches.n_steps)
         batch = self.validation.images[:EVAL_BATCH]
         before = copy.deepcopy(self.state())
         for _ in range(2):  # the first round is slower
             start = time.perf_counter()
-            self._pass(1, n_steps)
+            self._pass(1, 0, n_steps)
             trained = time.perf_counter()
             predict(self.trained, self.description, batch)
             ended = time.perf_counter()
@@ -202,26 +223,39 @@ class Trainer:
                 self.restore(copy.deepcopy(start))
                 self.learner.use_precision(name)
                 began = time.perf_counter()
-                losses, _ = self._pass(1, min(n_steps, self.batches.n_steps))
+                losses, _ = self._pass(1, 0, min(n_steps, self._checks[-1], self.batches.n_steps))
                 measured[name] = (time.perf_counter() - began, float(losses.mean()))
         self.restore(start)
         return fastest(measured)
 
-    def _pass(self, epoch: int, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
-        """Train the first steps of an epoch; return their losses (n_steps,) and the confusion matrix (K, K)."""
+    def _train_until(self, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
+        """Train to this step, counted from the start; return losses and confusion matrix as `_pass` does."""
+        parts = []
+        while self.n_steps_done < n_steps:
+            epoch, first = divmod(self.n_steps_done, self.batches.n_steps)
+            last = min(self.batches.n_steps, first + n_steps - self.n_steps_done)
+            parts.append(self._pass(epoch + 1, first, last))
+            self.n_steps_done += last - first
+        return np.concatenate([losses for losses, _ in parts]), np.sum([confusion for _, confusion in parts], axis=0)
+
+    def _pass(self, epoch: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+        """Train the steps from `first` to before `last` of an epoch; return losses (last - first,), confusion (K, K).
+
+        An epoch that is interrupted by a stop continues with other random numbers for dropout, and the same batches.
+        """
         losses, predicted, actual = [], [], []
         with torch.random.fork_rng():
-            torch.manual_seed(derive_seed(self.batches.seed, "dropout", epoch))
+            torch.manual_seed(derive_seed(self.batches.seed, "dropout", epoch, *([first] if first else [])))
             self.model.train()
-            for batch, labels in self.batches.of_epoch(epoch, n_steps):
+            for batch, labels in self.batches.of_epoch(epoch, first, last):
                 loss, classes = self.learner.step(batch, labels)
                 losses.append(loss)
                 predicted.append(classes)
                 actual.append(labels)
         values = torch.stack(losses).cpu().numpy()
         if not np.isfinite(values).all():
-            step = int(np.flatnonzero(~np.isfinite(values))[0]) + 1
-            raise TrainingError(f"the loss is {values[step - 1]} at step {step} of epoch {epoch}; lower lr")
+            i = int(np.flatnonzero(~np.isfinite(values))[0])
+            raise TrainingError(f"the loss is {values[i]} at step {first + i + 1} of epoch {epoch}; lower lr")
         n_classes = len(self.validation.positive)
         confusion = confusion_matrix(torch.cat(actual).cpu().numpy(), torch.cat(predicted).cpu().numpy(), n_classes)
         return values, confusion

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipeline.artifacts.samples import Samples
-from pipeline.training.batches import Normaliser, channel_statistics, class_weights
+from pipeline.training.batches import Normaliser, balanced_weights, channel_statistics, class_weights
 from pipeline.training.trainer import Trainer
 from training_examples import CNN, MLP
 
@@ -20,19 +20,39 @@ def test_a_last_batch_of_one_image_is_left_out_of_batch_norm(development: Sample
     assert len(list(trainer.epochs())) == 1
 
 
-def test_a_limit_per_group_draws_so_many_of_each_group_and_others_each_time(development: Samples) -> None:
+def test_a_limit_per_unit_draws_so_many_of_each_unit_and_others_each_time(development: Samples) -> None:
     n = len(development.part("train")[1])
     table = development.table.copy()
-    table["copies"] = [str(i % 100) for i in range(len(table))]  # about 13 training images each
+    table["group"] = [str(i % 100) for i in range(len(table))]  # about 13 training images each
     grouped = dataclasses.replace(development, table=table)
-    trainer = Trainer({**MLP, "images_per_group": 2}, grouped, seed=1)
+    trainer = Trainer({**MLP, "images_per_unit": 2}, grouped, seed=1)
     first, second = (trainer.batches.draw(torch.Generator().manual_seed(seed)) for seed in (1, 2))
     for rows in (first, second):
         assert len(set(rows.tolist())) == len(rows) == 200
-        assert np.bincount(trainer.batches.copies[rows.numpy()]).tolist() == [2] * 100
+        assert np.bincount(trainer.batches.units[rows.numpy()]).tolist() == [2] * 100
     assert set(first.tolist()) != set(second.tolist())
     assert trainer.batches.n_steps == 7
     assert sorted(Trainer(MLP, grouped, seed=1).batches.draw(torch.Generator()).tolist()) == list(range(n))
+
+
+def test_balanced_draws_take_each_collection_of_a_class_equally_often(development: Samples) -> None:
+    table = development.table.copy()
+    in_train = (table["part"] == "train").to_numpy()
+    table["origin"] = np.where(np.arange(len(table)) % 10 == 0, "rare", "frequent")
+    trainer = Trainer({**MLP, "balance_origins": True}, dataclasses.replace(development, table=table), seed=1)
+    labels, origins = table["label"].to_numpy()[in_train], table["origin"].to_numpy()[in_train]
+    draws = [trainer.batches.draw(torch.Generator().manual_seed(seed)).numpy() for seed in range(30)]
+    rows = np.concatenate(draws)
+    assert {len(draw) for draw in draws} == {in_train.sum()}
+    for c in range(10):
+        of_class = labels[rows] == c
+        assert (origins[rows][of_class] == "rare").mean() == pytest.approx(0.5, abs=0.03)
+        assert of_class.mean() == pytest.approx((labels == c).mean(), abs=0.01)
+
+
+def test_weights_of_balanced_draws_by_hand() -> None:
+    weights = balanced_weights(np.array([0, 0, 0, 1]), np.array(["a", "a", "b", "a"]))
+    assert weights.tolist() == pytest.approx([0.75, 0.75, 1.5, 1.0])
 
 
 def test_a_batch_larger_than_the_data_is_one_step(development: Samples) -> None:
