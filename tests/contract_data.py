@@ -125,6 +125,9 @@ ORIGIN = Origin(
 )
 
 
+WHOLE = {"rung": 0, "share": 1.0, "steps": None}  # columns of a trial of a search without fidelity
+
+
 def study_info(experiment: str, info: DatasetInfo, **fields: Any) -> StudyInfo:
     """fields: of StudyInfo, at least n_trials, best and baseline."""
     keys = ("model", "lr", "batch_size", "cnn.width", "flip")
@@ -167,6 +170,8 @@ def write_search(layout: Layout, experiment: str, info: DatasetInfo, n_trials: i
                 "epochs": epochs,
                 "role": "search" if number else "baseline",
                 "violation": 0.0,
+                **WHOLE,
+                "drawn": "tpe" if number else "given",
                 "reason": "the loss is nan" if state == "failed" else "",
                 "model": model,
                 "lr": float(10 ** rng.uniform(-4, -1)),

@@ -2,5 +2,5 @@
 
 __all__ = [
     "configuration", "cross_validation", "epoch", "evaluation", "explanations", "json_file", "layout", "predictions",
-    "registration", "report_numbers", "robustness", "runs", "samples", "search_result",
+    "registration", "report_numbers", "robustness", "rungs", "runs", "samples", "search_result",
 ]  # fmt: skip

@@ -42,3 +42,9 @@ class SpaceEntry(JsonPart):
     step: float | None = None
     integer: bool = False
     when: dict[str, tuple[Scalar, ...]] = Field({})  # key -> values under which it is sampled
+    case: str = ""  # label of an entry whose key has several, each under other conditions
+
+    @property
+    def name(self) -> str:
+        """Return the key, with the case where there are several."""
+        return f"{self.key}[{self.case}]" if self.case else self.key

@@ -51,6 +51,7 @@ class EvaluationInfo(JsonFile):
     models: dict[str, RetrainedModel]  # winner and baseline
     min_sensitivity: float  # that the thresholds keep on val
     sources: list[DataSource]
+    seed_share: float | None = None  # of the seeds in the variance of the winner's val score, where it set their number
 
     @property
     def champion(self) -> Retrained:

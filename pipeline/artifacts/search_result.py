@@ -1,6 +1,6 @@
 """What a search found: every trial with its state and score, the learning curves and the winner; its settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import pandas as pd
 from pipeline.artifacts.configuration import Configuration, SpaceEntry
 from pipeline.artifacts.json_file import JsonFile, JsonPart
 from pipeline.artifacts.registration import Registration
+from pipeline.artifacts.rungs import no_rungs, read_rungs, write_rungs
 from pipeline.artifacts.samples import DataSource
 from pipeline.core.errors import DataError
 from pipeline.core.tables import write_csv
@@ -22,8 +23,12 @@ TRIAL_COLUMNS = {
     "state": "complete, pruned or failed",
     "score": "best of its epochs on val; empty where no epoch ended",
     "epochs": "that were trained",
-    "role": "baseline, one_at_a_time or search",
+    "role": "baseline, one_at_a_time, reference, enqueued or search",
     "violation": "of the constraints, 0 where all are kept",
+    "rung": "highest that it reached, 0 first",
+    "share": "of the configuration's steps that it was trained for there",
+    "steps": "that it was trained for there; empty where training was not cut",
+    "drawn": "who chose the configuration: given, design, or the name of the sampler",
     "reason": "of a failure",
 }  # then one column per parameter
 
@@ -60,21 +65,28 @@ class StudyInfo(JsonFile):
     best: TrialScore
     baseline: TrialScore
     variations: list[VariedTrial]
+    fidelity: dict[str, Any] | None = None  # stratify, schedule, rungs: share, best, seeds; None: all trained whole
     importances: dict[str, float] | None  # share of the score's variance by fANOVA; None where the trials do not tell
     hashes: dict[str, str]  # what the study is named by: space, data, code, versions, device, threads
     sources: list[DataSource]
     threads: int
 
+    @property
+    def n_seeds(self) -> list[int]:
+        """Return the number of trainings of a configuration at each rung; none without fidelity."""
+        return [rung["seeds"] for rung in self.fidelity["rungs"]] if self.fidelity else []
+
 
 @dataclass(frozen=True)
 class SearchResult:
-    """data/search/<experiment>/: trials.csv, curves.csv, best.yaml, study.json."""
+    """data/search/<experiment>/: trials.csv, curves.csv, best.yaml, study.json; rungs.csv where there are rungs."""
 
     study: StudyInfo
     trials: pd.DataFrame  # TRIAL_COLUMNS and one column per parameter, by number
     curves: pd.DataFrame  # number, and the columns of Epoch but seconds
     winner: Configuration
     baseline: Configuration
+    rungs: pd.DataFrame = field(default_factory=no_rungs)  # RUNG_COLUMNS; empty without fidelity
 
     @cached_property
     def parameters(self) -> list[str]:
@@ -84,6 +96,16 @@ class SearchResult:
     def draws(self, *states: str) -> pd.DataFrame:
         """Return the sampler's trials in these states: neither the baseline nor its variations."""
         return self.trials[(self.trials["role"] == "search") & self.trials["state"].isin(states)]
+
+    def at_first_rung(self) -> "SearchResult":
+        """Return the trials on rungs by their score at the first, which all have; the search itself without rungs."""
+        if self.rungs.empty:
+            return self
+        scores = self.rungs[self.rungs["rung"] == 0].groupby("number")["score"].mean()
+        trials = self.trials[self.trials["number"].isin(scores.index)].copy()
+        trials["score"] = trials["number"].map(scores)
+        trials["state"] = trials["score"].notna().map({True: "complete", False: "failed"})
+        return replace(self, trials=trials)
 
     def varied(self) -> list[str]:
         """Return the parameters of the space with more than one value in the draws that did not fail."""
@@ -95,6 +117,7 @@ class SearchResult:
         write_csv(folder / "trials.csv", self.trials)
         write_csv(folder / "curves.csv", self.curves)
         write_yaml(folder / "best.yaml", {"winner": self.winner, "baseline": self.baseline})
+        write_rungs(folder, self.rungs)
         self.study.write(folder / "study.json")
 
     @classmethod
@@ -112,7 +135,8 @@ class SearchResult:
         if missing := [name for name in ("winner", "baseline") if name not in configurations]:
             raise DataError(f"{folder / 'best.yaml'} lacks keys; run the search again", missing)
         trials = trials.sort_values("number", ignore_index=True)
-        return cls(study, trials, curves, configurations["winner"], configurations["baseline"])
+        winner, baseline = configurations["winner"], configurations["baseline"]
+        return cls(study, trials, curves, winner, baseline, rungs=read_rungs(folder))
 
 
 def parameter_texts(folder: Path) -> dict[int, Configuration]:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
@@ -161,8 +162,15 @@ def _fields(schema: Any, path: Key) -> list[str]:
     """Return the names of the fields of the model at a path inside a model."""
     for part in path:
         is_model = isinstance(schema, type) and issubclass(schema, BaseModel)
-        schema = schema.model_fields[part].annotation if is_model else get_args(schema)[-1]  # else: values of a mapping
+        # else: the values of a mapping or of a list
+        schema = schema.model_fields[part].annotation if is_model else _last(get_args(schema), Ellipsis)
+        if isinstance(schema, UnionType):
+            schema = _last(get_args(schema), NoneType)
     return list(schema.model_fields)
+
+
+def _last(types: tuple[Any, ...], but: Any) -> Any:
+    return [each for each in types if each is not but][-1]
 
 
 def field_type(info: FieldInfo) -> TypeAdapter[Any]:

@@ -3,4 +3,4 @@
 Imports `core`, `artifacts` and `training`.
 """
 
-__all__ = ["experiment", "json_schema", "reader", "registry", "samplers", "space"]
+__all__ = ["experiment", "fidelity", "json_schema", "reader", "registry", "samplers", "space"]

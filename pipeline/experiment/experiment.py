@@ -1,10 +1,12 @@
 """An experiment: a training configuration in which some parameters are sampled.
 
 So every trial is a valid configuration by construction. The trials of a search fill slots: first the baseline, then
-the variations of one parameter at a time, then what the sampler draws.
+the variations of one parameter at a time, the references, the enqueued configurations, and what the sampler draws.
 """
 
 import math
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializeAsAny, model_validator
@@ -12,6 +14,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 from pipeline.artifacts.configuration import Configuration, own_options
 from pipeline.artifacts.registration import Registration
 from pipeline.core.yaml_document import Integer, Number, Scalar, Strict
+from pipeline.experiment.fidelity import Fidelity
 from pipeline.experiment.registry import Pruner, Sampler
 from pipeline.experiment.space import SearchParameter, n_combinations
 
@@ -49,6 +52,9 @@ class Plan(Strict):
     parallel: Annotated[
         Integer, Field(ge=1, description="trials that are sampled before the sampler learns from any of them")
     ] = 2
+    fidelity: Fidelity | None = Field(
+        None, description="how many steps configurations are trained before they are compared; null: all, in full"
+    )
 
 
 class Experiment(Plan):
@@ -61,6 +67,8 @@ class Experiment(Plan):
     fixed: Configuration
     baseline: Configuration  # the whole configuration, `fixed` included
     variations: Variations
+    references: dict[str, Configuration]  # by name; trained for comparison, never the winner
+    enqueued: tuple[Configuration, ...]  # tried before the sampler's draws, as candidates
     space: tuple[SearchParameter, ...]  # each after those that its `when` names
 
     def identity(self) -> dict[str, Any]:
@@ -77,13 +85,39 @@ class Experiment(Plan):
     @property
     def first_sampled(self) -> int:
         """Return the first slot that the sampler fills."""
-        return 1 + len(self.variations)
+        return len(self._given)
+
+    @cached_property
+    def _given(self) -> list[tuple[str, Configuration]]:
+        varied = [own_options({**self.baseline, key: value}) for key, value in self.variations]
+        return [
+            ("baseline", self.baseline),
+            *(("one_at_a_time", config) for config in varied),
+            *(("reference", config) for config in self.references.values()),
+            *(("enqueued", config) for config in self.enqueued),
+        ]
 
     def given(self, slot: int) -> tuple[str, Configuration] | None:
         """Return role and configuration of a slot that is not sampled, None for others."""
-        if slot == 0:
-            return "baseline", self.baseline
-        if slot < self.first_sampled:
-            key, value = self.variations[slot - 1]
-            return "one_at_a_time", own_options({**self.baseline, key: value})
-        return None
+        return self._given[slot] if slot < len(self._given) else None
+
+    @property
+    def stratify(self) -> str:
+        """Return the key whose values are the families."""
+        return self.fidelity.stratify if self.fidelity else "model"
+
+    @property
+    def families(self) -> tuple[Scalar, ...]:
+        """Return the values of the key that divides configurations into families."""
+        choices = [p.choices for p in self.space if p.key == self.stratify]
+        return choices[0] if choices else (self.fixed[self.stratify],)
+
+    @property
+    def n_independent(self) -> float:
+        """Return the number of draws, from the first, that depend on no other trial."""
+        return self.sampler.n_independent(len(self.families))
+
+    def configuration(self, params: Mapping[str, Any]) -> Configuration:
+        """Return the whole configuration of sampled parameters, given by name."""
+        keys = {parameter.name: parameter.key for parameter in self.space}
+        return own_options({**self.fixed, **{keys[name]: value for name, value in params.items()}})

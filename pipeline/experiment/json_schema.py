@@ -20,13 +20,17 @@ def experiment_schema() -> dict[str, Any]:
     }
     values = {key: {"$ref": f"#/$defs/{key}"} for key in definitions}
     lists = {key: {"type": "array", "items": value} for key, value in values.items()}
-    parameters = {key: {"anyOf": [choices, {"$ref": "#/$defs/range"}]} for key, choices in lists.items()}
+    one_range = {"$ref": "#/$defs/range"}
+    cases = {"type": "array", "items": one_range}
+    parameters = {key: {"anyOf": [choices, one_range, cases]} for key, choices in lists.items()}
     sections = {
         "sampler": {"oneOf": [kind.model_json_schema() | {"required": ["name"]} for kind in samplers().values()]},
         "pruner": {"oneOf": [kind.model_json_schema() | {"required": ["name"]} for kind in pruners().values()]},
         "fixed": _only(values),
         "baseline": _only(values),
         "one_at_a_time": _only(lists),
+        "reference": {"type": "object", "additionalProperties": _only(values)},
+        "enqueue": {"type": "array", "items": _only(values)},
         "space": _only(parameters),
     }
     schema = ExperimentFile.model_json_schema()

@@ -4,7 +4,9 @@ A class holds the settings that an experiment file writes and makes Optuna's obj
 automatically; the default of the field `name` is the name in an experiment file.
 """
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -14,7 +16,7 @@ from pydantic import Field
 
 from pipeline.artifacts.configuration import Configuration
 from pipeline.core.registry import import_modules
-from pipeline.core.yaml_document import Integer, Number, Strict
+from pipeline.core.yaml_document import Integer, Number, Scalar, Strict
 from pipeline.experiment.space import SearchParameter
 
 # Optuna's steps are whole numbers: here shares of a trial's epochs, so that schedules of different length are
@@ -35,6 +37,8 @@ class SamplingRequest:
     index: int  # 0 for the first trial that the sampler fills
     seed: int  # of this trial alone
     study_seed: int  # the same for all trials of a study
+    stratify: str  # key of the families
+    families: tuple[Scalar, ...]  # its values
 
 
 class Sampler(Strict, ABC):
@@ -47,6 +51,18 @@ class Sampler(Strict, ABC):
     @abstractmethod
     def make(self, request: SamplingRequest) -> BaseSampler:
         """Return the sampler of one trial; its draws depend on the request and the study alone."""
+
+    def n_independent(self, n_families: int) -> float:
+        """Return how many draws, from the first, depend on no other trial."""
+        return 0 if self.learns else math.inf
+
+    def family(self, index: int, families: Sequence[Scalar]) -> Scalar | None:
+        """Return the family of a draw, whose earlier trials alone it learns from; None if draws choose among all."""
+        return None
+
+    def drawn_by(self, index: int, n_families: int) -> str:
+        """Return the name of the rule that makes a draw. index: 0 for the first."""
+        return self.name
 
 
 class Pruner(Strict, ABC):

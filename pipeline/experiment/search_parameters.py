@@ -30,12 +30,13 @@ class Range(Strict):
     when: dict[str, Any] = Field({})
 
 
-def read_value(document: Document, at: Key, value: Any) -> Scalar | None:
-    """Return the value of the key `at[1]`; None, with the problem noted, if it does not fit."""
-    if (info := _field(document, at)) is None:
+def read_value(document: Document, at: Key, value: Any, *, key: str | None = None) -> Scalar | None:
+    """Return the value of a key, `at[1]` if not given; None, with the problem noted, if it does not fit."""
+    key = key or str(at[1])
+    if (info := _field(document, at, key)) is None:
         return None
     checked = validate_value(document, info, value, at)
-    if at[1] == "model" and checked is not None:
+    if key == "model" and checked is not None:
         try:
             check_model_name(checked)
         except InputError as error:
@@ -44,9 +45,9 @@ def read_value(document: Document, at: Key, value: Any) -> Scalar | None:
     return cast(Scalar | None, checked)
 
 
-def _field(document: Document, at: Key) -> FieldInfo | None:
+def _field(document: Document, at: Key, key: str) -> FieldInfo | None:
     try:
-        schema, name = find_field(str(at[1]))
+        schema, name = find_field(key)
         return schema.model_fields[name]
     except UnknownKeyError as error:
         document.problem(at, str(error), error.known, error.wrong)
@@ -55,27 +56,48 @@ def _field(document: Document, at: Key) -> FieldInfo | None:
 
 def read_space(document: Document, written: Mapping[str, Any], fixed: Configuration) -> dict[str, SearchParameter]:
     """Return the parameters of the section `space`, without those that have a problem."""
-    entries = {key: _search_parameter(document, key, value) for key, value in written.items()}
-    space = {key: parameter for key, parameter in entries.items() if parameter}
-    for key, parameter in space.items():
+    entries = [entry for key, value in written.items() for entry in _entries(document, key, value)]
+    for place, parameter in entries:
         for parent, allowed in parameter.when.items():
-            at = ("space", key, "when", parent)
-            possible = space[parent].choices if parent in space else (fixed[parent],) if parent in fixed else None
+            at = (*place, "when", parent)
+            choices = [value for _, other in entries if other.key == parent for value in other.choices]
+            possible = choices or ([fixed[parent]] if parent in fixed else None)
             wrong = [value for value in allowed if value not in (possible or allowed)]
             if at not in document.lines:  # the condition comes with the name of the option, nobody wrote it
                 if wrong:
                     owner = f"is an option of {parent} {wrong[0]}"
-                    document.problem(at[:2], f"{owner}, but {parent} can only be {', '.join(map(str, possible or ()))}")
+                    document.problem(place, f"{owner}, but {parent} can only be {', '.join(map(str, possible or ()))}")
             elif possible is None and parent not in written:  # an entry that is wrong has its own problem
-                document.problem(at, "must name a key of `space`", space, parent)
+                document.problem(at, "must name a key of `space`", written, parent)
             elif wrong:
-                document.problem(at, f"must be values that can be sampled, {list(possible or ())}, got {wrong}")
-    return space
+                document.problem(at, f"must be values that can be sampled, {possible}, got {wrong}")
+    return {parameter.name: parameter for _, parameter in entries}
 
 
-def _search_parameter(document: Document, key: str, written: Any) -> SearchParameter | None:
-    at = ("space", key)
-    if (info := _field(document, at)) is None:
+def _entries(document: Document, key: str, written: Any) -> list[tuple[Key, SearchParameter]]:
+    """Return place and parameter of a key, or of each of its cases: a list of ranges under different conditions."""
+    places: list[Key] = [("space", key)]
+    if isinstance(written, list) and written and all(isinstance(case, Mapping) for case in written):
+        places = [("space", key, i) for i in range(len(written))]
+    read = [(at, _search_parameter(document, at, written[at[2]] if len(at) > 2 else written)) for at in places]
+    entries = [(at, parameter) for at, parameter in read if parameter]
+    if len(places) == 1:
+        return entries
+    for i, (at, parameter) in enumerate(entries):
+        if clashing := [other for _, other in entries[:i] if not _exclude(parameter, other)]:
+            rule = "the cases of a key need `when` with different values of one key"
+            document.problem(at, f"{rule}, got {dict(clashing[0].when)} and {dict(parameter.when)}")
+    cases = [",".join(str(value) for values in p.when.values() for value in values) for _, p in entries]
+    return [(at, p.model_copy(update={"case": case})) for (at, p), case in zip(entries, cases, strict=True)]
+
+
+def _exclude(one: SearchParameter, other: SearchParameter) -> bool:
+    """Return whether two parameters never hold together."""
+    return any(not set(one.when[key]) & set(other.when[key]) for key in one.when.keys() & other.when.keys())
+
+
+def _search_parameter(document: Document, at: Key, written: Any) -> SearchParameter | None:
+    if (info := _field(document, at, str(at[1]))) is None:
         return None
     written = {"choice": written} if isinstance(written, list) else written
     if not isinstance(written, Mapping):
@@ -84,31 +106,30 @@ def _search_parameter(document: Document, key: str, written: Any) -> SearchParam
         return None
     if (entry := validate(document, Range, written, at)) is None:
         return None
-    when = _conditions(document, key, entry.when)
+    when = _conditions(document, at, entry.when)
     if entry.choice is None and info.annotation in (int, float):
-        return _number(document, key, entry, when=when, integer=info.annotation is int)
+        return _number(document, at, entry, when=when, integer=info.annotation is int)
     if entry.choice is None:
         document.problem(at, "must be a list of choices: this key is no number")
         return None
     if entry.model_fields_set - {"choice", "when"}:
         document.problem(at, "must be a list of choices or a range; keep one")
-    return _choices(document, key, entry.choice, when=when)
+    return _choices(document, at, entry.choice, when=when)
 
 
-def _conditions(document: Document, key: str, written: Mapping[str, Any]) -> When:
-    model = implied_model(key)
+def _conditions(document: Document, at: Key, written: Mapping[str, Any]) -> When:
+    model = implied_model(str(at[1]))
     when: When = {"model": (model,)} if model else {}
     for parent, value in written.items():
         values = value if isinstance(value, list) else [value]
         if values and all(isinstance(v, Scalar) for v in values):
             when[parent] = tuple(values)
         else:
-            document.problem(("space", key, "when", parent), f"must be a value or a list of values, got {value!r}")
+            document.problem((*at, "when", parent), f"must be a value or a list of values, got {value!r}")
     return when
 
 
-def _choices(document: Document, key: str, written: list[Any], *, when: When) -> SearchParameter | None:
-    at = ("space", key)
+def _choices(document: Document, at: Key, written: list[Any], *, when: When) -> SearchParameter | None:
     if not written:
         document.problem(at, "choices must not be empty")
     if any(isinstance(choice, list | dict) for choice in written):
@@ -118,11 +139,10 @@ def _choices(document: Document, key: str, written: list[Any], *, when: When) ->
     choices = tuple(choice for choice in read if choice is not None)
     if len(set(choices)) < len(choices) == len(written):
         document.problem(at, f"choices must differ, got {written}")
-    return SearchParameter(key=key, choices=choices, when=when)
+    return SearchParameter(key=str(at[1]), choices=choices, when=when)
 
 
-def _number(document: Document, key: str, entry: Range, *, when: When, integer: bool) -> SearchParameter | None:
-    at = ("space", key)
+def _number(document: Document, at: Key, entry: Range, *, when: When, integer: bool) -> SearchParameter | None:
     low, high, step = entry.low, entry.high, entry.step
     if low is None or high is None:
         document.problem(at, "must have `low` and `high`, or be a list of choices")
@@ -143,15 +163,15 @@ def _number(document: Document, key: str, entry: Range, *, when: When, integer: 
         last = low + math.floor(rest) * step
         rule = f"high must be low plus a multiple of step, {last:g} or {last + step:g}"
         document.problem(at, f"{rule}, got high={high:g}")
-    return SearchParameter(key=key, low=low, high=high, log=entry.log, step=step, integer=integer, when=when)
+    return SearchParameter(key=str(at[1]), low=low, high=high, log=entry.log, step=step, integer=integer, when=when)
 
 
 def in_order(document: Document, space: Mapping[str, SearchParameter]) -> tuple[SearchParameter, ...]:
     """Return the parameters, each after those that its `when` names. A circle is noted as a problem."""
     ordered: list[SearchParameter] = []
     waiting = dict(space)
-    while ready := [key for key, parameter in waiting.items() if not waiting.keys() & parameter.when.keys()]:
-        ordered += [waiting.pop(key) for key in ready]
-    for key in waiting:
-        document.problem(("space", key, "when"), f"conditions run in a circle: {', '.join(waiting)}")
+    while ready := [name for name, p in waiting.items() if not {q.key for q in waiting.values()} & p.when.keys()]:
+        ordered += [waiting.pop(name) for name in ready]
+    for parameter in waiting.values():
+        document.problem(("space", parameter.key, "when"), f"conditions run in a circle: {', '.join(waiting)}")
     return tuple(ordered)

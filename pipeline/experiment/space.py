@@ -4,7 +4,7 @@ An option of a model (`cnn.width`) is sampled only where that model is; any othe
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pipeline.artifacts.configuration import Configuration, SpaceEntry
 from pipeline.core.yaml_document import Scalar
@@ -51,6 +51,12 @@ class SearchParameter(SpaceEntry):
         value = math.exp(math.log(low) + u * (math.log(high) - math.log(low))) if self.log else low + u * (high - low)
         value = min(max(value, self.low), self.high)  # exp(log(low)) may be below low
         return round(value) if self.integer else value
+
+
+def by_name(space: Iterable[SearchParameter], fixed: Configuration, sampled: Configuration) -> Configuration:
+    """Return sampled values, given by key, by the name of the parameter that holds for each."""
+    whole = {**fixed, **sampled}
+    return {parameter.name: sampled[parameter.key] for parameter in space if parameter.active(whole)}
 
 
 def grid(fixed: Configuration, space: tuple[SearchParameter, ...]) -> Iterator[Configuration]:

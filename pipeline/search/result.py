@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.layout import Layout, rebuild
+from pipeline.artifacts.rungs import RUNG_COLUMNS, no_rungs
 from pipeline.artifacts.runs import Origin, SearchRuns, TrialRun
 from pipeline.artifacts.samples import DataSource
 from pipeline.artifacts.search_result import (
@@ -23,10 +25,10 @@ from pipeline.core.errors import InputError
 from pipeline.core.files import locked
 from pipeline.execution.settings import SearchSettings, Workspace
 from pipeline.experiment.experiment import Experiment
-from pipeline.search.selection import best_trial
+from pipeline.search.selection import best_trial, competing
 from pipeline.search.study import OpenStudy, study_lock
 from pipeline.search.study_figures import importances
-from pipeline.search.trials import EndedTrial, ended_trials, results
+from pipeline.search.trials import EndedTrial, RungScore, ended_trials, results
 from pipeline.tracking.mlflow import write_runs
 from pipeline.tracking.run_record import Outcome, StudyRecord, StudyRun
 from pipeline.tracking.tracker import Tracker
@@ -55,17 +57,35 @@ def search_result(
         best=TrialScore(number=best.number, score=best.score),
         baseline=TrialScore(number=baseline.number, score=baseline.score),
         variations=[_varied(experiment, trial) for trial in trials if trial.role == "one_at_a_time"],
+        fidelity=experiment.fidelity.model_dump() if experiment.fidelity else None,
         importances=importances(study.optuna, experiment.n_slots),
         hashes=dict(hashes),
         sources=list(sources),
         threads=settings.threads,
         **experiment.model_dump(include={"question", "registration", "dataset", "objective", "seed"}),
     )
-    rows = [{**vars(trial), "epochs": len(trial.epochs)} for trial in trials]
+    rows = [_row(trial, experiment) for trial in trials]
     columns = [{key: row[key] for key in TRIAL_COLUMNS} | row["config"] for row in rows]
     table = pd.DataFrame(columns, dtype=object)  # an int stays an int where other trials have no value
     curves = pd.DataFrame([{"number": trial.number, **vars(epoch)} for trial in trials for epoch in trial.epochs])
-    return SearchResult(info, table, curves.drop(columns="seconds"), best.config, experiment.baseline)
+    rungs = [{"number": trial.number, **vars(each)} for trial in trials for each in _by_rung(trial)]
+    table_of_rungs = pd.DataFrame(rungs, columns=list(RUNG_COLUMNS), dtype=object) if rungs else no_rungs()
+    return SearchResult(info, table, curves.drop(columns="seconds"), best.config, experiment.baseline, table_of_rungs)
+
+
+def _by_rung(trial: EndedTrial) -> list[RungScore]:
+    return sorted(trial.rungs, key=lambda each: (each.rung, each.repeat))  # the order in which they ended varies
+
+
+def _row(trial: EndedTrial, experiment: Experiment) -> dict[str, Any]:
+    """Return the values of TRIAL_COLUMNS, and `config`. A trial without rungs was trained once, in full."""
+    drawn, index = "given", trial.slot - experiment.first_sampled
+    if trial.role == "search":
+        drawn = experiment.sampler.drawn_by(index, len(experiment.families))
+    reached = {"rung": 0, "share": 1.0, "steps": None, "epochs": len(trial.epochs)}
+    if scored := [each for each in _by_rung(trial) if each.score is not None] or _by_rung(trial)[-1:]:
+        reached = {"rung": scored[-1].rung, "share": scored[-1].share, "steps": scored[-1].steps, "epochs": None}
+    return {**vars(trial), "drawn": drawn, **reached}
 
 
 def _varied(experiment: Experiment, trial: EndedTrial) -> VariedTrial:
@@ -82,7 +102,7 @@ def search_runs(study: OpenStudy, experiment: Experiment, origin: Origin, tracke
             run_id=ids.get(trial.name, ""),
             started_ms=trial.started_ms,
             ended_ms=trial.ended_ms,
-            epoch_seconds=[epoch.seconds for epoch in trial.epochs],
+            epoch_seconds=[each.seconds for each in _by_rung(trial) or trial.epochs],
         )
         for trial in results(ended_trials(study.optuna), experiment)
     ]
@@ -112,12 +132,12 @@ def publish_search(root: Path, experiment: str, tracking_uri: str | None) -> Non
     info, best = result.study, best_trial(trials)
     run = study_run(info, runs.study, runs.origin, info.sources, info.hashes)
     study = StudyRecord(run, figures=folder / "figures", winner=best.name, outcome=Outcome("complete"))
-    complete = sorted((trial for trial in trials if trial.state == "complete"), key=lambda trial: trial.ended_ms)
+    complete = sorted(competing(trials), key=lambda trial: trial.ended_ms)
     for i, last in enumerate(complete):
         study.log("best_score", best_trial(complete[: i + 1]).score or 0.0, last.number, at_ms=last.ended_ms)
     study.log("score", best.score or 0.0, 0, at_ms=best.ended_ms)
     with locked(study_lock(Workspace(root).searches, runs.study), f"study {runs.study}"):
-        write_runs(root, tracking_uri, study, [trial.record(info.seed) for trial in trials])
+        write_runs(root, tracking_uri, study, [trial.record(info.seed, info.n_seeds) for trial in trials])
 
 
 def _published_trials(result: SearchResult, runs: SearchRuns, configs: Mapping[int, Configuration]) -> list[EndedTrial]:
@@ -129,10 +149,30 @@ def _published_trials(result: SearchResult, runs: SearchRuns, configs: Mapping[i
             **{key: rows[run.number][key] for key in ("number", "slot", "state", "role", "violation", "reason")},
             config=configs[run.number],
             epochs=tuple(run.epochs(curves[run.number]) if run.number in curves else ()),
+            rungs=tuple(_published_rungs(result.rungs, run)),
             score=None if pd.isna(rows[run.number]["score"]) else rows[run.number]["score"],
             died=False,
+            diverged=False,
+            lost=False,
             started_ms=run.started_ms,
             ended_ms=run.ended_ms,
         )
         for run in runs.trials
+    ]
+
+
+def _published_rungs(rungs: pd.DataFrame, run: TrialRun) -> list[RungScore]:
+    rows: Any = rungs[rungs["number"] == run.number].astype(object).to_dict("records")
+    return [
+        RungScore(
+            rung=row["rung"],
+            share=row["share"],
+            repeat=row["repeat"],
+            score=None if pd.isna(row["score"]) else row["score"],
+            steps=None if pd.isna(row["steps"]) else int(row["steps"]),
+            parameters=None if pd.isna(row["parameters"]) else int(row["parameters"]),
+            seconds=seconds,
+            reason=row["reason"],
+        )
+        for row, seconds in zip(rows, run.epoch_seconds, strict=bool(rows))
     ]

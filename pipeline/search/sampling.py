@@ -51,7 +51,12 @@ def sample_parameters(
         index=slot - experiment.first_sampled,
         seed=derive_seed(seed, "sampler", slot),
         study_seed=derive_seed(seed, "sampler"),
+        stratify=experiment.stratify,
+        families=experiment.families,
     )
+    if (family := sampler.family(request.index, request.families)) is not None:
+        earlier = [t for t in earlier if experiment.configuration(t.params).get(experiment.stratify) == family]
+        running = [s for s in running if experiment.configuration(s.params).get(experiment.stratify) == family]
     study = _study(experiment, slot, earlier, running=running) if sampler.learns else _study(experiment, slot, ())
     with catch_warnings(action="ignore", category=ExperimentalWarning):  # most of these features are years old
         study.sampler = sampler.make(request)
@@ -65,7 +70,7 @@ def sample_parameters(
 
 
 def _suggest(trial: optuna.Trial, parameter: SearchParameter) -> Any:
-    key, low, high, step = parameter.key, parameter.low, parameter.high, parameter.step
+    key, low, high, step = parameter.name, parameter.low, parameter.high, parameter.step
     if parameter.choices:
         return trial.suggest_categorical(key, parameter.choices)
     if parameter.integer:
@@ -110,7 +115,8 @@ def _study(
     trials = {sampled.slot: running_trial(sampled) for sampled in running}
     for trial in earlier:
         if trial.state != TrialState.FAIL and trial.user_attrs["role"] == "search":
-            trials[trial.user_attrs["slot"]] = _light(trial, n_epochs)
+            light = at_first_rung(trial) if experiment.fidelity else _light(trial, n_epochs)
+            trials[trial.user_attrs["slot"]] = light
     gap = _SharedTrial(TrialState.FAIL)  # the baseline, a variation or a failed trial: nothing to learn from
     for k in range(slot):  # study.add_trial would validate each trial again
         study._storage.create_new_trial(study._study_id, trials.get(k, gap))
@@ -142,6 +148,14 @@ def _light(trial: FrozenTrial, n_epochs: int | None) -> FrozenTrial:
     return _SharedTrial(
         trial.state, value=trial.value, params=trial.params, distributions=trial.distributions,
         intermediate_values=values, system_attrs=attrs,
+    )  # fmt: skip
+
+
+def at_first_rung(trial: FrozenTrial) -> FrozenTrial:
+    """Return a trial as samplers see it: all by the score at the first rung, which all have reached."""
+    return _SharedTrial(
+        TrialState.COMPLETE, value=trial.intermediate_values[0], params=trial.params,
+        distributions=trial.distributions, system_attrs=dict(trial.user_attrs.get("sampler", {})),
     )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from pipeline.artifacts.configuration import own_options
 from pipeline.artifacts.runs import Origin, SearchRuns
 from pipeline.artifacts.samples import DEVELOPMENT, Samples
 from pipeline.artifacts.search_result import SearchResult
@@ -37,7 +36,7 @@ def search(
     if settings.workers == "auto" and settings.executor == "local":
         first = sample_parameters(experiment, experiment.first_sampled, ()).params
         most = experiment.parallel if settings.reproducible else None
-        config, cache = own_options({**experiment.fixed, **first}), workspace.searches / "autotune.json"
+        config, cache = experiment.configuration(first), workspace.searches / "autotune.json"
         settings = autotune(settings, config, development, cache=cache, most_workers=most)
     hashes = made_by(samples, settings)
     sources = [samples.source(part) for part in DEVELOPMENT]
@@ -45,7 +44,8 @@ def search(
         close_open_trials(study.optuna)
         origin = first_origin(study, workspace.root)
         run = study_run(experiment, study.name, origin, sources, hashes)
-        records = [trial.record(experiment.seed) for trial in ended_trials(study.optuna)]
+        n_seeds = [rung.seeds for rung in experiment.fidelity.rungs] if experiment.fidelity else []
+        records = [trial.record(experiment.seed, n_seeds) for trial in ended_trials(study.optuna)]
         with (
             Tracker(workspace.root, settings.tracking_uri, run, records) as tracker,
             open_executor(settings) as executor,

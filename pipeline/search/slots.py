@@ -7,7 +7,7 @@ from itertools import takewhile
 import optuna
 from optuna.trial import TrialState
 
-from pipeline.artifacts.configuration import Configuration, own_options
+from pipeline.artifacts.configuration import Configuration
 from pipeline.core.errors import PipelineError
 from pipeline.execution.retry import SEARCH
 from pipeline.experiment.experiment import Experiment
@@ -26,7 +26,7 @@ class Proposal:
     role: str
     config: Configuration
     sampled: SampledParameters
-    pruner: TrialPruner | None  # the baseline and its variations always train to their end
+    pruner: TrialPruner | None  # None: trained to the end, or as far as the rungs decide
 
 
 class Slots:
@@ -38,17 +38,29 @@ class Slots:
 
     def __init__(self, study: optuna.Study, experiment: Experiment, *, reproducible: bool) -> None:
         self.study, self.experiment, self.reproducible = study, experiment, reproducible
+        fidelity = experiment.fidelity
+        self._n_first_seeds = fidelity.rungs[0].seeds if fidelity else 1
+        # with rungs, no pruner compares trials, so draws that depend on no other trial need no batches
+        self._n_at_once = (
+            min(experiment.first_sampled + experiment.n_independent, experiment.n_slots) if fidelity else 0
+        )
         self.ended = ended_trials(study)
         self._pending: dict[int, SampledParameters] = {}  # whose results the sampler may not see yet
 
     def open(self) -> list[int]:
-        """Return the slots that are still to be trained, or trained again after a worker's death."""
+        """Return the slots that are still to be trained, or trained again after a worker's death.
+
+        With rungs, those that have not finished the first one.
+        """
         filled, deaths = set(), defaultdict[int, list[int]](list)
         reopened = self.reopened()
         for trial in self.ended:
             if trial.number in reopened:
                 continue
-            if trial.died:
+            if trial.state == "open":
+                if all(trial.at(0, k) for k in range(self._n_first_seeds)):
+                    filled.add(trial.slot)
+            elif trial.died:
                 deaths[trial.slot].append(len(trial.epochs))
             elif trial.state != "interrupted":
                 filled.add(trial.slot)
@@ -60,9 +72,9 @@ class Slots:
         self._pending = {}
         if not self.reproducible:
             return open_slots
-        n = self.experiment.parallel
-        start = open_slots[0] - open_slots[0] % n
-        batch = range(start, start + n)
+        first, n = int(self._n_at_once), self.experiment.parallel
+        start = first + (open_slots[0] - first) // n * n
+        batch = range(start, start + n) if open_slots[0] >= first else range(first)
         for trial in self.study.get_trials(deepcopy=False):
             slot = trial.user_attrs["slot"]
             if slot in batch and trial.user_attrs["role"] == "search":
@@ -70,26 +82,29 @@ class Slots:
         return [slot for slot in open_slots if slot in batch]
 
     def propose(self, slot: int) -> Proposal:
-        """Return the baseline, a variation, or what the sampler draws; an interrupted slot keeps its parameters."""
+        """Return a given configuration, or what the sampler draws; an interrupted slot keeps its parameters."""
         experiment = self.experiment
         if given := experiment.given(slot):
             return Proposal(slot, *given, sampled=SampledParameters(slot, {}, {}), pruner=None)
         earlier = [
             trial
-            for trial in self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+            for trial in self.study.get_trials(deepcopy=False)
             if trial.user_attrs["slot"] < slot and trial.user_attrs["slot"] not in self._pending
+            if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+            or (experiment.fidelity and trial.intermediate_values)
         ]
         running = [sampled for sampled in self._pending.values() if sampled.slot < slot]
         sampled = self._sampled_before(slot) or sample_parameters(experiment, slot, earlier, running)
         self._pending[slot] = sampled
-        config = own_options({**experiment.fixed, **sampled.params})
-        pruner = TrialPruner(experiment, slot, int(config["n_epochs"]), earlier)
+        config = experiment.configuration(sampled.params)
+        pruner = None if experiment.fidelity else TrialPruner(experiment, slot, int(config["n_epochs"]), earlier)
         return Proposal(slot, "search", config, sampled, pruner)
 
     def closed(self, trial: EndedTrial) -> None:
-        """Add a trial that has ended; the sampler learns from it at once, or in batches with the others."""
-        self.ended.append(trial)
-        if not self.reproducible:
+        """Add a trial that has ended, or finished a rung; the sampler learns from it at once, or from a whole batch."""
+        self.ended = [other for other in self.ended if other.number != trial.number] + [trial]
+        has_score = trial.state != "open" or trial.has_ended(0, self._n_first_seeds)
+        if not self.reproducible and has_score:
             self._pending.pop(trial.slot, None)
 
     def reopened(self) -> list[int]:
@@ -119,7 +134,11 @@ class FailurePolicy:
 
     def add(self, trial: EndedTrial) -> None:
         """Count a trial that was closed just now."""
-        if trial.state != "interrupted" and not trial.died and trial.number not in self.slots.reopened():
+        if trial.rungs and (
+            trial.diverged or trial.lost
+        ):  # one of many lr that are searched, or the machine is at fault
+            return
+        if trial.state not in ("interrupted", "open") and not trial.died and trial.number not in self.slots.reopened():
             self._closed.append(trial)
 
     def check(self) -> None:
@@ -134,4 +153,8 @@ class FailurePolicy:
         failed = [trial for trial in self._closed[-last if last else None :] if trial.reason]
         self.slots.study.set_user_attr(REOPENED, [*self.slots.reopened(), *(trial.number for trial in failed)])
         cause = f": {failed[-1].reason}" if failed else ""
+        if not failed and any(trial.rungs for trial in self.slots.ended):
+            return PipelineError(
+                f"{what}{cause}; every configuration diverged or lost its workers: lower the range of lr"
+            )
         return PipelineError(f"{what}{cause}; fix the cause and rerun; failed trials are retrained")

@@ -47,9 +47,9 @@ def size(experiment: Experiment) -> str:
 def sampled(experiment: Experiment) -> Iterator[tuple[str, Configuration]]:
     """Yield name and configuration of the baseline and of a few random samples."""
     yield "baseline", experiment.baseline
-    at_random = experiment.model_copy(update={"sampler": Random(), "variations": ()})
-    for slot in range(1, N_SAMPLED + 1):
-        yield f"sample {slot}", own_options({**experiment.fixed, **sample_parameters(at_random, slot, ()).params})
+    at_random = experiment.model_copy(update={"sampler": Random()})
+    for slot in range(experiment.first_sampled, experiment.first_sampled + N_SAMPLED):
+        yield f"sample {slot}", experiment.configuration(sample_parameters(at_random, slot, ()).params)
 
 
 def check_corners(file: Path, experiment: Experiment, samples: Samples) -> int:

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 from optuna.visualization import matplotlib as plots
 
 from pipeline.core.files import writing
+from pipeline.search.sampling import at_first_rung
 
 matplotlib.use("Agg")
 
@@ -67,13 +68,16 @@ def draw_study(study: optuna.Study, objective: str, folder: Path) -> None:
 
 
 def _sampled_trials(study: optuna.Study, n_slots: int | None = None) -> optuna.Study:
-    """Return a study without the baseline and its variations. n_slots: keep only the first, ordered by slot."""
+    """Return a study without given configurations, all by the score at the first rung where there are rungs.
+
+    n_slots: keep only the first, ordered by slot.
+    """
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.user_attrs["role"] == "search"]
     if n_slots is not None:  # numbers change with interruptions
         trials = sorted(trials, key=lambda trial: int(trial.user_attrs["slot"]))
         trials = [trial for trial in trials if trial.user_attrs["slot"] < n_slots]
     sampled = optuna.create_study(direction="maximize")
-    sampled.add_trials(trials)
+    sampled.add_trials(at_first_rung(trial) if 0 in trial.intermediate_values else trial for trial in trials)
     return sampled
 
 

@@ -1,7 +1,8 @@
 """The trials of a study as they ended: read from Optuna's journal, named and seeded by number and slot."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -11,77 +12,153 @@ from pipeline.artifacts.epoch import Epoch
 from pipeline.core.seeds import derive_seed
 from pipeline.experiment.experiment import Experiment
 from pipeline.tracking.roles import Role
-from pipeline.tracking.run_record import RunRecord
+from pipeline.tracking.run_record import RungPoint, RunRecord
 
-STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+STATES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "open",
+}
+
+
+@dataclass(frozen=True)
+class RungScore:
+    """One training of a configuration at a rung."""
+
+    rung: int
+    share: float
+    repeat: int  # index of the seed
+    score: float | None  # on val at the end of the rung; None: the training failed
+    steps: int | None = None  # None: it failed
+    parameters: int | None = None  # trainable weights
+    violation: float = 0.0  # of the constraints
+    seconds: float = 0.0
+    reason: str = ""
 
 
 @dataclass(frozen=True)
 class EndedTrial:
-    """A trial that is no longer running."""
+    """A trial that is no longer running, or waits between the rungs of a search: its state is then `open`."""
 
     number: int
     slot: int
-    state: str  # complete, pruned, failed, or interrupted: left by a crash or a Ctrl-C of the coordinator
-    role: str  # baseline, one_at_a_time or search
+    state: str  # complete, pruned, failed, open, or interrupted: left by a crash or a Ctrl-C of the coordinator
+    role: str  # baseline, one_at_a_time, reference, enqueued or search
     config: Configuration
-    epochs: tuple[Epoch, ...]
-    score: float | None  # best of its epochs on val; None where no epoch ended
+    epochs: tuple[Epoch, ...]  # none where there are rungs
+    score: float | None  # best of its epochs on val, or mean at the last rung; None where no training ended
     violation: float  # of the constraints, 0 where all are kept
     reason: str  # of a failure
     died: bool  # its worker exited without reporting a result
+    diverged: bool  # its loss did not remain finite
+    lost: bool  # on rungs: given up after the deaths of its workers
     started_ms: int  # since 1970
     ended_ms: int
+    rungs: tuple[RungScore, ...] = ()
 
     @property
     def seconds(self) -> float:
-        return sum(epoch.seconds for epoch in self.epochs)
+        return sum(training.seconds for training in self.rungs or self.epochs)
+
+    def at(self, rung: int, repeat: int) -> RungScore | None:
+        """Return the training at a rung under one seed, None if it has not ended."""
+        return next((each for each in self.rungs if (each.rung, each.repeat) == (rung, repeat)), None)
+
+    def mean_score(self, rung: int) -> float | None:
+        """Return the mean over the seeds of a rung, a failed one as 0; None if none has a score."""
+        scores = [each.score for each in self.rungs if each.rung == rung]
+        known = [score for score in scores if score is not None]
+        return sum(known) / len(scores) if known else None
+
+    def violation_at(self, rung: int) -> float:
+        """Return the mean violation of the constraints over the seeds of a rung."""
+        return mean_violation(self.rungs, rung)
+
+    def has_ended(self, rung: int, n_seeds: int) -> bool:
+        """Return whether the trainings under all seeds of a rung have ended."""
+        return all(self.at(rung, repeat) for repeat in range(n_seeds))
+
+    def failed_at(self, rung: int, n_seeds: int) -> bool:
+        """Return whether the trainings under all seeds of a rung failed."""
+        return self.has_ended(rung, n_seeds) and self.mean_score(rung) is None
 
     @property
     def name(self) -> str:
         return run_name(self.number)
 
     def metrics(self) -> dict[str, float]:
-        """Return what MLflow shows of the trial as a whole."""
-        score = {} if self.score is None else {"score": self.score}
-        return {"epochs": len(self.epochs), "seconds": self.seconds, **score}
+        """Return what MLflow shows of the trial as a whole; with rungs, a score only if it reached the last."""
+        has_score = self.score is not None and (not self.rungs or self.state == "complete")
+        score = {"score": self.score} if has_score and self.score is not None else {}
+        n_epochs = {} if self.rungs else {"epochs": len(self.epochs)}
+        return {**n_epochs, "seconds": self.seconds, **score}
 
-    def record(self, seed: int) -> RunRecord:
-        """Return the run that MLflow should hold. seed: of the experiment."""
+    def points(self, n_seeds: Sequence[int]) -> list[RungPoint]:
+        """Return what MLflow shows of each rung whose seeds have all ended. n_seeds: of each rung."""
+        points = []
+        for rung, n in enumerate(n_seeds):
+            each = [training for training in self.rungs if training.rung == rung]
+            score = self.mean_score(rung)
+            if self.has_ended(rung, n) and score is not None:
+                seconds, steps = sum(training.seconds for training in each), max(t.steps or 0 for t in each)
+                points.append(RungPoint(rung, score, each[0].share, steps, seconds))
+        return points
+
+    def record(self, seed: int, n_seeds: Sequence[int] = ()) -> RunRecord:
+        """Return the run that MLflow should hold. seed: of the experiment; n_seeds: of each rung."""
         record = RunRecord(self.name, Role(self.role), self.config, slot_seed(seed, self.slot), self.started_ms)
-        record.epochs = list(self.epochs)
-        record.finish(self.state, self.metrics(), self.reason)
+        record.epochs, record.rungs = list(self.epochs), self.points(n_seeds)
+        if self.state != "open":
+            record.finish(self.state, self.metrics(), self.reason)
         return record
+
+
+def mean_violation(rungs: Sequence[RungScore], rung: int) -> float:
+    """Return the mean violation of the constraints at a rung over the seeds that did not fail."""
+    of_rung = [each.violation for each in rungs if each.rung == rung and each.score is not None]
+    return sum(of_rung) / len(of_rung) if of_rung else 0.0
 
 
 def read_trial(trial: FrozenTrial) -> EndedTrial:
     """Return an ended trial of a study."""
     attrs = trial.user_attrs
     interrupted = trial.state == TrialState.FAIL and "reason" not in attrs
-    best = max(trial.intermediate_values.values(), default=None)
-    assert trial.datetime_complete
+    rungs = tuple(RungScore(**rung) for rung in attrs.get("rungs", []))
+    reported = trial.intermediate_values
+    best = reported.get(max(reported, default=0)) if rungs else max(reported.values(), default=None)
+    ended = trial.datetime_complete or datetime.fromtimestamp(0)
+    trial_violation = sum(max(0.0, violation) for violation in trial.constraints.values())
+    last = max((rung.rung for rung in rungs), default=0)
     return EndedTrial(
         **{key: attrs[key] for key in ("slot", "role", "config", "started_ms")},
         number=trial.number,
         state="interrupted" if interrupted else STATES[trial.state],
         epochs=tuple(Epoch(**epoch) for epoch in attrs.get("curves", [])),
         score=trial.value if trial.state == TrialState.COMPLETE else best,
-        violation=sum(max(0.0, violation) for violation in trial.constraints.values()),
+        violation=mean_violation(rungs, last) if rungs else trial_violation,
         reason=attrs.get("reason", ""),
         died=attrs.get("died", False),
-        ended_ms=round(1000 * trial.datetime_complete.timestamp()),
+        diverged=attrs.get("diverged", False),
+        lost=attrs.get("lost", False),
+        ended_ms=round(1000 * ended.timestamp()),
+        rungs=rungs,
     )
 
 
 def ended_trials(study: optuna.Study) -> list[EndedTrial]:
-    """Return all ended trials by number."""
+    """Return all ended trials by number, and those that wait between rungs; call `close_open_trials` before."""
     return [read_trial(trial) for trial in study.get_trials(deepcopy=False, states=tuple(STATES))]
 
 
 def close_open_trials(study: optuna.Study) -> None:
-    """Close what a killed coordinator left running: it alone writes, so nobody else trains it."""
+    """Close what a killed coordinator left running: it alone writes, so nobody else trains it.
+
+    In a search with rungs all remain open, with what they have finished.
+    """
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)
+        if "rungs" not in trial.user_attrs:
+            study.tell(trial.number, state=TrialState.FAIL)
 
 
 def results(trials: Iterable[EndedTrial], experiment: Experiment) -> list[EndedTrial]:
@@ -98,6 +175,6 @@ def run_name(number: int) -> str:
     return f"trial-{number:04d}"
 
 
-def slot_seed(seed: int, slot: int) -> int:
-    """Return the seed of the training in a slot. seed: of the experiment."""
-    return derive_seed(seed, "trial", slot)
+def slot_seed(seed: int, slot: int, repeat: int = 0) -> int:
+    """Return the seed of the training in a slot. seed: of the experiment; repeat: index among several."""
+    return derive_seed(seed, "trial", slot, *([repeat] if repeat else []))

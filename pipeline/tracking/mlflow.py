@@ -26,7 +26,7 @@ from pipeline.artifacts.samples import DataSource
 from pipeline.core.errors import PipelineError, first_line
 from pipeline.core.files import locked
 from pipeline.tracking.roles import Role
-from pipeline.tracking.run_record import Outcome, RunRecord, StudyRecord
+from pipeline.tracking.run_record import Outcome, RunRecord, StudyRecord, seconds_of
 
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # a failed write is checked and repeated later
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
@@ -95,15 +95,15 @@ class MlflowStudy:
             run_tags = {**self.study.run.run_tags, **own}
             run = client.create_run(self.experiment_id, record.started_ms, run_tags, record.name)
             written.run_id = str(run.info.run_id)
-        outcome, n = record.outcome, len(record.epochs)  # in this order: a closed record has all its epochs
+        outcome, n = record.outcome, len(record.points)  # in this order: a closed record has all its points
         # an epoch has the same time whenever it is written, so that no value is there twice
-        seconds = accumulate((epoch.seconds for epoch in record.epochs[:n]), initial=0.0)
+        seconds = accumulate((seconds_of(point) for point in record.points[:n]), initial=0.0)
         at_ms = [record.started_ms + round(1000 * s) for s in seconds]
         metrics: list[Metric] = []
         n_before = written.n or 0
-        for epoch, ended_ms in zip(record.epochs[n_before:n], at_ms[n_before + 1 :], strict=True):
-            values = dict(vars(epoch))
-            step = values.pop("epoch")
+        for point, ended_ms in zip(record.points[n_before:n], at_ms[n_before + 1 :], strict=True):
+            values = dict(vars(point))
+            step = values.pop("epoch" if "epoch" in values else "rung")
             metrics += [Metric(key, float(v), ended_ms, step) for key, v in values.items() if v is not None]
         # also if the process was killed between the run and its parameters; MLflow accepts equal ones again
         params = [Param(key, str(value)) for key, value in record.params.items()] if written.n is None else []

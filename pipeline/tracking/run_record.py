@@ -1,6 +1,6 @@
 """What MLflow should hold, whether it can be reached or not: a run per study, and a child run per training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,22 @@ class Outcome:
     state: str
     metrics: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class RungPoint:
+    """A configuration at one rung of a search: in MLflow, a point whose step is the rung."""
+
+    rung: int
+    rung_score: float  # on val, mean over the seeds
+    share: float  # of the configuration's steps
+    steps: int
+    rung_seconds: float  # of training, all seeds
+
+
+def seconds_of(point: Epoch | RungPoint) -> float:
+    """Return the seconds of training of an epoch or a rung."""
+    return point.rung_seconds if isinstance(point, RungPoint) else point.seconds
 
 
 @dataclass
@@ -43,6 +59,12 @@ class RunRecord:
     epochs: list[Epoch] = field(default_factory=list)
     outcome: Outcome | None = None  # None: in training
     written: Written = field(default_factory=Written)
+    rungs: list[RungPoint] = field(default_factory=list)  # instead of epochs, for a trial on rungs
+
+    @property
+    def points(self) -> Sequence[Epoch | RungPoint]:
+        """Return what the metrics are of."""
+        return self.rungs or self.epochs
 
     def finish(self, state: str, metrics: Mapping[str, float], reason: str = "") -> None:
         """Close the run as `complete`, `pruned`, `failed` or `interrupted`; no epoch may follow."""

@@ -78,6 +78,10 @@ class Tracker:
         self._records.append(record)
         return record
 
+    def record(self, name: str) -> RunRecord | None:
+        """Return the record of a child run, None if there is no such run."""
+        return next((record for record in reversed(self._records) if record.name == name), None)
+
     def end(self, state: str, reason: str = "", winner: str = "") -> None:
         """Set how the study is closed when the context ends, otherwise as interrupted. winner: name of a run."""
         self._end, self.study.winner = Outcome(state, reason=reason), winner

@@ -1,5 +1,6 @@
 """What an artifact writes, it reads back; what is damaged is named."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from pipeline.artifacts.json_file import JsonFile
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.report_numbers import ReportNumbers
 from pipeline.artifacts.robustness import Robustness
+from pipeline.artifacts.rungs import RUNG_COLUMNS
 from pipeline.artifacts.runs import EvaluationRuns, SearchRuns
 from pipeline.artifacts.search_result import TRIAL_COLUMNS, SearchResult
 from pipeline.core.errors import DataError
@@ -43,6 +45,30 @@ def test_a_search_result(layout: Layout, tmp_path: Path) -> None:
     assert again.study == result.study
     assert (again.winner, again.baseline) == (result.winner, result.baseline)
     pd.testing.assert_frame_equal(again.trials, result.trials)
+
+
+def test_rungs_of_a_search(layout: Layout, tmp_path: Path) -> None:
+    result = SearchResult.read(layout.search("e"))
+    assert result.rungs.empty
+    assert list(result.rungs.columns) == list(RUNG_COLUMNS)
+    fidelity = {"stratify": "model", "schedule": "whole", "rungs": [{"share": 1 / 9, "best": 4, "seeds": 1}]}
+    scores = [None, 0.5]
+    rungs = pd.DataFrame({"number": [1, 0], "rung": 0, "share": 1 / 9, "steps": 7, "repeat": 0, "score": scores})
+    rungs["parameters"] = [None, 1234]
+    rungs["reason"] = ["the loss is nan", ""]
+    study = result.study.model_copy(update={"fidelity": fidelity})
+    replace(result, study=study, rungs=rungs).write(tmp_path)
+    again = SearchResult.read(tmp_path)
+    assert again.study.fidelity == fidelity
+    assert again.rungs["number"].tolist() == [0, 1]
+    assert again.rungs["reason"].tolist() == ["", "the loss is nan"]
+    np.testing.assert_array_equal(again.rungs["score"], [0.5, np.nan])
+    rungs.drop(columns="steps").to_csv(tmp_path / "rungs.csv", index=False)
+    with pytest.raises(DataError) as error:
+        SearchResult.read(tmp_path)
+    assert error.value.problems == ["steps"]
+    result.write(tmp_path)
+    assert SearchResult.read(tmp_path).rungs.empty
 
 
 def test_an_evaluation_and_its_explanations(layout: Layout, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_the_example_of_the_readme_is_valid(tmp_path: Path) -> None:
         (tmp_path / "mine.yaml").write_text(block)
         experiment = read_experiment(tmp_path / "mine.yaml")
         assert experiment.trials == 20
-        assert len(experiment.space) == 8
+        assert len(experiment.space) == 10
 
 
 def test_the_tables_of_the_readme_name_real_options() -> None:

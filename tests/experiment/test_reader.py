@@ -101,7 +101,11 @@ def test_every_experiment_of_the_project_is_valid(file: Path) -> None:
         ),
         ("mlp.width: 16", "mlp.depth: 2", "'mlp.width' of the space is missing"),
         ("fixed: {", "fixed: {lr: 0.1, ", "the key is also in `fixed`; keep one"),
-        ("{name: tpe, startup_trials: 2}", "{name: tpee}", "unknown sampler 'tpee'; known are cma_es, gp, grid"),
+        (
+            "{name: tpe, startup_trials: 2}",
+            "{name: tpee}",
+            "unknown sampler 'tpee'; known are cma_es, design, gp, grid",
+        ),
         ("{name: tpe, startup_trials: 2}", "{name: tpee}", "did you mean 'tpe'"),
         ("{name: tpe, startup_trials: 2}", "{name: tpe, startup: 2}", "did you mean 'startup_trials'"),
         ("{name: tpe, startup_trials: 2}", "{name: random, startup_trials: 2}", "sampler.startup_trials: unknown key"),
@@ -113,7 +117,7 @@ def test_every_experiment_of_the_project_is_valid(file: Path) -> None:
         ("space:", "one_at_a_time: {lr: [0.1, 1e-3]}\nspace:", "is the baseline's own value, 0.001"),
         ("space:", "one_at_a_time: {lr: [0.1, 0.1]}\nspace:", "values must differ, got 0.1 twice"),
         ("space:", "one_at_a_time: {cnn.width: [4]}\nspace:", "is no option of the baseline's model 'mlp'"),
-        ("space:", "one_at_a_time: {lr: [1, 2, 3, 4, 5]}\nspace:", "must be at least 6, the baseline and 5 of"),
+        ("space:", "one_at_a_time: {lr: [1, 2, 3, 4, 5]}\nspace:", "must be at least 6, the baseline and all of"),
         ("space:", "one_at_a_time: {lr: 1}\nspace:", "one_at_a_time.lr: must be a valid list"),
         ("fixed: {n_epochs: 3,", "fixed: {", "'n_epochs' is missing"),
         (

@@ -17,7 +17,8 @@ from conftest import EXPERIMENT
 from pipeline.artifacts.runs import SearchRuns
 from pipeline.artifacts.search_result import SearchResult
 
-N_TRIALS, N_KILLS = 40, 50
+N_TRIALS, N_KILLS = 40, {"pruner": 50, "rungs": 20}
+RUNGS = "fidelity: {rungs: [{share: 1/9}, {share: 1/3, best: 6, seeds: 2}, {share: 1, best: 4}]}"
 SCRIPT = """
 from pathlib import Path
 from pipeline.search.search import search
@@ -31,12 +32,19 @@ if __name__ == "__main__":
 """
 
 
+def prepare(root: Path, kind: str) -> Path:
+    """Write the experiment into a new folder, with a pruner or with rungs."""
+    root.mkdir()
+    text = EXPERIMENT.replace("trials: 5", f"trials: {N_TRIALS}").replace("n_epochs: 3", "n_epochs: 40")
+    pruner = "pruner: {name: median, startup_trials: 1, warmup: 0.3}"
+    assert pruner in text
+    (root / "quick.yaml").write_text(text.replace(pruner, RUNGS) if kind == "rungs" else text)
+    return root
+
+
 def start(root: Path, development: Path) -> "subprocess.Popen[bytes]":
     script = root / "script.py"
     if not script.exists():
-        (root / "quick.yaml").write_text(
-            EXPERIMENT.replace("trials: 5", f"trials: {N_TRIALS}").replace("n_epochs: 3", "n_epochs: 40")
-        )
         script.write_text(SCRIPT.format(root=str(root), development=str(development)))
     with (root / "log").open("ab") as log:
         return subprocess.Popen([sys.executable, str(script)], stdout=log, stderr=log)
@@ -56,15 +64,14 @@ def trials(root: Path) -> pd.DataFrame:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_fifty_kills_change_no_trial(digits_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", N_KILLS)
+def test_kills_change_no_trial(digits_folder: Path, tmp_path: Path, kind: str) -> None:
     rng = random.Random(1)
-    calm, stormy = tmp_path / "calm", tmp_path / "stormy"
-    calm.mkdir()
-    stormy.mkdir()
+    calm, stormy = (prepare(tmp_path / name, kind) for name in ("calm", "stormy"))
     assert start(calm, digits_folder / "development").wait() == 0
     process = start(stormy, digits_folder / "development")
     killed = 0
-    while killed < N_KILLS:
+    while killed < N_KILLS[kind]:
         time.sleep(rng.uniform(0.05, 8))
         if process.poll() is not None:
             assert process.returncode in (0, -signal.SIGKILL), (stormy / "log").read_text()[-3000:]
@@ -80,6 +87,8 @@ def test_fifty_kills_change_no_trial(digits_folder: Path, tmp_path: Path) -> Non
         assert process.returncode == -signal.SIGKILL
         assert start(stormy, digits_folder / "development").wait() == 0
     pd.testing.assert_frame_equal(trials(stormy), trials(calm))
+    if kind == "rungs":
+        assert (stormy / "out/rungs.csv").read_bytes() == (calm / "out/rungs.csv").read_bytes()
 
     result, runs = SearchResult.read(stormy / "out"), SearchRuns.read(stormy / "runs.json")
     table = result.trials.set_index(result.trials["number"].map({run.number: run.run_id for run in runs.trials}))

@@ -36,7 +36,7 @@ def made(n: int, score: Any = None, states: list[str] | None = None) -> SearchRe
     """Return a baseline and n draws; score: of the draws, as a function of their table."""
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"number": range(n + 1), "slot": range(n + 1), "state": "complete", "epochs": 3})
-    table = table.assign(violation=0.0, reason="")
+    table = table.assign(violation=0.0, reason="", drawn="tpe", **contract_data.WHOLE)
     table["role"] = ["baseline"] + ["search"] * n
     table["lr"] = 10 ** rng.uniform(-4, -1, n + 1)
     table["batch_size"] = rng.choice([32, 64], n + 1)
@@ -162,13 +162,13 @@ def test_a_parameter_that_only_the_baseline_changes_has_no_column(
     layout = contract_data.write_experiment(tmp_path, "e", MRI, n_seeds=1)
     folder = layout.search("e")
     table = pd.read_csv(folder / "trials.csv")
-    table.assign(fixed=np.where(table["role"] == "baseline", 1, 2), drawn=table["number"]).to_csv(
+    table.assign(fixed=np.where(table["role"] == "baseline", 1, 2), differing=table["number"]).to_csv(
         folder / "trials.csv", index=False
     )
     report.run(layout, "e", SETTINGS)
     html = (tmp_path / "reports/e/index.html").read_text()
     head = re.findall(r'<th scope="col">([^<]*)</th>', html[html.index("span trials") :])
-    assert "drawn" in head
+    assert "differing" in head
     assert "fixed" not in head
 
 
@@ -226,3 +226,14 @@ def test_a_study_of_an_older_version_is_refused(tmp_path: Path) -> None:
     (folder / "study.json").write_text(json.dumps(study))
     with pytest.raises(DataError, match="importances"):
         SearchResult.read(folder)
+
+
+def test_a_surface_over_few_numbers_has_their_scale() -> None:
+    """Five batch sizes that repeat are choices elsewhere; a surface needs their distances."""
+    draws = made(40).draws("complete")
+    draws = draws.assign(batch_size=np.resize([16, 32, 64, 128, 256], 40))
+    axis = figures.contour(draws, ("lr", "batch_size"), "accuracy").axes[0]
+    points = axis.collections[-1].get_offsets()
+    np.testing.assert_allclose(np.sort(points[:, 1]), np.sort(draws["batch_size"]))
+    assert axis.get_ylim()[0] < 16 < 256 < axis.get_ylim()[1]
+    assert list(axis.get_yticks()) == [16, 32, 64, 128, 256]

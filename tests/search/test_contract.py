@@ -1,4 +1,4 @@
-"""Every sampler with every pruner gives the same trials on every executor, also after an interruption."""
+"""Every sampler with every pruner, or with rungs, gives the same trials on every executor, also after a kill."""
 
 import random
 import time
@@ -24,6 +24,10 @@ from pipeline.tracking.tracker import Tracker
 OPTIONS = {"median": ", startup_trials: 1", "patience": ", epochs: 1", "hyperband": ", first_rung: 0.3"}
 
 
+RUNGS = {  # in place of a pruner, by the schedule
+    "whole": "{rungs: [{share: 0.3}, {share: 0.5, best: 2, seeds: 2}, {share: 1, best: 1}]}",
+    "prefix": "{schedule: prefix, rungs: [{share: 0.3}, {share: 0.5, best: 2, seeds: 2}, {share: 1, best: 1}]}",
+}
 SLOW = pytest.mark.slow
 
 
@@ -52,8 +56,11 @@ def seen() -> dict[tuple[str, str], list[dict[str, Any]]]:
 def write(folder: Path, sampler: str, pruner: str) -> Path:
     learns_early = ", startup_trials: 2" if "startup_trials" in samplers()[sampler].model_fields else ""
     text = EXPERIMENT.replace("{name: tpe, startup_trials: 2}", f"{{name: {sampler}{learns_early}}}")
-    old = "{name: median, startup_trials: 1, warmup: 0.3}"
-    text = text.replace(old, f"{{name: {pruner}{OPTIONS.get(pruner, '')}}}")
+    old = "pruner: {name: median, startup_trials: 1, warmup: 0.3}"
+    new = f"fidelity: {RUNGS[pruner]}" if pruner in RUNGS else f"pruner: {{name: {pruner}{OPTIONS.get(pruner, '')}}}"
+    text = text.replace(old, new)
+    if sampler == "design":
+        text = text.replace("{name: design}", "{name: design, per_family: 2}")
     if samplers()[sampler].exhaustive:
         text = text.replace("{low: 1e-4, high: 1e-1, log: true}", "[0.1, 0.01]").replace("{low: 8, high: 64}", "[8]")
         text = text.replace("cnn.width: [4, 8]", "cnn.width: [4]").replace("trials: 5", "trials: 9")
@@ -67,20 +74,23 @@ def search(root: Path, file: Path, digits: Path, executor: Executor, **options: 
     experiment = read_experiment(file)
     with open_study(root / "state", experiment, {}) as study:
         close_open_trials(study.optuna)
-        earlier = [trial.record(experiment.seed) for trial in ended_trials(study.optuna)]
+        n_seeds = [rung.seeds for rung in experiment.fidelity.rungs] if experiment.fidelity else []
+        earlier = [trial.record(experiment.seed, n_seeds) for trial in ended_trials(study.optuna)]
         with Tracker(root.parent, None, StudyRun("digits", f"quick@{root.name}"), earlier) as tracker:
             Coordinator(study, experiment, executor, tracker, **options).run(digits / "development")
         trials = results(ended_trials(study.optuna), experiment)
     keep = ("number", "state", "score", "role", "config")
-    return [{key: getattr(trial, key) for key in keep} | {"epochs": len(trial.epochs)} for trial in trials]
+    return [
+        {key: getattr(trial, key) for key in keep}
+        | {"epochs": len(trial.epochs), "rungs": {(r.rung, r.repeat): (r.score, r.steps) for r in trial.rungs}}
+        for trial in trials
+    ]
 
 
-QUICK = {("tpe", "hyperband"), ("grid", "none"), ("qmc", "patience")}
-PAIRS = [
-    pytest.param(sampler, pruner, marks=() if (sampler, pruner) in QUICK else SLOW)
-    for sampler in samplers()
-    for pruner in pruners()
-]
+QUICK = {("tpe", "hyperband"), ("grid", "none"), ("qmc", "patience"), ("design", "whole")}
+TRIED = [(sampler, pruner) for sampler in samplers() for pruner in [*pruners(), "whole"]]
+TRIED += [("design", "prefix"), ("grid", "prefix")]
+PAIRS = [pytest.param(*pair, marks=() if pair in QUICK else SLOW) for pair in TRIED]
 
 
 @pytest.mark.parametrize(("sampler", "pruner"), PAIRS)
@@ -111,8 +121,7 @@ def search_alone(root: Path, file: Path, digits: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pruner", pruners())
-@pytest.mark.parametrize("sampler", samplers())
+@pytest.mark.parametrize(("sampler", "pruner"), TRIED)
 def test_a_kill_at_a_random_time_changes_no_trial(
     tmp_path: Path,
     digits_folder: Path,
@@ -136,7 +145,10 @@ def test_a_kill_at_a_random_time_changes_no_trial(
     assert process.is_alive(), "the search ended before it was killed"
     process.kill()
     process.join()
-    assert numberless(search(*given, two_workers)) == numberless(seen[sampler, pruner])
+    trials = search(*given, two_workers)
+    assert numberless(trials) == numberless(seen[sampler, pruner])
+    if pruner in RUNGS:  # every trial keeps its number
+        assert trials == seen[sampler, pruner]
 
 
 def numberless(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -15,12 +15,13 @@ from mlflow import MlflowClient
 
 from conftest import EXPERIMENT
 from pipeline.artifacts.runs import SearchRuns
-from pipeline.artifacts.search_result import TRIAL_COLUMNS
+from pipeline.artifacts.search_result import TRIAL_COLUMNS, SearchResult
 from pipeline.core.errors import ConfigError, PipelineError
 from pipeline.core.files import read_json
 from pipeline.core.yaml_document import read_yaml
 from pipeline.execution.settings import SearchSettings, Workspace
 from pipeline.search import search
+from pipeline.search.coordinator import Coordinator
 
 pytestmark = pytest.mark.usefixtures("shared_workers")
 
@@ -235,3 +236,81 @@ def test_a_data_set_other_than_in_params_is_refused(experiment_file: Path, digit
         search.search(experiment_file, digits_folder / "development", tmp_path / "o", Workspace(tmp_path))
     assert not (tmp_path / "mlflow.db").exists()
     assert not (tmp_path / ".state").exists()
+
+
+@pytest.mark.usefixtures("with_database")
+def test_rungs_are_stored_tracked_and_not_trained_again(digits_folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "quick.yaml"
+    pruner = "pruner: {name: median, startup_trials: 1, warmup: 0.3}"
+    file.write_text(EXPERIMENT.replace(pruner, "fidelity: {rungs: [{share: 0.45}, {share: 1, best: 1, seeds: 2}]}"))
+    out = run(file, digits_folder, tmp_path)
+    result, before = SearchResult.read(out), contents(out)
+    trials, table = result.trials.set_index("number"), result.rungs
+    assert trials.loc[0, ["role", "state", "rung", "share"]].tolist() == ["baseline", "complete", 0, 1.0]
+    top = trials[(trials["rung"] == 1) & (trials["role"] == "search")]
+    families = trials[trials["role"] == "search"].groupby("model").size()
+    assert len(top) == len(families) <= 2
+    assert set(top["state"]) == {"complete"}
+    assert set(trials.loc[(trials["rung"] == 0) & (trials["role"] == "search"), "state"]) <= {"pruned"}
+    assert table.groupby(["number", "rung"]).size().loc[top.index].tolist() == [1, 2] * len(top)
+    for number in top.index:
+        mean = table[(table["number"] == number) & (table["rung"] == 1)]["score"].mean()
+        assert trials.loc[number, "score"] == pytest.approx(mean, abs=1e-12)
+        rows = table[(table["number"] == number)]
+        assert (rows["steps"] / rows["share"]).round(-1).nunique() == 1
+    winner = trials.loc[result.study.best.number]
+    assert winner["score"] == top["score"].max()
+
+    client, ids = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}"), run_ids(tmp_path)
+    for number, row in trials.iterrows():
+        tracked = client.get_run(ids[int(str(number))])
+        points = client.get_metric_history(tracked.info.run_id, "rung_score")
+        scored = table[(table["number"] == number)].groupby("rung")["score"].mean()
+        assert {point.step: point.value for point in points} == pytest.approx(scored.to_dict(), abs=1e-12)
+        assert ("score" in tracked.data.metrics) == (row["state"] == "complete")
+        assert tracked.info.status == {"complete": "FINISHED", "pruned": "KILLED"}[row["state"]]
+    run(file, digits_folder, tmp_path)
+    assert contents(out) == before
+    assert not list(tmp_path.rglob("*.checkpoint"))
+
+
+@pytest.mark.usefixtures("with_database")
+def test_more_trials_extend_a_search_with_rungs(digits_folder: Path, tmp_path: Path) -> None:
+    """The draws of the longer search are those that it would have had at once."""
+    pruner = "pruner: {name: median, startup_trials: 1, warmup: 0.3}"
+    text = EXPERIMENT.replace(pruner, "fidelity: {rungs: [{share: 0.45}, {share: 1, best: 1}]}")
+    short, long = text.replace("trials: 5", "trials: 3"), text.replace("trials: 5", "trials: 6")
+    file = tmp_path / "quick.yaml"
+    file.write_text(short)
+    run(file, digits_folder, tmp_path)
+    file.write_text(long)
+    extended = SearchResult.read(run(file, digits_folder, tmp_path))
+    at_once = SearchResult.read(run(file, digits_folder, tmp_path, fresh=True))
+    first = [result.rungs[result.rungs["rung"] == 0].reset_index(drop=True) for result in (extended, at_once)]
+    pd.testing.assert_frame_equal(*first)
+    assert extended.winner == at_once.winner
+
+
+@pytest.mark.usefixtures("with_database")
+def test_fewer_trials_leave_the_others_open(
+    digits_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search with rungs that is interrupted after the first and then gets a smaller budget ends within it."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    pruner = "pruner: {name: median, startup_trials: 1, warmup: 0.3}"
+    text = EXPERIMENT.replace(pruner, "fidelity: {rungs: [{share: 0.45}, {share: 1, best: 1}]}")
+    file = tmp_path / "quick.yaml"
+    file.write_text(text.replace("trials: 5", "trials: 6"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Coordinator, "_climb", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(file, digits_folder, tmp_path)
+    file.write_text(text.replace("trials: 5", "trials: 3"))
+    short = SearchResult.read(run(file, digits_folder, tmp_path))
+    assert len(short.trials) == 3
+    at_once = SearchResult.read(run(file, digits_folder, tmp_path, fresh=True))
+    pd.testing.assert_frame_equal(short.rungs, at_once.rungs)
+    assert short.winner == at_once.winner

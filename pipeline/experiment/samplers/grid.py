@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler
 
 from pipeline.experiment.registry import Sampler, SamplingRequest
-from pipeline.experiment.space import grid
+from pipeline.experiment.space import by_name, grid
 
 
 class Grid(Sampler):
@@ -18,4 +18,5 @@ class Grid(Sampler):
 
     def make(self, request: SamplingRequest) -> BaseSampler:
         combination = next(islice(grid(request.fixed, request.space), request.index, None))
-        return PartialFixedSampler(combination, RandomSampler(request.seed))
+        named = by_name(request.space, request.fixed, combination)
+        return PartialFixedSampler(named, RandomSampler(request.seed))

@@ -8,6 +8,7 @@ from scipy.stats import qmc
 
 from pipeline.artifacts.configuration import Configuration
 from pipeline.experiment.registry import Sampler, SamplingRequest
+from pipeline.experiment.space import by_name
 
 ENGINES: dict[str, type[qmc.QMCEngine]] = {"sobol": qmc.Sobol, "halton": qmc.Halton}
 
@@ -27,4 +28,5 @@ class Qmc(Sampler):
         for parameter, u in zip(request.space, engine.random(1)[0], strict=True):
             if parameter.active({**request.fixed, **sampled}):
                 sampled[parameter.key] = parameter.at(float(u))
-        return PartialFixedSampler(sampled, RandomSampler(request.seed))
+        named = by_name(request.space, request.fixed, sampled)
+        return PartialFixedSampler(named, RandomSampler(request.seed))

@@ -1,0 +1,48 @@
+"""Trainings of a multi-fidelity search: each configuration at each rung that it reached, under each seed."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.core.errors import DataError
+from pipeline.core.tables import write_csv
+
+RUNG_COLUMNS = {
+    "number": "of the trial",
+    "rung": "0 for the shortest training",
+    "share": "of the configuration's steps",
+    "steps": "that were planned at this rung",
+    "repeat": "index of the seed, 0 first",
+    "parameters": "trainable weights; empty where training failed or diverged",
+    "score": "on val at the end of the rung; empty where training failed or diverged",
+    "reason": "of a failure",
+}
+FILE = "rungs.csv"
+
+
+def no_rungs() -> pd.DataFrame:
+    """Return the table of a search without rungs."""
+    return pd.DataFrame(columns=list(RUNG_COLUMNS))
+
+
+def write_rungs(folder: Path, rungs: pd.DataFrame) -> None:
+    """Write rungs.csv; without a row, remove the file of an earlier search."""
+    if len(rungs):
+        write_csv(folder / FILE, rungs[list(RUNG_COLUMNS)])
+    else:
+        (folder / FILE).unlink(missing_ok=True)
+
+
+def read_rungs(folder: Path) -> pd.DataFrame:
+    """Return RUNG_COLUMNS by number, rung and repeat; no row where the file is missing. Raises DataError if damaged."""
+    path = folder / FILE
+    if not path.exists():
+        return no_rungs()
+    try:
+        rungs = pd.read_csv(path, dtype={"reason": str}).fillna({"reason": ""})
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: the table cannot be read; run the search again", [str(error)]) from error
+    if missing := [name for name in RUNG_COLUMNS if name not in rungs]:
+        raise DataError(f"{path} lacks columns; run the search again", missing)
+    rungs["score"] = rungs["score"].astype(float)  # empty in every row: no number to infer the type from
+    return rungs.sort_values(["number", "rung", "repeat"], ignore_index=True)
