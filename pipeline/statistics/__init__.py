@@ -4,6 +4,6 @@ Knows no torch, no files and no pages. Imports nothing but `core`.
 """
 
 __all__ = [
-    "calibration", "confident_learning", "folds", "intervals", "jackknife", "measures", "roc", "scores",
-    "screening", "significance", "units",
+    "calibration", "confident_learning", "design", "effects", "folds", "intervals", "jackknife", "measures",
+    "robust_regression", "roc", "rung_agreement", "scores", "screening", "significance", "units",
 ]  # fmt: skip

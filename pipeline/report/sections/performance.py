@@ -31,6 +31,7 @@ def context(results: Results) -> dict[str, Any]:
         "spreads": [[LABELS[name], *(points(spread(scores.seeds[name][m])) for m in MODELS)] for name in SCORES],
         "n_groups": f"{scores.n_groups:,}",
         "n_seeds": len(runs),
+        "seed_share": None if (share := results.evaluation.info.seed_share) is None else percent(share),
         "champion": results.evaluation.info.champion.seed,
         "median_seed": runs[median_run(results.evaluation, "winner")].seed,
         "differences": [[LABELS[name], points_estimate(scores.difference[name])] for name in SCORES],

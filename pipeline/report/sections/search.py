@@ -64,6 +64,7 @@ def trial_table(search: SearchResult) -> pd.DataFrame:
     tried = search.trials[search.trials["role"] != "baseline"]
     constant = [name for name in search.parameters if tried[name].nunique(dropna=False) < 2]
     unused = [] if search.study.constraints else ["violation"]
+    unused += [] if search.study.fidelity else ["rung", "share", "steps", "drawn"]
     shown = search.trials.drop(columns=["slot", *unused, *constant])
     return shown[[*(name for name in shown if name != "reason"), "reason"]]
 

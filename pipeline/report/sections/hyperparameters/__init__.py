@@ -18,13 +18,20 @@ DRAWS_PER_PARAMETER = 10  # complete ones, for shares that are more than a hint:
 
 def context(results: Results) -> dict[str, Any]:
     """Return a sentence per hyperparameter, the noise between seeds, and the importances."""
-    search, seeds, score = results.search, analysis.baseline_seeds(results.evaluation), LABELS[results.objective]
+    search, seeds, score = (
+        results.search.at_first_rung(),
+        analysis.baseline_seeds(results.evaluation),
+        LABELS[results.objective],
+    )
     complete, varied, shares = search.draws("complete"), search.varied(), search.study.importances or {}
-    effects = {effect.key: analysis.effect_sentence(effect, score) for effect in analysis.effects(search, seeds)}
+    effects = {
+        effect.key: analysis.effect_sentence(effect, score) for effect in analysis.effects(results.search, seeds)
+    }
     sd, limit = spread(seeds), analysis.repeatability(seeds)
     drawn = [key for key in analysis.ALWAYS_SHOWN if key in search.trials and key not in effects]
     return {
         "score": score,
+        "first_share": None if search.rungs.empty else f"{100 * float(search.rungs['share'].min()):.0f} %",
         "effects": list(effects.items()),
         "noise": sd is not None and limit is not None and (f"{100 * limit:.1f}", f"{100 * sd:.2f}", seeds.size),
         "drawn": [analysis.trend_sentence(analysis.trend(search, key), score) for key in drawn],
@@ -42,9 +49,9 @@ def context(results: Results) -> dict[str, Any]:
 
 def draw(results: Results) -> list[Picture]:
     """Draw what the trials are enough for."""
-    search, score = results.search, LABELS[results.objective]
+    search, score = results.search.at_first_rung(), LABELS[results.objective]
     varied, shares, complete = search.varied(), search.study.importances or {}, search.draws("complete")
-    alone = analysis.effects(search, analysis.baseline_seeds(results.evaluation))[:MAX_PANELS]
+    alone = analysis.effects(results.search, analysis.baseline_seeds(results.evaluation))[:MAX_PANELS]
     logs = {entry.key: entry.log for entry in search.study.space}
     shown: dict[str, Figure] = {}
     if alone:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from pipeline.report.drawing import BLUE, GREY, ORANGE, canvas, percents, short, styled
@@ -43,18 +43,20 @@ def _choices(values: pd.Series) -> list[Any] | None:
     return known if few or not numeric(values) else None
 
 
-def _place(axis: Axes, which: str, values: pd.Series, *, n_ticks: int = 6) -> pd.Series:
+def _place(axis: Axes, which: str, values: pd.Series, *, n_ticks: int = 6, to_scale: bool = False) -> pd.Series:
     """Set scale and ticks of the axis `which`, x or y; return the positions of the values, which have no gaps.
 
-    The points of choices are spread a little so that none hides another.
+    The points of choices are spread a little so that none hides another. to_scale: draw numbers as numbers even if few.
     """
     known, line = _choices(values), axis.xaxis if which == "x" else axis.yaxis
-    if known is None:
+    if known is None or to_scale:
         line.set_major_locator(MaxNLocator(n_ticks, steps=[1, 2, 4, 5, 10]))
         if _wide(values):
             axis.set(**{f"{which}scale": "log"})
             line.set_major_locator(LogLocator(subs=(1, 3) if values.max() < 100 * values.min() else (1,)))
             line.set_minor_formatter(NullFormatter())
+        if known is not None:
+            line.set_major_locator(FixedLocator(known))
         line.set_major_formatter(lambda value, _: f"{value:g}")
         return values.astype(float)
     names = [short(cell(value), 14) for value in known]
@@ -212,8 +214,9 @@ def contour(draws: pd.DataFrame, pair: Sequence[str], objective: str) -> Figure:
     """Draw complete draws over two parameters, coloured by score, with a surface if `has_surface`."""
     figure, axes = canvas(3.9)
     axis, norm = axes[0, 0], _norm(draws["score"])
-    x, y = (_place(axis, which, draws[name]) for which, name in zip("xy", pair, strict=True))
-    if has_surface(draws, pair):
+    surface = has_surface(draws, pair)
+    x, y = (_place(axis, which, draws[name], to_scale=surface) for which, name in zip("xy", pair, strict=True))
+    if surface:
         # linear between the draws in units of the axes, and nothing outside of them
         u, v = (_stretch(axis, which, draws[name]) for which, name in zip("xy", pair, strict=True))
         axis.tricontourf(u, v, draws["score"], 8, cmap=SCALE, norm=norm, alpha=0.6, transform=axis.transAxes)

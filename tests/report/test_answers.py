@@ -1,0 +1,279 @@
+"""Answers from rungs: planted effects are on the page, few draws are refused, and searches without rungs have none."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+
+import contract_data
+from contract_data import MRI, SETTINGS
+from pipeline.artifacts.configuration import SpaceEntry
+from pipeline.artifacts.layout import Layout
+from pipeline.artifacts.rungs import RUNG_COLUMNS
+from pipeline.artifacts.runs import SearchRuns, TrialRun
+from pipeline.artifacts.search_result import SearchResult, TrialScore
+from pipeline.core import markdown
+from pipeline.report.results import Results
+from pipeline.report.sections import answers
+from pipeline.report.sections.answers import best
+from pipeline.report.sections.answers.analysis import Analysis, analyse
+from pipeline.stages import report
+
+FAMILIES = ("cnn", "lenet", "mlp")
+SHARES = (1 / 9, 1 / 3, 1.0)
+LR, BATCH, THRICE = 0.7, 1.45, 0.5  # factors on the error: lr x 10, batch x 2, steps x 3
+FIDELITY = {
+    "stratify": "model",
+    "schedule": "whole",
+    "rungs": [
+        {"share": share, "best": best, "seeds": n} for share, best, n in zip(SHARES, (5, 3, 1), (1, 1, 2), strict=True)
+    ],
+}
+PICTURES = {f"answers_{name}" for name in ("rates", "contour", "lengths", "ranks", "families")}
+
+
+def trials(n: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Return the baseline, a reference, n designed draws and six of a sampler."""
+    count = n + 8
+    lr, batch = 10 ** rng.uniform(-4, -1, count), 2 ** rng.integers(4, 9, count)
+    table = pd.DataFrame({"number": range(count), "slot": range(count), "state": "complete", "score": 0.0, "epochs": 9})
+    table["role"] = ["baseline", "reference", *["search"] * (n + 6)]
+    table["violation"] = 0.0
+    table = table.assign(rung=0, share=1 / 9, steps=10)
+    table["drawn"] = ["given", "given", *["design"] * n, *["tpe"] * 6]
+    table["reason"] = ""
+    table["model"] = [FAMILIES[i % 3] for i in range(count)]
+    table["lr"], table["batch_size"] = lr, batch
+    table["optimizer"] = rng.choice(["adamw", "sgd"], count)
+    table["cnn.width"] = np.where(table["model"] == "cnn", rng.integers(8, 64, count), np.nan)
+    return table
+
+
+def errors(table: pd.DataFrame, rung: int, rng: np.random.Generator) -> np.ndarray:
+    """Return log10 errors with planted effects and heavy-tailed noise."""
+    z, v = np.log10(table["lr"]) + 2.5, np.log2(table["batch_size"]) - 6
+    family = table["model"].map(dict(zip(FAMILIES, (0.0, 0.25, 0.4), strict=True)))
+    lines = np.log10(LR) * z + np.log10(BATCH) * v + np.log10(THRICE) * rung
+    noise = 0.05 * rng.standard_t(3, len(table)) / np.sqrt(3)
+    return (-1.0 + family + lines + 0.1 * z**2 + noise).clip(-2.5, -0.05).to_numpy()
+
+
+def rungs(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Return the trainings: all trials at rung 0, the best of each family further; two seeds at the last rung."""
+    rows, members = [], table
+    for rung, (share, n_best) in enumerate(zip(SHARES, (5, 3, 0), strict=True)):
+        for repeat in range(2 if rung == 2 else 1):
+            scores = 1 - 10 ** errors(members, rung, rng)
+            if rung == 0:
+                scores[members["lr"] > 0.06] = np.nan
+            for number, score in zip(members["number"], scores, strict=True):
+                reason = "the loss is nan" if np.isnan(score) else ""
+                weights = None if np.isnan(score) else 1_000 + 10 * number
+                rows.append((number, rung, share, round(90 * share), repeat, weights, score, reason))
+        ranked = members.assign(score=scores).dropna(subset=["score"]).sort_values("score", ascending=False)
+        members = ranked.groupby("model").head(n_best).sort_index()
+    return pd.DataFrame(rows, columns=list(RUNG_COLUMNS))
+
+
+def write(layout: Layout, experiment: str, n: int, keep: Any = None) -> None:
+    """Replace the search of an experiment. keep: function of the rungs, what is written of them."""
+    rng = np.random.default_rng(7)
+    table = trials(n, rng)
+    trained = rungs(table, rng)
+    trained = trained if keep is None else keep(trained)
+    highest = trained.groupby("number")["rung"].max()
+    table["rung"] = table["number"].map(highest).fillna(0).astype(int)
+    table["share"] = table["rung"].map(dict(enumerate(SHARES)))
+    top = trained.groupby(["number", "rung"])["score"].mean()
+    scores = [top.get((number, rung), np.nan) for number, rung in zip(table["number"], table["rung"], strict=True)]
+    table["score"] = scores
+    table.loc[table["score"].isna(), ["state", "reason"]] = ["failed", "the loss is nan"]
+    first = int(table["score"].idxmax())
+    keys = [
+        SpaceEntry(key="lr", low=1e-4, high=1e-1, log=True),
+        SpaceEntry(key="batch_size", choices=(16, 32, 64, 128, 256)),
+    ]
+    study = contract_data.study_info(
+        experiment,
+        MRI,
+        space=[*keys, SpaceEntry(key="model", choices=FAMILIES), SpaceEntry(key="optimizer", choices=("adamw", "sgd"))],
+        importances=None,
+        fidelity=FIDELITY,
+        n_trials={"complete": int((table["state"] == "complete").sum()), "pruned": 0,
+                  "failed": int((table["state"] == "failed").sum())},
+        best=TrialScore(number=first, score=float(table["score"][first])),
+        baseline=TrialScore(number=0, score=0.5),
+    )  # fmt: skip
+    curves = pd.DataFrame({"number": [0], "epoch": [1]})
+    winner = {"model": "cnn", "lr": 0.01, "epochs": 6}
+    SearchResult(study, table, curves, winner, dict(winner), rungs=trained).write(layout.search(experiment))
+    runs = [
+        TrialRun(number=i, run_id="r", started_ms=0, ended_ms=1, epoch_seconds=[2.0 + i % 5]) for i in table["number"]
+    ]
+    origin = contract_data.ORIGIN
+    SearchRuns(study=study.study, origin=origin, experiment_id="1", run_id="r", trials=runs).write(
+        layout.search_runs(experiment)
+    )
+
+
+@pytest.fixture(scope="module")
+def layout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    root = tmp_path_factory.mktemp("answers")
+    layout = contract_data.write_experiment(root, "e", MRI, n_seeds=2)
+    write(layout, "e", 48)
+    report.run(layout, "e", SETTINGS)
+    return layout
+
+
+@pytest.fixture(scope="module")
+def analysis(layout: Layout) -> Analysis:
+    analysis = analyse(Results.read(layout, "e", SETTINGS))
+    assert analysis
+    return analysis
+
+
+def test_planted_effects_come_back(analysis: Analysis) -> None:
+    by_name = {name: effect for (name, _), effect in analysis.effects.items()}
+    for name, truth in (("lr", LR), ("batch_size", BATCH)):
+        effect = by_name[name]
+        assert effect.factor is not None
+        assert effect.factor.low < truth < effect.factor.high
+        assert effect.factor.high / effect.factor.low < 1.45
+        assert (effect.more, effect.n) == (0, int(np.isfinite(analysis.logs(0)[analysis.designed]).sum()))
+    rung, later = analysis.later
+    assert rung in {1, 2}
+    assert ("lr", "ten times") in later
+    for step in analysis.steps():
+        assert step.times == pytest.approx(3)
+        assert step.effect is not None
+        assert step.effect.factor is not None
+        assert step.effect.factor.low < THRICE < step.effect.factor.high
+
+
+def test_effects_are_of_designed_draws_alone(analysis: Analysis) -> None:
+    assert analysis.designed.sum() == 48
+    assert set(analysis.trials.loc[~analysis.designed, "drawn"]) == {"given", "tpe"}
+    assert set(analysis.columns) == {"lr", "batch_size", "optimizer", "cnn.width"}
+    assert sum(curve.n + curve.n_failed for curve in analysis.curves) == 48
+
+
+def test_ranks_compare_rungs_and_seeds(analysis: Analysis) -> None:
+    ranks = {(of.first, of.second, of.inside): of.agreement for of in analysis.ranks()}
+    assert {(0, 1, True), (0, 1, False), (1, 2, True), (2, 2, True), (2, 2, False)} <= set(ranks)
+    assert ranks[0, 1, False].n_pairs == 75  # five of each of three families
+    assert ranks[0, 1, True].n_pairs == 30
+    assert (0, 0, True) not in ranks
+
+
+def test_finalists(analysis: Analysis, layout: Layout) -> None:
+    every = best.finalists(analysis)
+    assert len(every) == 9
+    assert [of.mean for of in every] == sorted((of.mean for of in every), reverse=True)
+    assert [len(of.scores) for of in every] == [2] * 9
+    of_families = best.best_of_families(every)
+    assert of_families[0] is every[0]
+    assert {of.family for of in of_families} == set(FAMILIES)
+    seconds = best.training_seconds(analysis, SearchRuns.read(layout.search_runs("e")))
+    front = best.pareto(every, seconds)
+    assert front[-1].mean == every[0].mean
+    assert [seconds[of.number] for of in front] == sorted(seconds[of.number] for of in front)
+    sizes = best.network_sizes(analysis)
+    assert all(sizes[of.number] == 1_000 + 10 * of.number for of in every)
+    smallest = best.pareto(every, sizes)[0]
+    assert smallest.number == min(of.number for of in every)
+
+
+def test_the_lead_of_two_finalists_is_that_of_welch() -> None:
+    one = best.Finalist(1, "a", "search", (0.95, 0.97))
+    two = best.Finalist(2, "b", "search", (0.90, 0.92))
+    lead = best.lead(one, two)
+    assert lead is not None
+    assert (lead.value, lead.low) == (pytest.approx(0.05), pytest.approx(0.05 - 4.302653 * 0.01 * 2**0.5))
+    assert best.lead(one, best.Finalist(3, "c", "search", (0.9,))) is None
+    assert best.pooled_error([one, two]) == pytest.approx(0.01)
+
+
+def shown_tables(soup: BeautifulSoup) -> Iterator[str]:
+    heading = soup.select_one("h2#answers")
+    assert heading
+    for element in heading.find_all_next(["h2", "caption"]):
+        if element.name == "h2":
+            return
+        yield element.text
+
+
+def test_the_page_has_tables_pictures_and_a_twin(layout: Layout) -> None:
+    folder = layout.reports() / "e"
+    soup = BeautifulSoup((folder / "index.html").read_text(encoding="utf-8"), "html.parser")
+    captions = list(shown_tables(soup))
+    assert len(captions) == 8
+    assert all("n = " in caption for caption in captions)
+    paths = {path.stem: path for path in (folder / "figures").iterdir()}
+    assert set(paths) >= PICTURES
+    assert sum(paths[name].stat().st_size for name in PICTURES) < 220_000  # 300 kB as text on the page
+    twin = (folder / "README.md").read_text(encoding="utf-8")
+    assert sum(markdown.escape(caption) in twin for caption in captions) == 7  # without the one on seconds
+
+
+def test_few_draws_are_refused_with_what_is_needed(tmp_path: Path) -> None:
+    layout = contract_data.write_experiment(tmp_path, "e", MRI, n_seeds=1)
+    write(layout, "e", 8, keep=lambda table: table[table["rung"] == 0])
+    results = Results.read(layout, "e", SETTINGS)
+    analysis = analyse(results)
+    assert analysis
+    assert (analysis.model, analysis.effects, analysis.later, list(analysis.steps())) == (None, {}, (0, {}), [])
+    context = answers.context(results)
+    assert context
+    assert context["shown"]["effects"] is None
+    assert context["shown"]["time"] is not None
+    assert {picture.name for picture in answers.draw(results)} == PICTURES - {"answers_ranks"}
+
+
+@pytest.mark.parametrize("failing", ["sampled", "designed", "constant", "one seed"])
+def test_sparse_searches_have_a_section(tmp_path: Path, failing: str) -> None:
+    """No designed draw, none that did not fail, scores without variation, no second seed."""
+    keep = {
+        "sampled": lambda table: table,
+        "designed": lambda table: table.assign(score=table["score"].where(table["number"] == 0)),
+        "constant": lambda table: table.assign(score=table["score"].where(table["score"].isna(), 0.9)),
+        "one seed": lambda table: table[table["repeat"] == 0],
+    }[failing]
+    layout = contract_data.write_experiment(tmp_path, "e", MRI, n_seeds=1)
+    write(layout, "e", 16, keep=keep)
+    results = Results.read(layout, "e", SETTINGS)
+    if failing == "sampled":
+        search = replace(results.search, trials=results.search.trials.assign(drawn="tpe"))
+        results = replace(results, search=search)
+    context = answers.context(results)
+    assert context
+    assert len(context["answers"]) == 4
+    assert answers.draw(results)
+
+
+def test_a_poor_rung_is_a_caution(layout: Layout, tmp_path: Path) -> None:
+    def reverse(table: pd.DataFrame) -> pd.DataFrame:
+        return table.assign(score=np.where(table["rung"] == 1, 1 - table["score"], table["score"]))
+
+    poor = contract_data.write_experiment(tmp_path, "e", MRI, n_seeds=1)
+    write(poor, "e", 48, keep=reverse)
+    taus, counts = [], []
+    for of in (layout, poor):
+        results = Results.read(of, "e", SETTINGS)
+        analysis, context = analyse(results), answers.context(results)
+        assert analysis and context  # noqa: PT018
+        ranks = [rank for rank in analysis.ranks() if rank.inside and rank.first != rank.second]
+        taus.append(ranks[0].agreement.tau.value)
+        counts.append((len(context["cautions"]), sum(rank.agreement.tau.value < 0.4 for rank in ranks)))
+    assert taus[0] > 0.4 > taus[1]
+    assert all(shown == weak for shown, weak in counts)
+
+
+def test_a_search_without_rungs_has_no_answers(root: Path) -> None:
+    results = Results.read(Layout(root), "single", SETTINGS)
+    assert answers.context(results) is None
+    assert 'id="answers"' not in (root / "reports/single/index.html").read_text(encoding="utf-8")
