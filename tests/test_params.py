@@ -17,7 +17,7 @@ def test_the_params_of_the_project_are_valid() -> None:
 
 def test_all_problems_of_params_are_reported_at_once(tmp_path: Path) -> None:
     text = (ROOT / "params.yaml").read_text()
-    text = text.replace("timeout_s: 30", "timeout_s: -1").replace("n_seeds: 5", "n_seed: 5")
+    text = text.replace("timeout_s: 30", "timeout_s: -1").replace("n_seeds: auto", "n_seed: 5")
     path = tmp_path / "params.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError) as error:

@@ -14,6 +14,7 @@ from pipeline.artifacts.runs import EvaluationRuns, Origin, RetrainingRun
 from pipeline.artifacts.samples import PARTS, DatasetInfo, DataSource, Samples
 from pipeline.artifacts.search_result import StudyInfo
 from pipeline.core.progress import track
+from pipeline.evaluation.model_card import write_model_card
 from pipeline.evaluation.retrain import FinishedRetraining
 from pipeline.statistics.roc import choose_threshold
 from pipeline.training.prediction import load_trained, predict
@@ -63,8 +64,13 @@ def evaluation_result(
     retrained: Sequence[FinishedRetraining],
     predictions: pd.DataFrame,
     thresholds: Thresholds,
+    *,
+    seed_share: float | None = None,
 ) -> Evaluation:
-    """Return what the retrained models and their predictions amount to. data: development and test."""
+    """Return what the retrained models and their predictions amount to.
+
+    data: development and test. seed_share: see EvaluationInfo.
+    """
     models: dict[str, RetrainedModel] = {}
     for finished in retrained:
         plan, result = finished.plan, finished.result
@@ -82,6 +88,7 @@ def evaluation_result(
         models=models,
         min_sensitivity=thresholds.min_sensitivity,
         sources=data_sources(data),
+        seed_share=seed_share,
     )
     curves = [{"model": f.plan.model, "seed": f.plan.seed, **asdict(e)} for f in retrained for e in f.result.epochs]
     steps = [(f.plan.model, f.plan.seed, *part) for f in retrained for part in f.result.slices]
@@ -118,9 +125,10 @@ def champion(evaluation: Evaluation, retrained: Sequence[FinishedRetraining]) ->
     return next(finished for finished in retrained if (finished.plan.model, finished.plan.seed) == key)
 
 
-def write_models(retrained: Sequence[FinishedRetraining], folder: Path) -> None:
-    """Write `<model>/model.json` and `<model>/seed-<seed>.safetensors`."""
+def write_models(evaluation: Evaluation, retrained: Sequence[FinishedRetraining], folder: Path) -> None:
+    """Write `<model>/model.json`, `<model>/seed-<seed>.safetensors` and MODEL_CARD.md."""
     for finished in retrained:
         plan = finished.plan
         finished.result.description.write(folder / plan.model / "model.json")
         shutil.copyfile(plan.weights, folder / plan.model / f"seed-{plan.seed}.safetensors")
+    write_model_card(evaluation, retrained[0].result.description, folder / "MODEL_CARD.md")

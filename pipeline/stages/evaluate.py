@@ -1,6 +1,7 @@
 """evaluate: retrain winner and baseline with fresh seeds, choose thresholds on `val`, score the test part once."""
 
 import shutil
+from functools import partial
 
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.runs import Origin
@@ -11,7 +12,6 @@ from pipeline.evaluation.corruptions import predict_corrupted
 from pipeline.evaluation.cross_validation import cross_validate, draw_folds, plan_folds
 from pipeline.evaluation.explanations import explain
 from pipeline.evaluation.ledger import with_history
-from pipeline.evaluation.model_card import write_model_card
 from pipeline.evaluation.model_registry import register_champion
 from pipeline.evaluation.result import (
     champion,
@@ -23,6 +23,7 @@ from pipeline.evaluation.result import (
     write_models,
 )
 from pipeline.evaluation.retrain import as_searched, plan, retrain, study_run
+from pipeline.evaluation.seeds import enough_seeds
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.execution.settings import Workspace
 
@@ -32,17 +33,18 @@ def run(layout: Layout, experiment: str, dataset: str, workspace: Workspace, set
     searched = SearchResult.read(layout.search(experiment))
     development, test = Samples.read(layout.development(dataset)), Samples.read(layout.test(dataset))
     data, origin = (development, test), Origin.model_validate(provenance.origin(workspace.root))
-
-    planned = plan(searched, layout.development(dataset), workspace.evaluations, settings.n_seeds)
-    folds = draw_folds(development, test, settings.folds, searched.study.seed)
-    in_folds = plan_folds(searched, folds, workspace.evaluations, settings.n_seeds)
     study = study_run(searched.study, data_sources(data), origin)
-    trained = retrain(planned + in_folds, study, as_searched(workspace, searched.study))
+    train = partial(retrain, study=study, workspace=as_searched(workspace, searched.study))
+    plan_for = partial(plan, searched, layout.development(dataset), workspace.evaluations)
+    n_seeds, seed_share = enough_seeds(settings.fixed_seeds, plan_for, train, development)
+    folds, planned = draw_folds(development, test, settings.folds, searched.study.seed), plan_for(n_seeds)
+    in_folds = plan_folds(searched, folds, workspace.evaluations, n_seeds)
+    trained = train(planned + in_folds)
     retrained, of_folds = trained[: len(planned)], trained[len(planned) :]
     predictions = predict_all(retrained, data)
     cross_validation = cross_validate(folds, trained, development.info, settings.min_sensitivity)
     thresholds = choose_thresholds(predictions, development.info, settings.min_sensitivity)
-    evaluation = evaluation_result(searched.study, data, retrained, predictions, thresholds)
+    evaluation = evaluation_result(searched.study, data, retrained, predictions, thresholds, seed_share=seed_share)
     explanations = explain(champion(evaluation, retrained), predictions, development, test)
     runs = with_history(evaluation_runs(retrained, of_folds, origin), workspace.root, searched.study, test.info)
     corrupted = predict_corrupted(retrained, test)
@@ -53,7 +55,6 @@ def run(layout: Layout, experiment: str, dataset: str, workspace: Workspace, set
     explanations.write(out / "explanations")
     cross_validation.write(out / "folds")
     corrupted.write(out)
-    write_models(retrained, out / "model")
-    write_model_card(evaluation, retrained[0].result.description, out / "model/MODEL_CARD.md")
+    write_models(evaluation, retrained, out / "model")
     runs.write(layout.evaluation_runs(experiment))
     register_champion(evaluation.info, runs, out / "model/winner", workspace)

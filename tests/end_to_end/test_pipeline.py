@@ -84,7 +84,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     start, end = text.index("  mnist:"), text.index("experiments:")
     text = f"{text[:start]}\n{text[end:]}"
     (folder / "params.yaml").write_text(text)
-    replace(folder / "params.yaml", "n_seeds: 5", "n_seeds: 2")
+    replace(folder / "params.yaml", "n_seeds: auto", "n_seeds: 2")
     replace(folder / "params.yaml", "folds: 5", "folds: 3")
     replace(folder / "params.yaml", "workers: 3", "workers: 1")  # tests/search has several
     (folder / "experiments/quick.yaml").write_text(EXPERIMENT)

@@ -62,15 +62,18 @@ def test_what_is_written_is_read_again(
     assert again.curves_by_step["step"].tolist() == [3, 6] * 3
 
 
-def test_the_champion_is_the_first_winner_with_the_best_score_on_val(
-    data: tuple[Samples, Samples], retrained: list[FinishedRetraining]
-) -> None:
+def evaluated(data: tuple[Samples, Samples], retrained: list[FinishedRetraining]) -> Evaluation:
     scores = {"n_trials": {}, "best": {"number": 1, "score": 0.7}, "baseline": {"number": 0, "score": 0.6}}
     study = contract_data.study_info("quick", data[0].info, **scores)
     predictions = predict_all(retrained, data)
     thresholds = choose_thresholds(predictions, data[0].info, 0.9)
-    evaluation = evaluation_result(study, data, retrained, predictions, thresholds)
-    assert champion(evaluation, retrained) is retrained[1]
+    return evaluation_result(study, data, retrained, predictions, thresholds)
+
+
+def test_the_champion_is_the_first_winner_with_the_best_score_on_val(
+    data: tuple[Samples, Samples], retrained: list[FinishedRetraining]
+) -> None:
+    assert champion(evaluated(data, retrained), retrained) is retrained[1]
 
 
 def test_what_differs_in_every_run_is_kept_apart(retrained: list[FinishedRetraining]) -> None:
@@ -83,12 +86,12 @@ def test_what_differs_in_every_run_is_kept_apart(retrained: list[FinishedRetrain
 
 
 def test_each_model_has_its_description_and_one_file_of_weights_per_seed(
-    retrained: list[FinishedRetraining], tmp_path: Path
+    data: tuple[Samples, Samples], retrained: list[FinishedRetraining], tmp_path: Path
 ) -> None:
-    write_models(retrained, tmp_path / "model")
+    write_models(evaluated(data, retrained), retrained, tmp_path / "model")
     written = sorted(str(path.relative_to(tmp_path / "model")) for path in (tmp_path / "model").rglob("*.*"))
     weights = sorted(f"{model}/seed-{seed}.safetensors" for model, seed in SCORES)
-    assert written == sorted([*weights, "baseline/model.json", "winner/model.json"])
+    assert written == sorted([*weights, "MODEL_CARD.md", "baseline/model.json", "winner/model.json"])
     assert ModelDescription.read(tmp_path / "model/winner/model.json") == retrained[0].result.description
 
 
