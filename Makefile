@@ -23,7 +23,7 @@ $(INSTALLED): requirements.txt pyproject.toml
 $(SCHEMA): $(INSTALLED) $(shell find pipeline/experiment pipeline/models pipeline/training -name '*.py') # for editors
 	python -m pipeline schema > $@
 
-demo: install ## run the whole pipeline on the digits in scikit-learn: no download, about a minute
+demo: install ## run the whole pipeline on the digits in scikit-learn: no download, about two minutes
 	dvc repro explore@digits report@digits
 	@echo "Report: reports/digits/index.html"
 
