@@ -1,22 +1,16 @@
 """Settings of `evaluate`."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from pipeline.core.yaml_document import Integer, Number, Strict
-
-
-def _seeds(value: object) -> object:
-    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
-        return value
-    raise ValueError("must be a whole number of at least 1, or auto")
+from pipeline.core.yaml_document import CountOrAuto, Integer, Number, Strict
 
 
 class EvaluateSettings(Strict):
     """Section `evaluate` of params.yaml."""
 
-    n_seeds: Annotated[int | Literal["auto"], BeforeValidator(_seeds)] = Field(
+    n_seeds: CountOrAuto = Field(
         description="retrainings of winner and of baseline, each with a fresh seed; auto: 3, or up to 10 while they "
         "make up more than 5 % of the variance of the winner's score on val",
     )

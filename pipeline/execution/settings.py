@@ -4,15 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from pipeline.core.yaml_document import Integer, Number, Strict
-
-
-def _workers(value: object) -> object:
-    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
-        return value
-    raise ValueError("must be a whole number of at least 1, or auto")
+from pipeline.core.yaml_document import CountOrAuto, Integer, Number, Strict
 
 
 class SearchSettings(Strict):
@@ -20,7 +14,7 @@ class SearchSettings(Strict):
 
     executor: Literal["local", "ray"] = Field("local", description="where trials are trained")
     ray_address: str | None = Field(None, description="of a running Ray cluster; null: start one on this machine")
-    workers: Annotated[int | Literal["auto"], BeforeValidator(_workers)] = Field(
+    workers: CountOrAuto = Field(
         1,
         description="trials trained in parallel; auto: the fastest number, measured; on Ray: as many as fit",
     )

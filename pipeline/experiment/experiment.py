@@ -52,6 +52,11 @@ class Plan(Strict):
     parallel: Annotated[
         Integer, Field(ge=1, description="trials that are sampled before the sampler learns from any of them")
     ] = 2
+    max_cost: Annotated[Number, Field(gt=0)] | None = Field(
+        None,
+        description="draw no configuration whose training is estimated to take longer than this many times that of the "
+        "slowest of baseline, reference and enqueue; null: no limit",
+    )
     fidelity: Fidelity | None = Field(
         None, description="how many steps configurations are trained before they are compared; null: all, in full"
     )

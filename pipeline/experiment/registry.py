@@ -22,6 +22,7 @@ from pipeline.experiment.space import SearchParameter
 # Optuna's steps are whole numbers: here shares of a trial's epochs, so that schedules of different length are
 # compared at equal progress.
 WHOLE = 10_000
+STRIDE = 65_537  # points of a sequence to the one that replaces a refused one; odd: powers of 2 meet one interval
 
 StartupTrials = Annotated[Integer, Field(ge=0, description="random trials before the sampler starts to learn")]
 FirstRung = Annotated[Number, Field(ge=0.001, lt=1, description="share of its epochs at the first decision")]
@@ -39,6 +40,7 @@ class SamplingRequest:
     study_seed: int  # the same for all trials of a study
     stratify: str  # key of the families
     families: tuple[Scalar, ...]  # its values
+    skipped: int = 0  # draws for this trial that the limit of cost refused
 
 
 class Sampler(Strict, ABC):

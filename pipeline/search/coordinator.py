@@ -18,6 +18,7 @@ from pipeline.execution.executor import Executor
 from pipeline.execution.job import Failed, Job, Result
 from pipeline.execution.progress import Tally, TrainingProgress
 from pipeline.experiment.experiment import Experiment
+from pipeline.search.cost_limit import IsAffordable
 from pipeline.search.halving import Halving, Task
 from pipeline.search.sampling import TrialPruner, running_trial
 from pipeline.search.selection import best_trial
@@ -62,13 +63,14 @@ class Coordinator:
         experiment: Experiment,
         executor: Executor,
         tracker: Tracker,
+        is_affordable: IsAffordable = lambda config: True,
         *,
         reproducible: bool = True,
     ) -> None:
-        """reproducible: see Slots."""
+        """is_affordable: whether a configuration may be drawn; reproducible: see Slots."""
         self.study, self.experiment, self.executor, self.tracker = study, experiment, executor, tracker
         self.halving = Halving(experiment) if experiment.fidelity else None
-        self.slots = Slots(study.optuna, experiment, reproducible=reproducible)
+        self.slots = Slots(study.optuna, experiment, is_affordable, reproducible=reproducible)
         self.failures = FailurePolicy(self.slots)
         self.best: EndedTrial | None = None
         n_slots, ended = experiment.n_slots, self.slots.ended

@@ -5,7 +5,7 @@ trials was faster nor on where a search was interrupted. What a sampler or prune
 handed back to it in later decisions.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,12 +19,16 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.artifacts.configuration import Configuration
+from pipeline.core.errors import PipelineError
 from pipeline.core.seeds import derive_seed
 from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.registry import WHOLE, SamplingRequest
+from pipeline.experiment.samplers.optuna import Random
 from pipeline.experiment.space import SearchParameter
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+MAX_SKIPPED, MAX_INSISTING = 256, 8  # draws of one slot that cost too much, and those that a sampler chooses
 
 
 @dataclass(frozen=True)
@@ -38,21 +42,45 @@ class SampledParameters:
 
 
 def sample_parameters(
-    experiment: Experiment, slot: int, earlier: Iterable[FrozenTrial], running: Iterable[SampledParameters] = ()
+    experiment: Experiment,
+    slot: int,
+    earlier: Iterable[FrozenTrial],
+    running: Iterable[SampledParameters] = (),
+    is_affordable: Callable[[Configuration], bool] = lambda config: True,
 ) -> SampledParameters:
     """Return the parameters of a slot that the sampler fills.
 
-    earlier: finished trials to learn from; running: sampled parameters without a result, to keep away from.
+    earlier: finished trials to learn from; running: sampled parameters without a result, to keep away from. Raises
+    PipelineError if it draws nothing that is affordable.
     """
+    earlier, running = list(earlier), list(running)
+    at_random = experiment.model_copy(update={"sampler": Random()})
+    for skipped in range(MAX_SKIPPED):  # a sampler may insist on what it believes to be best, so then chance decides
+        by_whom = experiment if skipped < MAX_INSISTING or not experiment.sampler.learns else at_random
+        sampled = _draw(by_whom, slot, skipped, earlier, running)
+        if is_affordable(experiment.configuration(sampled.params)):
+            return sampled
+    rule = f"the first {MAX_SKIPPED} draws of slot {slot} all cost more than `max_cost` allows"
+    raise PipelineError(f"{experiment.name}: {rule}; raise it, or lower the largest depth, width or n_epochs")
+
+
+def _draw(
+    experiment: Experiment,
+    slot: int,
+    skipped: int,
+    earlier: Sequence[FrozenTrial],
+    running: Sequence[SampledParameters],
+) -> SampledParameters:
     sampler, seed = experiment.sampler, experiment.seed
     request = SamplingRequest(
         fixed=experiment.fixed,
         space=experiment.space,
         index=slot - experiment.first_sampled,
-        seed=derive_seed(seed, "sampler", slot),
+        seed=derive_seed(seed, "sampler", slot, *([skipped] if skipped else [])),
         study_seed=derive_seed(seed, "sampler"),
         stratify=experiment.stratify,
         families=experiment.families,
+        skipped=skipped,
     )
     if (family := sampler.family(request.index, request.families)) is not None:
         earlier = [t for t in earlier if experiment.configuration(t.params).get(experiment.stratify) == family]
@@ -114,7 +142,8 @@ def _study(
     study = optuna.create_study(storage=InMemoryStorage(), study_name=experiment.name, direction="maximize")
     trials = {sampled.slot: running_trial(sampled) for sampled in running}
     for trial in earlier:
-        if trial.state != TrialState.FAIL and trial.user_attrs["role"] == "search":
+        has_score = 0 in trial.intermediate_values if experiment.fidelity else trial.state != TrialState.FAIL
+        if has_score and trial.user_attrs["role"] == "search":
             light = at_first_rung(trial) if experiment.fidelity else _light(trial, n_epochs)
             trials[trial.user_attrs["slot"]] = light
     gap = _SharedTrial(TrialState.FAIL)  # the baseline, a variation or a failed trial: nothing to learn from

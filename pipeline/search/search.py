@@ -12,6 +12,7 @@ from pipeline.execution.executor import device_of_workers, open_executor
 from pipeline.execution.settings import SearchSettings, Workspace
 from pipeline.experiment.reader import read_experiment
 from pipeline.search.coordinator import Coordinator
+from pipeline.search.cost_limit import limit_of_cost
 from pipeline.search.result import search_result, search_runs, study_run
 from pipeline.search.sampling import sample_parameters
 from pipeline.search.study import OpenStudy, open_study
@@ -19,7 +20,7 @@ from pipeline.search.study_figures import draw_study
 from pipeline.search.trials import close_open_trials, ended_trials
 from pipeline.tracking.tracker import Tracker
 
-DECIDES_RESULTS = ("pipeline.execution.job", "pipeline.search.sampling")
+DECIDES_RESULTS = ("pipeline.execution.job", "pipeline.search.sampling", "pipeline.search.cost_limit")
 
 
 def search(
@@ -32,9 +33,9 @@ def search(
     """
     samples = Samples.read(development)
     experiment = read_experiment(file, development)
-    settings = workspace.search
+    settings, is_affordable = workspace.search, limit_of_cost(experiment, samples)
     if settings.workers == "auto" and settings.executor == "local":
-        first = sample_parameters(experiment, experiment.first_sampled, ()).params
+        first = sample_parameters(experiment, experiment.first_sampled, (), (), is_affordable).params
         most = experiment.parallel if settings.reproducible else None
         config, cache = experiment.configuration(first), workspace.searches / "autotune.json"
         settings = autotune(settings, config, development, cache=cache, most_workers=most)
@@ -50,7 +51,9 @@ def search(
             Tracker(workspace.root, settings.tracking_uri, run, records) as tracker,
             open_executor(settings) as executor,
         ):
-            Coordinator(study, experiment, executor, tracker, reproducible=settings.reproducible).run(development)
+            Coordinator(study, experiment, executor, tracker, is_affordable, reproducible=settings.reproducible).run(
+                development
+            )
             draw_study(study.optuna, experiment.objective, out / "figures")
             tracker.study.figures = out / "figures"
         hashes = {"space": provenance.digest(experiment.identity()), **hashes}

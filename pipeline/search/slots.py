@@ -11,6 +11,7 @@ from pipeline.artifacts.configuration import Configuration
 from pipeline.core.errors import PipelineError
 from pipeline.execution.retry import SEARCH
 from pipeline.experiment.experiment import Experiment
+from pipeline.search.cost_limit import IsAffordable
 from pipeline.search.sampling import SampledParameters, TrialPruner, sample_parameters
 from pipeline.search.trials import EndedTrial, ended_trials
 
@@ -36,8 +37,11 @@ class Slots:
     Otherwise a free worker takes the next slot at once, and decisions depend on which trial was faster.
     """
 
-    def __init__(self, study: optuna.Study, experiment: Experiment, *, reproducible: bool) -> None:
+    def __init__(
+        self, study: optuna.Study, experiment: Experiment, is_affordable: IsAffordable, *, reproducible: bool
+    ) -> None:
         self.study, self.experiment, self.reproducible = study, experiment, reproducible
+        self._is_affordable = is_affordable
         fidelity = experiment.fidelity
         self._n_first_seeds = fidelity.rungs[0].seeds if fidelity else 1
         # with rungs, no pruner compares trials, so draws that depend on no other trial need no batches
@@ -94,7 +98,9 @@ class Slots:
             or (experiment.fidelity and trial.intermediate_values)
         ]
         running = [sampled for sampled in self._pending.values() if sampled.slot < slot]
-        sampled = self._sampled_before(slot) or sample_parameters(experiment, slot, earlier, running)
+        sampled = self._sampled_before(slot) or sample_parameters(
+            experiment, slot, earlier, running, self._is_affordable
+        )
         self._pending[slot] = sampled
         config = experiment.configuration(sampled.params)
         pruner = None if experiment.fidelity else TrialPruner(experiment, slot, int(config["n_epochs"]), earlier)

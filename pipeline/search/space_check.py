@@ -12,6 +12,7 @@ from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.reader import read_experiment
 from pipeline.experiment.samplers.optuna import Random
 from pipeline.experiment.space import SearchParameter, grid, n_combinations
+from pipeline.search.cost_limit import IsAffordable, limit_of_cost
 from pipeline.search.sampling import sample_parameters
 
 MAX_CORNERS = 4096
@@ -29,7 +30,7 @@ def check_space(file: Path, development: Path, threads: int) -> Iterator[str]:
     first = "the first " if n > MAX_CORNERS else ""
     yield f"{experiment.name}: {size(experiment)}; {experiment.n_slots} trials; {first}{n} corners can be built"
     yield f"{'':>10} {'parameters':>12} {'~s/epoch':>9}  configuration (seconds: a few steps, measured now)"
-    for name, config in sampled(experiment):
+    for name, config in sampled(experiment, limit_of_cost(experiment, samples)):
         n_parameters, epoch_s = measure_cost(config, samples, threads)
         varied = {key: value for key, value in config.items() if key not in experiment.fixed}
         text = ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in varied.items())
@@ -44,12 +45,15 @@ def size(experiment: Experiment) -> str:
     return f"{combinations} x continuous {', '.join(continuous)}" if continuous else combinations
 
 
-def sampled(experiment: Experiment) -> Iterator[tuple[str, Configuration]]:
+def sampled(experiment: Experiment, is_affordable: IsAffordable) -> Iterator[tuple[str, Configuration]]:
     """Yield name and configuration of the baseline and of a few random samples."""
     yield "baseline", experiment.baseline
     at_random = experiment.model_copy(update={"sampler": Random()})
     for slot in range(experiment.first_sampled, experiment.first_sampled + N_SAMPLED):
-        yield f"sample {slot}", experiment.configuration(sample_parameters(at_random, slot, ()).params)
+        yield (
+            f"sample {slot}",
+            experiment.configuration(sample_parameters(at_random, slot, (), (), is_affordable).params),
+        )
 
 
 def check_corners(file: Path, experiment: Experiment, samples: Samples) -> int:

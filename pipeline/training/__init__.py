@@ -3,4 +3,4 @@
 Imports `core`, `statistics`, `artifacts` and `models`.
 """
 
-__all__ = ["batches", "checkpoint", "config", "length", "network", "prediction", "process", "trainer"]
+__all__ = ["batches", "checkpoint", "config", "cost", "length", "network", "prediction", "process", "trainer"]

@@ -7,6 +7,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.artifacts.configuration import Configuration
+from pipeline.core.errors import PipelineError
 from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.reader import read_experiment
 from pipeline.experiment.registry import pruners, samplers
@@ -202,3 +203,40 @@ def test_hyperband_spreads_trials_over_brackets(tmp_path: Path) -> None:
         earlier = history(settings, list(np.linspace(0.5, 0.9, n)), 10)
         ends.add(stopped_at(settings, earlier, hopeless))
     assert len(ends) > 1
+
+
+@pytest.mark.parametrize("name", [name for name, kind in samplers().items() if not kind.exhaustive])
+def test_what_costs_too_much_is_not_drawn_and_other_draws_stay(tmp_path: Path, name: str) -> None:
+    settings = experiment(tmp_path, f"{{name: {name}}}")
+
+    def is_affordable(config: Configuration) -> bool:
+        return float(config["lr"]) < 0.01
+
+    earlier: list[FrozenTrial] = []
+    n_equal = 0
+    for slot in range(1, 12):
+        free = sample_parameters(settings, slot, earlier)
+        sampled = sample_parameters(settings, slot, earlier, (), is_affordable)
+        assert is_affordable(sampled.params)
+        assert (sampled == free) == is_affordable(free.params)
+        n_equal += sampled == free
+        earlier.append(finished(sampled, slot, 0.5 + slot / 100))
+    assert 0 < n_equal < 11
+
+
+def test_a_limit_that_refuses_every_draw_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match=r"the first 256 draws of slot 1 all cost more than `max_cost` allows"):
+        sample_parameters(experiment(tmp_path, "{name: random}"), 1, (), (), lambda config: False)
+
+
+def test_a_configuration_that_failed_after_the_first_rung_remains_an_example(tmp_path: Path) -> None:
+    rungs = "fidelity: {rungs: [{share: 0.5}, {share: 1, best: 1}]}"
+    settings = experiment(tmp_path, "{name: tpe, startup_trials: 1}", **{"pruner: {name: none}": rungs})
+    earlier = [finished(sample_parameters(settings, slot, ()), slot, 0.5) for slot in range(1, 6)]
+    for trial in earlier:
+        trial.intermediate_values = {0: trial.user_attrs["slot"] / 10}
+    before = sample_parameters(settings, 6, earlier).params
+    earlier[-1].state, earlier[-1].values = TrialState.FAIL, None
+    assert (
+        sample_parameters(settings, 6, earlier).params == before != sample_parameters(settings, 6, earlier[:-1]).params
+    )

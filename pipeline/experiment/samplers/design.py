@@ -11,7 +11,7 @@ from scipy.stats import qmc
 from pipeline.artifacts.configuration import Configuration
 from pipeline.core.seeds import derive_seed
 from pipeline.core.yaml_document import Integer, Scalar
-from pipeline.experiment.registry import Sampler, SamplingRequest
+from pipeline.experiment.registry import STRIDE, Sampler, SamplingRequest
 from pipeline.experiment.space import by_name
 
 
@@ -33,7 +33,7 @@ class Design(Sampler):
             tpe = TPESampler(n_startup_trials=0, multivariate=True, group=True, seed=request.seed)
             is_searched = any(parameter.key == request.stratify for parameter in request.space)
             return PartialFixedSampler({request.stratify: family} if is_searched else {}, tpe)
-        point = request.index // n_families
+        point = request.index // n_families + request.skipped * STRIDE
         return PartialFixedSampler(_design(request, family, point), RandomSampler(request.seed))
 
     def family(self, index: int, families: Sequence[Scalar]) -> Scalar:

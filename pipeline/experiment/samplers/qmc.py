@@ -7,7 +7,7 @@ from pydantic import Field
 from scipy.stats import qmc
 
 from pipeline.artifacts.configuration import Configuration
-from pipeline.experiment.registry import Sampler, SamplingRequest
+from pipeline.experiment.registry import STRIDE, Sampler, SamplingRequest
 from pipeline.experiment.space import by_name
 
 ENGINES: dict[str, type[qmc.QMCEngine]] = {"sobol": qmc.Sobol, "halton": qmc.Halton}
@@ -22,8 +22,8 @@ class Qmc(Sampler):
 
     def make(self, request: SamplingRequest) -> BaseSampler:
         engine = ENGINES[self.sequence](len(request.space), rng=request.study_seed)
-        if request.index:
-            engine.fast_forward(request.index)
+        if point := request.index + request.skipped * STRIDE:
+            engine.fast_forward(point)
         sampled: Configuration = {}
         for parameter, u in zip(request.space, engine.random(1)[0], strict=True):
             if parameter.active({**request.fixed, **sampled}):
