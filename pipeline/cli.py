@@ -65,7 +65,8 @@ def search(params: "Params", options: argparse.Namespace) -> None:
     from pipeline.stages import search
 
     dataset, workspace = params.experiments[options.item], _workspace(params)
-    search.run(LAYOUT, options.item, dataset, workspace, fresh=options.fresh, adopt=options.adopt)
+    studies = {"adopt": options.adopt, "source": options.source}
+    search.run(LAYOUT, options.item, dataset, workspace, fresh=options.fresh, **studies)
 
 
 def evaluate(params: "Params", options: argparse.Namespace) -> None:
@@ -153,6 +154,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if name == "search":
             options.add_argument("--fresh", action="store_true", help="start a new study instead of resuming")
             options.add_argument("--adopt", metavar="STUDY", help="take over its trials although data or code changed")
+            best = "enqueue the best configuration of each family of STUDY, or of the last study of an EXPERIMENT"
+            options.add_argument("--from", metavar="STUDY", dest="source", help=best)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # TERM stops as Ctrl-C does: state is kept
     sys.exit(_run(parser.parse_args(arguments)))
 

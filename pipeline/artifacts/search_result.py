@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import Field
 
 from pipeline.artifacts.configuration import Configuration, SpaceEntry
 from pipeline.artifacts.json_file import JsonFile, JsonPart
@@ -17,6 +18,7 @@ from pipeline.core.tables import write_csv
 from pipeline.core.yaml_document import Scalar, read_yaml, write_yaml
 
 STATES = ("complete", "pruned", "failed")
+GIVEN = ("reference", "enqueued")  # roles of configurations that people chose, or another study
 TRIAL_COLUMNS = {
     "number": "of the trial; one trained again after a worker's death has a new number",
     "slot": "place in the search: 0 is the baseline, then one_at_a_time, then the sampler's draws",
@@ -28,7 +30,7 @@ TRIAL_COLUMNS = {
     "rung": "highest that it reached, 0 first",
     "share": "of the configuration's steps that it was trained for there",
     "steps": "that it was trained for there; empty where training was not cut",
-    "drawn": "who chose the configuration: given, design, or the name of the sampler",
+    "drawn": "who chose the configuration: given, the study that it comes from, design, or the name of the sampler",
     "reason": "of a failure",
 }  # then one column per parameter
 
@@ -65,6 +67,7 @@ class StudyInfo(JsonFile):
     best: TrialScore
     baseline: TrialScore
     variations: list[VariedTrial]
+    enqueued_from: dict[str, list[int]] = Field({})  # study -> trials whose configurations come from it
     fidelity: dict[str, Any] | None = None  # stratify, schedule, rungs: share, best, seeds; None: all trained whole
     importances: dict[str, float] | None  # share of the score's variance by fANOVA; None where the trials do not tell
     hashes: dict[str, str]  # what the study is named by: space, data, code, versions, device, threads

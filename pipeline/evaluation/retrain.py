@@ -23,6 +23,7 @@ from pipeline.execution.job import Failed, Finished, Job
 from pipeline.execution.progress import Tally, TrainingProgress
 from pipeline.execution.retry import EVALUATION
 from pipeline.execution.settings import SearchSettings, Workspace
+from pipeline.tracking.mlflow import now_ms
 from pipeline.tracking.roles import Role
 from pipeline.tracking.run_record import RunRecord, StudyRun
 from pipeline.tracking.tracker import Tracker
@@ -140,7 +141,7 @@ def retrain(planned: Sequence[Retraining], study: StudyRun, workspace: Workspace
     Raises PipelineError if a retraining fails; the others are kept.
     """
     with evaluation_lock(workspace, study.name):
-        kept = [_record(retraining, result) for retraining in planned if (result := retraining.result())]
+        kept = [_finished_record(retraining, result) for retraining in planned if (result := retraining.result())]
         with Tracker(workspace.root, workspace.search.tracking_uri, study, kept) as tracker:
             tracker.end("complete")  # the search is, even if a retraining fails
             with _data_of(planned):
@@ -192,7 +193,7 @@ def _train_once(
 
     def jobs() -> Iterator[Job]:
         for retraining in waiting:
-            records.append(tracker.start(retraining.name, retraining.role, retraining.job.config, retraining.seed))
+            records.append(tracker.start(_record(retraining, now_ms())))
             progress.epoch(retraining.name, 0, retraining.n_epochs)
             yield retraining.job
 
@@ -228,8 +229,12 @@ def _keep(retraining: Retraining, finished: Finished, record: RunRecord) -> Retr
     return result
 
 
-def _record(retraining: Retraining, result: RetrainingResult) -> RunRecord:
-    record = RunRecord(retraining.name, retraining.role, retraining.job.config, retraining.seed, result.started_ms)
+def _record(retraining: Retraining, started_ms: int) -> RunRecord:
+    return RunRecord(retraining.name, retraining.role, retraining.job.config, retraining.seed, started_ms)
+
+
+def _finished_record(retraining: Retraining, result: RetrainingResult) -> RunRecord:
+    record = _record(retraining, result.started_ms)
     record.epochs = result.epochs
     record.finish("complete", result.metrics)
     return record

@@ -22,7 +22,7 @@ Variations = tuple[tuple[str, Scalar], ...]  # key and value that differ from th
 
 
 class Bound(Strict):
-    """A constraint on a value of the best epoch."""
+    """A constraint on a value of the best epoch; of a trial on rungs, of the end of its rung."""
 
     at_least: Number | None = None
     at_most: Number | None = None
@@ -68,7 +68,7 @@ class Experiment(Plan):
     name: str
     sampler: SerializeAsAny[Sampler]
     pruner: SerializeAsAny[Pruner]
-    constraints: dict[str, Bound]  # column of the curves -> bound on its value at the best epoch
+    constraints: dict[str, Bound]  # column of the curves -> bound on its value
     fixed: Configuration
     baseline: Configuration  # the whole configuration, `fixed` included
     variations: Variations

@@ -3,6 +3,7 @@
 from typing import Any
 
 from pipeline.core.yaml_document import field_type
+from pipeline.experiment.given import FROM
 from pipeline.experiment.reader import ExperimentFile
 from pipeline.experiment.registry import pruners, samplers
 from pipeline.experiment.search_parameters import Range
@@ -30,7 +31,7 @@ def experiment_schema() -> dict[str, Any]:
         "baseline": _only(values),
         "one_at_a_time": _only(lists),
         "reference": {"type": "object", "additionalProperties": _only(values)},
-        "enqueue": {"type": "array", "items": _only(values)},
+        "enqueue": {"type": "array", "items": _only({FROM: {"type": "string"}, **values})},
         "space": _only(parameters),
     }
     schema = ExperimentFile.model_json_schema()

@@ -3,4 +3,4 @@
 Imports `core`, `artifacts`, `experiment`, `execution` and `tracking`.
 """
 
-__all__ = ["coordinator", "result", "sampling", "search", "selection", "space_check", "study", "trials"]
+__all__ = ["coordinator", "result", "sampling", "search", "selection", "space_check", "study", "trials", "warm_start"]

@@ -27,7 +27,6 @@ from pipeline.search.storing import is_trained_again, score_of, store_rung, stor
 from pipeline.search.study import OpenStudy
 from pipeline.search.trials import EndedTrial, results, run_name, slot_seed
 from pipeline.tracking.mlflow import now_ms
-from pipeline.tracking.roles import Role
 from pipeline.tracking.run_record import RunRecord
 from pipeline.tracking.tracker import Tracker
 from pipeline.training.length import Length
@@ -169,10 +168,7 @@ class Coordinator:
             proposal = self.slots.propose(task.slot)
             trial, pruner = self._add_trial(proposal), proposal.pruner
         record = self.tracker.record(run_name(trial.number))
-        if not record:
-            attrs, seed = trial.user_attrs, slot_seed(self.experiment.seed, task.slot)
-            name, role = run_name(trial.number), Role(attrs["role"])
-            record = self.tracker.start(name, role, attrs["config"], seed, attrs["started_ms"])
+        record = record or self.tracker.start(stored(trial).record(self.experiment.seed, self._n_seeds))
         running = _Running(task, trial, pruner, record)
         if self.halving:
             self.slots.closed(stored(trial))

@@ -1,6 +1,6 @@
 """The result of a search: as artifacts, what it found and what differs in every run; and published in MLflow again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ def search_result(
         best=TrialScore(number=best.number, score=best.score),
         baseline=TrialScore(number=baseline.number, score=baseline.score),
         variations=[_varied(experiment, trial) for trial in trials if trial.role == "one_at_a_time"],
+        enqueued_from=_enqueued_from(trials),
         fidelity=experiment.fidelity.model_dump() if experiment.fidelity else None,
         importances=importances(study.optuna, experiment.n_slots),
         hashes=dict(hashes),
@@ -79,7 +80,7 @@ def _by_rung(trial: EndedTrial) -> list[RungScore]:
 
 def _row(trial: EndedTrial, experiment: Experiment) -> dict[str, Any]:
     """Return the values of TRIAL_COLUMNS, and `config`. A trial without rungs was trained once, in full."""
-    drawn, index = "given", trial.slot - experiment.first_sampled
+    drawn, index = trial.source or "given", trial.slot - experiment.first_sampled
     if trial.role == "search":
         drawn = experiment.sampler.drawn_by(index, len(experiment.families))
     reached = {"rung": 0, "share": 1.0, "steps": None, "epochs": len(trial.epochs)}
@@ -91,6 +92,15 @@ def _row(trial: EndedTrial, experiment: Experiment) -> dict[str, Any]:
 def _varied(experiment: Experiment, trial: EndedTrial) -> VariedTrial:
     key, value = experiment.variations[trial.slot - 1]
     return VariedTrial(number=trial.number, key=key, value=value, baseline=experiment.baseline.get(key))
+
+
+def _enqueued_from(trials: Iterable[EndedTrial]) -> dict[str, list[int]]:
+    """Return the numbers of the trials by the study that their configurations come from."""
+    numbers: dict[str, list[int]] = {}
+    for trial in trials:
+        if trial.source:
+            numbers.setdefault(trial.source, []).append(trial.number)
+    return numbers
 
 
 def search_runs(study: OpenStudy, experiment: Experiment, origin: Origin, tracker: Tracker) -> SearchRuns:
@@ -143,6 +153,7 @@ def publish_search(root: Path, experiment: str, tracking_uri: str | None) -> Non
 def _published_trials(result: SearchResult, runs: SearchRuns, configs: Mapping[int, Configuration]) -> list[EndedTrial]:
     """Return the trials as `results` gives them, from the artifacts. configs: by number."""
     curves = dict(list(result.curves.groupby("number")))
+    sources = {n: study for study, numbers in result.study.enqueued_from.items() for n in numbers}
     rows = {row["number"]: row for row in result.trials.astype(object).to_dict("records")}
     return [
         EndedTrial(
@@ -156,6 +167,7 @@ def _published_trials(result: SearchResult, runs: SearchRuns, configs: Mapping[i
             lost=False,
             started_ms=run.started_ms,
             ended_ms=run.ended_ms,
+            source=sources.get(run.number, ""),
         )
         for run in runs.trials
     ]

@@ -10,29 +10,43 @@ from pipeline.core.code_digest import code_digest
 from pipeline.execution.autotune import autotune
 from pipeline.execution.executor import device_of_workers, open_executor
 from pipeline.execution.settings import SearchSettings, Workspace
-from pipeline.experiment.reader import read_experiment
+from pipeline.experiment.reader import enqueued_from, read_experiment
 from pipeline.search.coordinator import Coordinator
 from pipeline.search.cost_limit import limit_of_cost
 from pipeline.search.result import search_result, search_runs, study_run
 from pipeline.search.sampling import sample_parameters
 from pipeline.search.study import OpenStudy, open_study
 from pipeline.search.study_figures import draw_study
-from pipeline.search.trials import close_open_trials, ended_trials
+from pipeline.search.trials import close_open_trials, ended_trials, note_sources
+from pipeline.search.warm_start import enqueue_best, to_paste
 from pipeline.tracking.tracker import Tracker
 
 DECIDES_RESULTS = ("pipeline.execution.job", "pipeline.search.sampling", "pipeline.search.cost_limit")
 
 
 def search(
-    file: Path, development: Path, out: Path, workspace: Workspace, *, fresh: bool = False, adopt: str | None = None
+    file: Path,
+    development: Path,
+    out: Path,
+    workspace: Workspace,
+    *,
+    fresh: bool = False,
+    adopt: str | None = None,
+    source: str | None = None,
 ) -> tuple[SearchResult, SearchRuns]:
     """Train every slot of the experiment that an interrupted search left open.
 
-    out: folder for pictures of the study. fresh: start a new study even so; adopt: see open_study. Raises ConfigError
-    or DataError before anything is created, PipelineError if no trial is complete.
+    out: folder for pictures of the study. fresh: start a new study even so; adopt: see open_study; source: a study
+    whose best configurations are enqueued too. Raises ConfigError or DataError before anything is created,
+    PipelineError if no trial is complete.
     """
     samples = Samples.read(development)
-    experiment = read_experiment(file, development)
+    if source:
+        experiment, more = enqueue_best(file, development, workspace.searches, source)
+        print(to_paste(file, experiment, source, more))
+    else:
+        experiment, more = read_experiment(file, development), []
+    enqueued = enqueued_from(file, experiment, more)
     settings, is_affordable = workspace.search, limit_of_cost(experiment, samples)
     if settings.workers == "auto" and settings.executor == "local":
         first = sample_parameters(experiment, experiment.first_sampled, (), (), is_affordable).params
@@ -43,6 +57,7 @@ def search(
     sources = [samples.source(part) for part in DEVELOPMENT]
     with open_study(workspace.searches, experiment, hashes, fresh=fresh, adopt=adopt) as study:
         close_open_trials(study.optuna)
+        note_sources(study.optuna, enqueued)
         origin = first_origin(study, workspace.root)
         run = study_run(experiment, study.name, origin, sources, hashes)
         n_seeds = [rung.seeds for rung in experiment.fidelity.rungs] if experiment.fidelity else []

@@ -13,7 +13,7 @@ from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.fidelity import Fidelity
 from pipeline.search.halving import Task
 from pipeline.search.sampling import TrialPruner
-from pipeline.search.trials import EndedTrial, RungScore, read_trial
+from pipeline.search.trials import EndedTrial, RungScore, read_trial, sources_of
 
 
 def trial_of(study: optuna.Study, number: int) -> Trial:
@@ -23,7 +23,7 @@ def trial_of(study: optuna.Study, number: int) -> Trial:
 
 def stored(trial: Trial) -> EndedTrial:
     """Return what the study holds of a trial."""
-    return read_trial(trial.study.get_trials(deepcopy=False)[trial.number])
+    return read_trial(trial.study.get_trials(deepcopy=False)[trial.number], sources_of(trial.study))
 
 
 def score_of(experiment: Experiment, epoch: Epoch) -> float:

@@ -105,6 +105,14 @@ def open_study(
         yield study
 
 
+@contextmanager
+def existing_study(state: Path, name: str) -> Iterator[OpenStudy]:
+    """Open a study to read it. Raises InputError if it does not exist, BusyError if another process searches in it."""
+    _check_exists(state, name, name.partition("@")[0])
+    with locked(study_lock(state, name), f"study {name}"), _opened(state / name) as study:
+        yield study
+
+
 def study_lock(state: Path, name: str) -> Path:
     """Return the file that the process searching in the study locks."""
     return state / name / "lock"
@@ -131,12 +139,16 @@ def _print_difference(state: Path, experiment: str, ours: Mapping[str, Any], nam
 
 def _check_adoptable(state: Path, other: str, experiment: Experiment) -> None:
     """Raise InputError unless space and seed are the same: else equal slots would mean different trials."""
-    if not (state / other / "made_by.json").exists():
-        known = ", ".join(sorted(path.name for path in state.glob(f"{experiment.name}@*"))) or "none"
-        raise InputError(f"there is no study {other!r} in {state}; those of {experiment.name} are: {known}")
+    _check_exists(state, other, experiment.name)
     theirs, ours = read_json(state / other / "made_by.json"), json.loads(json.dumps(experiment.identity(), default=str))
     if keys := ", ".join(key for key in ours if theirs.get(key) != ours[key]):
         raise InputError(f"{other} cannot be adopted: it differs in {keys}; restore these values, or leave --adopt out")
+
+
+def _check_exists(state: Path, name: str, experiment: str) -> None:
+    if not (state / name / "made_by.json").exists():
+        known = ", ".join(sorted(path.name for path in state.glob(f"{experiment}@*"))) or "none"
+        raise InputError(f"there is no study {name!r} in {state}; those of {experiment} are: {known}")
 
 
 def _adopt(other: OpenStudy, study: OpenStudy) -> None:

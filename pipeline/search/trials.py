@@ -1,6 +1,6 @@
 """The trials of a study as they ended: read from Optuna's journal, named and seeded by number and slot."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from pipeline.experiment.experiment import Experiment
 from pipeline.tracking.roles import Role
 from pipeline.tracking.run_record import RungPoint, RunRecord
 
+ENQUEUED_FROM = "enqueued_from"  # attribute of a study: slot -> the study that its configuration comes from
 STATES = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
@@ -55,6 +56,7 @@ class EndedTrial:
     lost: bool  # on rungs: given up after the deaths of its workers
     started_ms: int  # since 1970
     ended_ms: int
+    source: str = ""  # the study that an enqueued configuration comes from
     rungs: tuple[RungScore, ...] = ()
 
     @property
@@ -107,7 +109,14 @@ class EndedTrial:
 
     def record(self, seed: int, n_seeds: Sequence[int] = ()) -> RunRecord:
         """Return the run that MLflow should hold. seed: of the experiment; n_seeds: of each rung."""
-        record = RunRecord(self.name, Role(self.role), self.config, slot_seed(seed, self.slot), self.started_ms)
+        record = RunRecord(
+            self.name,
+            Role(self.role),
+            self.config,
+            seed=slot_seed(seed, self.slot),
+            started_ms=self.started_ms,
+            source=self.source,
+        )
         record.epochs, record.rungs = list(self.epochs), self.points(n_seeds)
         if self.state != "open":
             record.finish(self.state, self.metrics(), self.reason)
@@ -120,8 +129,8 @@ def mean_violation(rungs: Sequence[RungScore], rung: int) -> float:
     return sum(of_rung) / len(of_rung) if of_rung else 0.0
 
 
-def read_trial(trial: FrozenTrial) -> EndedTrial:
-    """Return an ended trial of a study."""
+def read_trial(trial: FrozenTrial, sources: Mapping[str, str]) -> EndedTrial:
+    """Return an ended trial of a study. sources: the attribute ENQUEUED_FROM of the study."""
     attrs = trial.user_attrs
     interrupted = trial.state == TrialState.FAIL and "reason" not in attrs
     rungs = tuple(RungScore(**rung) for rung in attrs.get("rungs", []))
@@ -142,13 +151,28 @@ def read_trial(trial: FrozenTrial) -> EndedTrial:
         diverged=attrs.get("diverged", False),
         lost=attrs.get("lost", False),
         ended_ms=round(1000 * ended.timestamp()),
+        source=sources.get(str(attrs["slot"]), ""),
         rungs=rungs,
     )
 
 
 def ended_trials(study: optuna.Study) -> list[EndedTrial]:
     """Return all ended trials by number, and those that wait between rungs; call `close_open_trials` before."""
-    return [read_trial(trial) for trial in study.get_trials(deepcopy=False, states=tuple(STATES))]
+    sources = sources_of(study)
+    return [read_trial(trial, sources) for trial in study.get_trials(deepcopy=False, states=tuple(STATES))]
+
+
+def sources_of(study: optuna.Study) -> dict[str, str]:
+    """Return the attribute ENQUEUED_FROM."""
+    sources: dict[str, str] = study.user_attrs.get(ENQUEUED_FROM, {})
+    return sources
+
+
+def note_sources(study: optuna.Study, sources: Mapping[int, str]) -> None:
+    """Keep in the study which slots have a configuration of another one, and of which."""
+    noted = {str(slot): source for slot, source in sources.items()}
+    if noted != sources_of(study):
+        study.set_user_attr(ENQUEUED_FROM, noted)
 
 
 def close_open_trials(study: optuna.Study) -> None:

@@ -92,7 +92,8 @@ class MlflowStudy:
         written = record.written
         if not written.run_id:
             own = {"role": str(record.role), "mlflow.parentRunId": self.study.written.run_id, "seed": str(record.seed)}
-            run_tags = {**self.study.run.run_tags, **own}
+            source = {"enqueued_from": record.source} if record.source else {}
+            run_tags = {**self.study.run.run_tags, **own, **source}
             run = client.create_run(self.experiment_id, record.started_ms, run_tags, record.name)
             written.run_id = str(run.info.run_id)
         outcome, n = record.outcome, len(record.points)  # in this order: a closed record has all its points

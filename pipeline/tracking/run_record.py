@@ -60,6 +60,7 @@ class RunRecord:
     outcome: Outcome | None = None  # None: in training
     written: Written = field(default_factory=Written)
     rungs: list[RungPoint] = field(default_factory=list)  # instead of epochs, for a trial on rungs
+    source: str = ""  # the study that an enqueued configuration comes from
 
     @property
     def points(self) -> Sequence[Epoch | RungPoint]:

@@ -11,10 +11,8 @@ from typing import Any, Self
 
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-from pipeline.artifacts.configuration import Configuration
 from pipeline.core.errors import PipelineError, first_line
-from pipeline.tracking.mlflow import UNREACHABLE, MlflowStudy, address, now_ms
-from pipeline.tracking.roles import Role
+from pipeline.tracking.mlflow import UNREACHABLE, MlflowStudy, address
 from pipeline.tracking.run_record import Outcome, RunRecord, StudyRecord, StudyRun
 
 SYNC_EVERY_S = 1.0
@@ -70,11 +68,8 @@ class Tracker:
         """Return name -> id of the runs that MLflow has."""
         return {record.name: record.written.run_id for record in self._records if record.written.run_id}
 
-    def start(
-        self, name: str, role: Role, params: Configuration, seed: int, started_ms: int | None = None
-    ) -> RunRecord:
-        """Start a child run, which is written as its record fills."""
-        record = RunRecord(name, role, params, seed, started_ms or now_ms())
+    def start(self, record: RunRecord) -> RunRecord:
+        """Start a child run, which is written as its record fills; return the record."""
         self._records.append(record)
         return record
 

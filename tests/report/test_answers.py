@@ -20,7 +20,7 @@ from pipeline.artifacts.search_result import SearchResult, TrialScore
 from pipeline.core import markdown
 from pipeline.report.results import Results
 from pipeline.report.sections import answers
-from pipeline.report.sections.answers import best
+from pipeline.report.sections.answers import best, tables
 from pipeline.report.sections.answers.analysis import Analysis, analyse
 from pipeline.stages import report
 
@@ -277,3 +277,23 @@ def test_a_search_without_rungs_has_no_answers(root: Path) -> None:
     results = Results.read(Layout(root), "single", SETTINGS)
     assert answers.context(results) is None
     assert 'id="answers"' not in (root / "reports/single/index.html").read_text(encoding="utf-8")
+
+
+def test_finalists_from_another_study_are_named(layout: Layout) -> None:
+    results = Results.read(layout, "e", SETTINGS)
+    analysis = analyse(results)
+    assert analysis
+    first, second = best.finalists(analysis)[:2]
+    study = results.search.study.model_copy(update={"enqueued_from": {"mnist@1": [first.number]}})
+    trials = results.search.trials.copy()
+    trials.loc[trials["number"] == first.number, "role"] = "enqueued"
+    analysis = analyse(replace(results, search=replace(results.search, study=study, trials=trials)))
+    assert analysis
+    every = best.finalists(analysis)
+    assert [of.source for of in every[:2]] == ["mnist@1", ""]
+    table = tables.given_table(analysis, every)
+    n = len(every)
+    assert [row[:2] for row in table.rows[:2]] == [["all trials", n], ["without those of mnist@1", n - 1]]
+    assert [str(second.number) in str(row[2]) for row in table.rows[:2]] == [False, True]
+    assert f"Enqueued from mnist@1: trials {first.number}." in table.note
+    assert tables.families_table(analysis, every).rows[0][2] == "enqueued from mnist@1"

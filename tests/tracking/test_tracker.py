@@ -20,6 +20,7 @@ from mlflow.entities import Run
 from pipeline.artifacts.epoch import Epoch
 from pipeline.core.errors import PipelineError
 from pipeline.tracking import tracker as background
+from pipeline.tracking.mlflow import now_ms
 from pipeline.tracking.roles import Role
 from pipeline.tracking.run_record import RunRecord, StudyRun, Written
 from pipeline.tracking.tracker import Tracker
@@ -41,7 +42,7 @@ def curve(uri: str, run: Run, key: str) -> list[tuple[int, float]]:
 
 
 def record(tracker: Tracker, name: str, n_epochs: int = 3) -> RunRecord:
-    filled = tracker.start(name, Role.SEARCH, {"lr": 0.1}, seed=7)
+    filled = tracker.start(RunRecord(name, Role.SEARCH, {"lr": 0.1}, seed=7, started_ms=now_ms()))
     for k in range(1, n_epochs + 1):
         filled.epochs.append(epoch(k))
     return filled

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline.artifacts.evaluation import MODELS
 from pipeline.artifacts.runs import SearchRuns
-from pipeline.artifacts.search_result import SearchResult
+from pipeline.artifacts.search_result import GIVEN, SearchResult
 from pipeline.report.drawing import GREEN, ORANGE, STATE_COLORS, Picture, canvas, percents, png, styled
 from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import cell, duration, percent, percent_estimate
@@ -40,6 +40,7 @@ def context(results: Results) -> dict[str, Any]:
         "loss": loss_of_retraining(study.best.score or 0.0, retrained["winner"]),
         "states": by_state(trials, pd.Series(1, trials.index), int),
         "seconds": by_state(trials, trials["seconds"], duration),
+        "given": given_rows(results.search),
         "models": models,
         "configurations": [
             [key, *(cell(models[model].config.get(key)) for model in MODELS)]
@@ -64,9 +65,32 @@ def trial_table(search: SearchResult) -> pd.DataFrame:
     tried = search.trials[search.trials["role"] != "baseline"]
     constant = [name for name in search.parameters if tried[name].nunique(dropna=False) < 2]
     unused = [] if search.study.constraints else ["violation"]
-    unused += [] if search.study.fidelity else ["rung", "share", "steps", "drawn"]
+    unused += [] if search.study.fidelity else ["rung", "share", "steps"]
+    unused += [] if search.study.fidelity or search.study.enqueued_from else ["drawn"]
     shown = search.trials.drop(columns=["slot", *unused, *constant])
     return shown[[*(name for name in shown if name != "reason"), "reason"]]
+
+
+def given_rows(search: SearchResult) -> list[list[Any]]:
+    """Return the best score with and without configurations that people chose, or another study; empty without them.
+
+    Also empty for a search with rungs, whose section of answers compares them at the last one.
+    """
+    trials = search.trials[search.trials["state"] == "complete"]
+    is_given = trials["role"].isin(GIVEN)
+    if search.study.fidelity or not is_given.any():
+        return []
+    members = {"all trials": trials}
+    for study, numbers in search.study.enqueued_from.items():
+        members[f"without those of {study}"] = trials[~trials["number"].isin(numbers)]
+    members["without reference and enqueued"] = trials[~is_given]
+    members["sampled alone"] = trials[trials["role"] == "search"]
+    rows = []
+    for label, of in members.items():
+        best = of.nlargest(1, "score")
+        shown = [best["number"].item(), percent(best["score"].item())] if len(of) else ["none", "–"]
+        rows.append([label, len(of), *shown])
+    return rows
 
 
 def timed_trials(search: SearchResult, runs: SearchRuns) -> pd.DataFrame:

@@ -10,8 +10,6 @@ from pipeline.artifacts.runs import SearchRuns
 from pipeline.report.sections.answers.analysis import Analysis
 from pipeline.statistics.intervals import CONFIDENCE, Estimate
 
-GIVEN = ("reference", "enqueued")  # roles of configurations that people chose
-
 
 @dataclass(frozen=True)
 class Finalist:
@@ -21,6 +19,7 @@ class Finalist:
     family: str
     role: str
     scores: tuple[float, ...]  # on val, of its seeds
+    source: str = ""  # the study that an enqueued configuration comes from
 
     @property
     def mean(self) -> float:
@@ -41,8 +40,13 @@ def finalists(analysis: Analysis) -> list[Finalist]:
     table = table[table["number"].isin(reached)].fillna({"score": 0.0})  # a seed that failed counts as 0
     scores = table.groupby("number")["score"].apply(tuple)
     trials = analysis.trials
+    sources = {n: study for study, numbers in analysis.search.study.enqueued_from.items() for n in numbers}
     rows = zip(trials["number"], analysis.families, trials["role"], strict=True)
-    out = [Finalist(int(n), str(family), str(role), scores[n]) for n, family, role in rows if n in scores.index]
+    out = [
+        Finalist(int(n), str(family), str(role), scores=scores[n], source=sources.get(n, ""))
+        for n, family, role in rows
+        if n in scores.index
+    ]
     return sorted(out, key=lambda of: (-of.mean, of.number))
 
 

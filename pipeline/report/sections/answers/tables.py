@@ -1,17 +1,17 @@
 """Tables of the section."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline.artifacts.runs import SearchRuns
+from pipeline.artifacts.search_result import GIVEN
 from pipeline.report.formatting import cell, duration, percent
 from pipeline.report.pages import Table
 from pipeline.report.sections.answers.analysis import Analysis, Ranks, Steps
 from pipeline.report.sections.answers.best import (
-    GIVEN,
     Finalist,
     best_of_families,
     network_sizes,
@@ -171,7 +171,14 @@ def families_table(analysis: Analysis, every: list[Finalist]) -> Table:
     """Return the best trial of each family at the last rung."""
     n = {family: sum(of.family == family for of in every) for family in {of.family for of in every}}
     rows = [
-        [of.family, of.number, of.role, n[of.family], percent(of.mean), ", ".join(f"{100 * s:.1f}" for s in of.scores)]
+        [
+            of.family,
+            of.number,
+            f"{of.role} from {of.source}" if of.source else of.role,
+            n[of.family],
+            percent(of.mean),
+            ", ".join(f"{100 * s:.1f}" for s in of.scores),
+        ]
         for of in best_of_families(every)
     ]
     return Table(
@@ -183,10 +190,12 @@ def families_table(analysis: Analysis, every: list[Finalist]) -> Table:
 
 
 def given_table(analysis: Analysis, every: list[Finalist]) -> Table:
-    """Return the best finalist with and without configurations that people chose."""
+    """Return the best finalist with and without configurations that people chose, or another study."""
     rows = []
+    studies = analysis.search.study.enqueued_from
     for label, members in (
         ("all trials", every),
+        *((f"without those of {study}", [of for of in every if of.source != study]) for study in studies),
         ("without reference and enqueued", [of for of in every if of.role not in GIVEN]),
         ("sampled alone", [of for of in every if of.role == "search"]),
     ):
@@ -197,8 +206,14 @@ def given_table(analysis: Analysis, every: list[Finalist]) -> Table:
         f"{rung_text(analysis, analysis.top)}",
         ["trials", "n", "best", "mean over seeds"],
         rows,
-        note="What the search itself has to show, next to configurations that it was given. Best of n: optimistic.",
+        note="What the search itself has to show, next to configurations that it was given. "
+        f"{_given_by_studies(studies)}Best of n: optimistic.",
     )
+
+
+def _given_by_studies(studies: Mapping[str, list[int]]) -> str:
+    texts = [f"Enqueued from {study}: trials {', '.join(map(str, numbers))}" for study, numbers in studies.items()]
+    return "".join(f"{text}. " for text in texts)
 
 
 def size_table(analysis: Analysis, every: list[Finalist]) -> Table | None:
