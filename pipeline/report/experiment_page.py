@@ -25,7 +25,7 @@ class Section:
     title: str
     context: Callable[[Results], dict[str, Any] | None]  # None leaves the section out
     figures: Callable[[Results], list[Picture]] = lambda _: []  # called only if there is a context
-    script: str = ""  # JavaScript file in the folder of the section
+    scripts: tuple[str, ...] = ()  # JavaScript files in the folder of the section, run at the end of the page
 
     @property
     def anchor(self) -> str:
@@ -50,7 +50,6 @@ def write_experiment_page(results: Results, folder: Path) -> None:
     for name, context in applying.items():
         section = sections[name]
         of_section = section.figures(results)
-        code = script(f"sections/{name}/{section.script}") if section.script else ""
         text = render(
             f"sections/{name}/template.jinja",
             f"sections/{name}.jinja",
@@ -60,11 +59,10 @@ def write_experiment_page(results: Results, folder: Path) -> None:
             all_cautions=cautions,
             anchors=[sections[name].anchor for name in applying],
             pictures={picture.name: picture for picture in of_section},
-            script=code,
             **context,
         )
         shown.append((section, text))
         pictures += of_section
-        scripts += [code] if code else []
+        scripts += [script(f"sections/{name}/{file}") for file in section.scripts]
     content = {"experiment": results.experiment, "dataset": dataset, "sections": shown, "scripts": scripts}
     write_page(folder, "experiment_page.jinja", pictures, **content)

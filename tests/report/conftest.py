@@ -1,6 +1,7 @@
 """Finished reports of three made-up experiments, and their summary."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,3 +51,39 @@ def show_only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(experiment_page, "all_sections", lambda: {name: every[name] for name in names})
 
     return limit
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Start the chromium of the system."""
+    driver = pytest.importorskip("playwright.sync_api", reason="needs Playwright for Python")
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("needs chromium")
+    with driver.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Any, root: Path) -> Iterator[Any]:
+    """Open a page of the reports; it carries what went wrong in `.complaints` and what it asked for in `.asked`."""
+    contexts = []
+
+    def opened(name: str, **options: Any) -> Any:
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.complaints, page.asked = [], []
+        page.on("console", lambda message: page.complaints.append(message.text))
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on("dialog", lambda dialog: (page.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.goto((root / "reports" / name).as_uri())
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()

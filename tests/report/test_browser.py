@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,9 +20,7 @@ from pipeline.stages import report, summary
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.screening import Operation, alarmed_by_any, estimate_screening
 
-driver = pytest.importorskip("playwright.sync_api", reason="needs Playwright for Python")
-CHROMIUM = shutil.which("chromium")
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")]
+pytestmark = pytest.mark.browser
 
 AXE = files("axe_playwright_python") / "axe.min.js"
 NAMES = ("sensitivity", "specificity", "false_positives", "false_negatives", "ppv", "npv")
@@ -49,37 +45,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         report.run(layout, name, contract_data.SETTINGS)
     summary.run(Layout(root), list(cases))
     return root
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with driver.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_page(chromium: Any, root: Path) -> Iterator[Any]:
-    """Open a page of the reports; it carries what went wrong in `.complaints` and what it asked for in `.asked`."""
-    contexts = []
-
-    def opened(name: str, **options: Any) -> Any:
-        context = chromium.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(60_000)
-        page.complaints, page.asked = [], []
-        page.on("console", lambda message: page.complaints.append(message.text))
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: (page.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.goto((root / "reports" / name).as_uri())
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -12,7 +12,7 @@ from pipeline.report.results import Results
 from pipeline.report.sections.hyperparameters import analysis, figures
 from pipeline.statistics.scores import LABELS
 
-MAX_PANELS, MAX_AXES = 12, 10
+MAX_PANELS = 12
 DRAWS_PER_PARAMETER = 10  # complete ones, for shares that are more than a hint: Harrell 2015, section 4.4
 
 
@@ -36,9 +36,7 @@ def context(results: Results) -> dict[str, Any]:
         "noise": sd is not None and limit is not None and (f"{100 * limit:.1f}", f"{100 * sd:.2f}", seeds.size),
         "drawn": [analysis.trend_sentence(analysis.trend(search, key), score) for key in drawn],
         "n_complete": len(complete),
-        "n_drawn": len(search.draws("complete", "pruned")),
         "n_varied": len(varied),
-        "axes": _most_important(varied, shares, MAX_AXES),
         "panels": _most_important(varied, shares, MAX_PANELS),
         "shares": [[key, percent(share)] for key, share in shares.items()],
         "is_hint": len(complete) < DRAWS_PER_PARAMETER * len(shares),
@@ -52,13 +50,9 @@ def draw(results: Results) -> list[Picture]:
     search, score = results.search.at_first_rung(), LABELS[results.objective]
     varied, shares, complete = search.varied(), search.study.importances or {}, search.draws("complete")
     alone = analysis.effects(results.search, analysis.baseline_seeds(results.evaluation))[:MAX_PANELS]
-    logs = {entry.key: entry.log for entry in search.study.space}
     shown: dict[str, Figure] = {}
     if alone:
         shown["one_at_a_time"] = figures.one_at_a_time(alone, score)
-    if len(varied) > 1 and len(complete) > 1:
-        axes = {key: logs[key] for key in _most_important(varied, shares, MAX_AXES)}
-        shown["parallel"] = figures.parallel(search.draws("complete", "pruned"), axes, score)
     if shares:
         shown["importances"] = figures.importances(shares)
     if len(shares) > 1:

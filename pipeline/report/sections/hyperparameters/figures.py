@@ -1,7 +1,7 @@
 """The score over one hyperparameter, varied alone or drawn together with others."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 from pipeline.report.drawing import BLUE, GREY, ORANGE, canvas, percents, short, styled
 from pipeline.report.formatting import cell
 from pipeline.report.sections.hyperparameters.analysis import Effect
-from pipeline.report.sections.search import trial_points
+from pipeline.report.sections.search.figures import trial_points
 
 # the best draws dark, the others pale; as bright to a colour-blind reader
 SCALE = LinearSegmentedColormap.from_list("scores", mpl.colormaps["viridis_r"](np.linspace(0.08, 1, 256)))
 SURFACE_DRAWS, SURFACE_VALUES = 20, 5  # complete draws, and different values on each axis, that a surface takes
 FEW_VALUES = 6  # up to here every value has its tick
-NOT_DRAWN = -0.16  # where parallel lines pass a parameter that the draw does not have
 
 
 def numeric(values: pd.Series) -> bool:
@@ -128,80 +127,6 @@ def importances(shares: Mapping[str, float]) -> Figure:
     axis.xaxis.set_major_formatter(percents)
     axis.grid(axis="y", visible=False)
     return figure
-
-
-def _share(values: pd.Series, log: bool) -> tuple[NDArray[np.float64], dict[float, str]]:
-    """Return the place of each value between 0 and 1, NaN for a gap, and ticks: place -> label."""
-    known = _choices(values)
-    if known is None:
-        return _to_scale(values, log, lambda value: cell(float(f"{value:.3g}")))
-    at = {value: (i + 0.5) / len(known) for i, value in enumerate(known)}
-    ticks = {at[value]: short(cell(value), 12) for value in known}
-    return values.map(at).to_numpy(dtype=float) + _apart(len(values)), ticks
-
-
-def _apart(n: int) -> NDArray[np.float64]:
-    """Return small steps, so that lines that share a choice do not hide each other."""
-    return np.linspace(-0.022, 0.022, n)
-
-
-def _to_scale(
-    values: pd.Series, log: bool, show: Callable[[float], str]
-) -> tuple[NDArray[np.float64], dict[float, str]]:
-    low, high = float(values.min()), float(values.max())
-    if low == high:
-        return np.where(values.isna(), np.nan, 0.5), {0.5: show(low)}
-    scale = np.log if log else np.asarray
-    place = (scale(values.to_numpy(dtype=float)) - scale(low)) / (scale(high) - scale(low))
-    middle = math.sqrt(low * high) if log else (low + high) / 2
-    return place, {0.0: show(low), 0.5: show(middle), 1.0: show(high)}
-
-
-@styled
-def parallel(draws: pd.DataFrame, parameters: Mapping[str, bool], objective: str) -> Figure:
-    """Draw a line per draw through its parameters, one horizontal axis each, down to its score.
-
-    draws: complete ones coloured by score, pruned ones grey. parameters: name -> whether on a logarithm.
-    """
-    names = [*parameters, "score"]
-    figure, axes = canvas(0.52 * len(names) + 0.75)
-    axis = axes[0, 0]
-    places = []
-    for row, name in enumerate(names):
-        if name in parameters:
-            place, ticks = _share(draws[name], parameters[name])
-        else:
-            place, ticks = _to_scale(draws[name], False, lambda value: f"{100 * value:.1f} %")
-        start = 0.0
-        if np.isnan(place).any():
-            start, ticks = NOT_DRAWN, {NOT_DRAWN: "not drawn", **ticks}
-            place = np.where(np.isnan(place), start + _apart(len(draws)), place)
-        axis.plot([start, 1], [row, row], color="black", lw=1.1, zorder=2)
-        for position, label in ticks.items():
-            axis.plot(position, row, "|", color="black", ms=7, zorder=2)
-            axis.annotate(
-                label, (position, row), (0, -6), textcoords="offset points", ha="center", va="top", fontsize=8.5,
-                bbox={"fc": "white", "ec": "none", "alpha": 0.8, "pad": 0.4}, zorder=5,
-            )  # fmt: skip
-        places.append(place)
-    _lines(axis, draws, np.stack(places, axis=1))
-    axis.set_yticks(range(len(names)), [*(short(name, 22) for name in parameters), f"{objective}\non val"])
-    gaps = draws[list(parameters)].isna().to_numpy().any()
-    axis.set(xlim=(1.5 * NOT_DRAWN if gaps else -0.06, 1.06), ylim=(len(names) - 0.35, -0.35), xticks=[])
-    axis.spines[["left", "bottom"]].set_visible(False)
-    axis.tick_params(axis="y", length=0)
-    axis.grid(visible=False)
-    return figure
-
-
-def _lines(axis: Axes, draws: pd.DataFrame, places: NDArray[np.float64]) -> None:
-    """Draw the lines, the best on top. places: (draws, axes)."""
-    norm = _norm(draws.loc[draws["state"] == "complete", "score"])
-    for i in draws["score"].fillna(-np.inf).argsort():
-        style: dict[str, Any] = {"color": GREY, "lw": 0.9, "ls": "--", "zorder": 3}
-        if draws["state"].iloc[i] == "complete":
-            style = {"color": SCALE(norm(draws["score"].iloc[i])), "lw": 1.8, "zorder": 4}
-        axis.plot(places[i], range(places.shape[1]), alpha=0.9, **style)
 
 
 def _norm(scores: pd.Series) -> Normalize:

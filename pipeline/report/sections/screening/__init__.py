@@ -146,4 +146,4 @@ def draw(results: Results) -> list[Picture]:
     ]
 
 
-SECTION = Section(order=90, title="Screening", context=context, figures=draw, script="slider.js")
+SECTION = Section(order=90, title="Screening", context=context, figures=draw, scripts=("slider.js",))
