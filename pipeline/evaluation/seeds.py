@@ -13,6 +13,7 @@ from pipeline.statistics.units import unit_weights
 from pipeline.training.prediction import load_trained, predict
 
 LEAST, MOST = 3, 10
+STEP = 2  # seeds at a time: the variance of three is known within a factor of ten, so one estimate must not decide
 MAX_SHARE = 0.05  # of the seeds in the variance of the mean score
 
 
@@ -25,7 +26,7 @@ def enough_seeds(
     """Return the number of seeds, and their share in the variance of the winner's mean score on val.
 
     fixed: the number, whose share is not asked for; None: LEAST, and more while the share exceeds MAX_SHARE, at most
-    MOST; they are then retrained. The test part has no influence.
+    MOST, STEP at a time; they are then retrained. The test part has no influence.
     """
     if fixed is not None:
         return fixed, None
@@ -34,7 +35,7 @@ def enough_seeds(
         needed, share = seeds_needed(train(plan_for(n)), development)
         if needed <= n:
             return n, share
-        n = needed
+        n = min(needed, n + STEP)
 
 
 def seeds_needed(trained: Sequence[FinishedRetraining], development: Samples) -> tuple[int, float]:
