@@ -117,7 +117,7 @@ function plot(figure, columns, trials, on) {
   const stems = axes.map(({x}) => svg("path", {d: `M${x} ${TOP}V${BOTTOM}`}));
   const labels = axes.flatMap(({x, key, ticks}, i) => [
     svg("text", {x, y: i % 2 ? 32 : 15, class: "name"}, short(key, Math.floor(step / 4))),
-    ...ticks.map(([text, y]) => svg("text", {x, y: y + 4}, short(text, Math.floor(step / 7)))),
+    ...ticks.map(([text, y]) => svg("text", {x, y: y + 4}, short(text, Math.min(18, Math.floor(step / 7))))),
   ]);
   const handles = axes.map((each, i) => handle(each, {
     move: (shape) => brushed.replaceChildren(shape), end: (terms) => on.brush(drawn[i], terms),
