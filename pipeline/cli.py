@@ -107,7 +107,7 @@ def layers(params: "Params", options: argparse.Namespace) -> None:
 
 def publish(params: "Params", options: argparse.Namespace) -> None:
     from pipeline.evaluation.model_registry import publish_evaluation
-    from pipeline.search.result import publish_search
+    from pipeline.search.publishing import publish_search
 
     publish_search(LAYOUT.root.resolve(), options.item, params.search.tracking_uri)
     publish_evaluation(LAYOUT.root.resolve(), options.item, params.search.tracking_uri)

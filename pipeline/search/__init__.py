@@ -3,4 +3,6 @@
 Imports `core`, `artifacts`, `experiment`, `execution` and `tracking`.
 """
 
-__all__ = ["coordinator", "result", "sampling", "search", "selection", "space_check", "study", "trials", "warm_start"]
+__all__ = [
+    "coordinator", "publishing", "sampling", "search", "selection", "space_check", "study", "trials", "warm_start",
+]  # fmt: skip

@@ -13,7 +13,8 @@ from pipeline.execution.settings import SearchSettings, Workspace
 from pipeline.experiment.reader import enqueued_from, read_experiment
 from pipeline.search.coordinator import Coordinator
 from pipeline.search.cost_limit import limit_of_cost
-from pipeline.search.result import search_result, search_runs, study_run
+from pipeline.search.publishing import study_run
+from pipeline.search.result import search_result, search_runs
 from pipeline.search.sampling import sample_parameters
 from pipeline.search.study import OpenStudy, open_study
 from pipeline.search.study_figures import draw_study

@@ -20,10 +20,10 @@ from pipeline.artifacts.search_result import SearchResult
 N_TRIALS, N_KILLS = 40, {"pruner": 50, "rungs": 20}
 RUNGS = "fidelity: {rungs: [{share: 1/9}, {share: 1/3, best: 6, seeds: 2}, {share: 1, best: 4}]}"
 SCRIPT = """
-from pathlib import Path
-from pipeline.search.search import search
-from pipeline.execution.settings import SearchSettings, Workspace
-if __name__ == "__main__":
+if __name__ == "__main__":  # imports too: a worker, which runs the script under another name, needs none of them
+    from pathlib import Path
+    from pipeline.search.search import search
+    from pipeline.execution.settings import SearchSettings, Workspace
     root = Path({root!r})
     workspace = Workspace(root, SearchSettings(workers=2))
     result, runs = search(root / "quick.yaml", Path({development!r}), root / "out", workspace)

@@ -143,9 +143,10 @@ def test_a_killed_search_resumes_and_ends_with_the_same_trials(
     file = tmp_path / "quick.yaml"
     file.write_text((unkilled / "quick.yaml").read_text())
     code = (
-        "from pathlib import Path; from pipeline.search import search\n"
-        "from pipeline.execution.settings import SearchSettings, Workspace\n"
-        f"if __name__ == '__main__': search.search(Path({str(file)!r}), "
+        "if __name__ == '__main__':\n"  # imports too: a worker, which runs the script too, needs none of them
+        "    from pathlib import Path; from pipeline.search import search\n"
+        "    from pipeline.execution.settings import SearchSettings, Workspace\n"
+        f"    search.search(Path({str(file)!r}), "
         f"Path({str(digits_folder / 'development')!r}), Path({str(tmp_path / 'out')!r}), "
         f"Workspace(Path({str(tmp_path)!r}), SearchSettings(workers=2)))"
     )

@@ -21,7 +21,7 @@ from pipeline.execution.settings import SearchSettings, Workspace
 from pipeline.experiment.reader import enqueued_from, read_experiment
 from pipeline.search import search
 from pipeline.search.coordinator import Coordinator
-from pipeline.search.result import publish_search
+from pipeline.search.publishing import publish_search
 from pipeline.search.study import OpenStudy, open_study
 from pipeline.search.warm_start import best_of_families, enqueue_best, study_of, to_paste
 
