@@ -3,4 +3,7 @@
 Imports `core`, `artifacts`, `experiment`, `execution` and `tracking`.
 """
 
-__all__ = ["coordinator", "result", "sampling", "search", "selection", "space_check", "study", "trials"]
+__all__ = [
+    "coordinator", "cost_limit", "halving", "result", "sampling", "search", "selection", "space_check", "study",
+    "trials",
+]  # fmt: skip
