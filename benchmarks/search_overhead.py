@@ -25,6 +25,7 @@ from pipeline.execution.settings import SearchSettings
 from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.reader import read_experiment
 from pipeline.search.coordinator import Coordinator
+from pipeline.search.cost_limit import IsAffordable
 from pipeline.search.study import open_study
 from pipeline.tracking.run_record import StudyRun
 from pipeline.tracking.tracker import Tracker
@@ -88,11 +89,13 @@ def temporary_root() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def new_study(root: Path, experiment: Experiment, executor: Executor) -> Iterator[Coordinator]:
+def new_study(
+    root: Path, experiment: Experiment, executor: Executor, is_affordable: IsAffordable = lambda config: True
+) -> Iterator[Coordinator]:
     """Yield the coordinator of a new study; MLflow is written when the block ends."""
     tracker = Tracker(root, None, StudyRun(experiment.dataset, experiment.name))
     with open_study(root / "state", experiment, {}) as study, tracker:
-        yield Coordinator(study, experiment, executor, tracker)
+        yield Coordinator(study, experiment, executor, tracker, is_affordable)
 
 
 @dataclass(frozen=True)

@@ -4,5 +4,6 @@ Imports `core`, `artifacts`, `experiment`, `execution` and `tracking`.
 """
 
 __all__ = [
-    "coordinator", "publishing", "sampling", "search", "selection", "space_check", "study", "trials", "warm_start",
+    "coordinator", "cost_limit", "halving", "publishing", "sampling", "search", "selection", "space_check", "study",
+    "trials", "warm_start",
 ]  # fmt: skip
