@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.artifacts.configuration import SpaceEntry
+from pipeline.artifacts.rungs import counted_scores, mean_scores
 from pipeline.artifacts.search_result import SearchResult
 from pipeline.core.seeds import derive_seed
 from pipeline.report.results import Results
@@ -103,18 +104,21 @@ class Analysis:
     def designed(self) -> NDArray[np.bool_]:
         return (self.trials["drawn"] == DESIGN).to_numpy()
 
-    def scores(self, rung: int, repeat: int | None = None) -> Array:
-        """Return scores on val, mean over seeds or of one; NaN where not trained or failed."""
+    def scores(self, rung: int) -> Array:
+        """Return the mean scores on val at a rung, a failed seed as 0; NaN where not trained or failed."""
+        return mean_scores(self.search.rungs, rung).reindex(self.trials["number"]).to_numpy(dtype=float)
+
+    def seed_scores(self, rung: int, repeat: int) -> Array:
+        """Return the scores on val of one seed at a rung; NaN where not trained or failed."""
         table = self.search.rungs
-        table = table[(table["rung"] == rung) & ((table["repeat"] == repeat) if repeat is not None else True)]
-        return table.groupby("number")["score"].mean().reindex(self.trials["number"]).to_numpy(dtype=float)
+        table = table[(table["rung"] == rung) & (table["repeat"] == repeat)]
+        return table.set_index("number")["score"].reindex(self.trials["number"]).to_numpy(dtype=float)
 
     def logs(self, rung: int) -> Array:
-        """Return log10 of the errors, mean over seeds."""
-        table = self.search.rungs[self.search.rungs["rung"] == rung]
-        errors = pd.Series(log_errors(table["score"].to_numpy(dtype=float), self.n_val), table["number"])
-        means = errors.groupby(level=0).mean().reindex(self.trials["number"])
-        return np.asarray(means, dtype=float)
+        """Return log10 of the errors at a rung, mean over seeds, the score of a failed seed as 0."""
+        scores = counted_scores(self.search.rungs[self.search.rungs["rung"] == rung]).droplevel("rung")
+        means = {n: log_errors(np.array(each), self.n_val).mean() for n, each in scores.items() if each}
+        return np.array([means.get(n, np.nan) for n in self.trials["number"]])
 
     @cached_property
     def noise(self) -> Noise | None:
@@ -196,7 +200,7 @@ class Analysis:
     def ranks(self) -> Iterator[Ranks]:
         """Yield the agreement between successive rungs, then between the first two seeds of each rung."""
         pairs = [(first, second, self.scores(first), self.scores(second)) for first, second in pairwise(self.rungs)]
-        pairs += [(rung, rung, self.scores(rung, 0), self.scores(rung, 1)) for rung in self.rungs]
+        pairs += [(rung, rung, self.seed_scores(rung, 0), self.seed_scores(rung, 1)) for rung in self.rungs]
         for first, second, before, after in pairs:
             for inside in (True, False):
                 if of := agreement(before, after, self.families, inside=inside):

@@ -98,7 +98,7 @@ def ranks(analysis: Analysis) -> Figure:
     pairs = [
         (a, b, analysis.scores(a), analysis.scores(b)) for a, b in zip(analysis.rungs, analysis.rungs[1:], strict=False)
     ]
-    again = [(rung, rung, analysis.scores(rung, 0), analysis.scores(rung, 1)) for rung in analysis.rungs]
+    again = [(rung, rung, analysis.seed_scores(rung, 0), analysis.seed_scores(rung, 1)) for rung in analysis.rungs]
     pairs += [pair for pair in again if np.isfinite(pair[3]).any()]
     n_rows = -(-len(pairs) // 3)
     figure, axes = canvas(2.5 * n_rows + 0.4, n_rows, min(3, len(pairs)))
