@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.artifacts.configuration import SpaceEntry
 from pipeline.artifacts.rungs import counted_scores, mean_scores
 from pipeline.artifacts.search_result import SearchResult
 from pipeline.core.seeds import derive_seed
 from pipeline.report.results import Results
+from pipeline.report.sections.answers.ranges import space_range
 from pipeline.statistics.design import RESOLUTION
 from pipeline.statistics.effects import (
     ErrorFactor,
@@ -94,9 +94,13 @@ class Analysis:
         table = self.search.rungs
         return float(table.loc[table["rung"] == rung, "share"].median())
 
+    @property
+    def family_key(self) -> str:
+        return str((self.search.study.fidelity or {}).get("stratify", "model"))
+
     @cached_property
     def families(self) -> NDArray[Any]:
-        key = (self.search.study.fidelity or {}).get("stratify", "model")
+        key = self.family_key
         values = self.trials[key] if key in self.trials else pd.Series("all", self.trials.index)
         return values.astype(str).to_numpy(dtype=object)
 
@@ -131,25 +135,17 @@ class Analysis:
     def columns(self) -> dict[str, NDArray[Any]]:
         """Parameters that the designed draws vary, but what the families are named by."""
         drawn = self.trials[self.designed]
-        key = (self.search.study.fidelity or {}).get("stratify", "model")
-        names = [name for name in self.search.parameters if name != key and drawn[name].nunique() > 1]
+        names = [name for name in self.search.parameters if name != self.family_key and drawn[name].nunique() > 1]
         objects = drawn[names].astype(object)
         return {name: objects[name].where(objects[name].notna(), None).to_numpy() for name in names}
 
     @cached_property
     def ranges(self) -> dict[str, Array]:
         """Lowest and highest value of the space, of numbers; (n, 2) where they depend on other parameters."""
-        out: dict[str, Array] = {}
-        space = self.search.study.space
-        for key in dict.fromkeys(entry.key for entry in space):
-            cases = [(entry, _ends(entry)) for entry in space if entry.key == key]
-            ends = [of for _, of in cases if of is not None]
-            if len(ends) == len(cases) == 1:
-                out[key] = np.array(ends[0])
-            elif len(ends) == len(cases):
-                rows: Any = self.trials[self.designed].to_dict("records")
-                out[key] = np.array([next((of for entry, of in cases if _holds(entry, row)), ends[0]) for row in rows])
-        return out
+        drawn: Any = self.trials[self.designed].to_dict("records")
+        keys = dict.fromkeys(entry.key for entry in self.search.study.space)
+        ends = {key: space_range(self.search.study.space, key, drawn) for key in keys}
+        return {key: of for key, of in ends.items() if of is not None}
 
     def rng(self, purpose: str) -> np.random.Generator:
         return np.random.default_rng(derive_seed(self.seed, purpose, self.search.study.experiment))
@@ -231,19 +227,6 @@ class Analysis:
             n_failed = int(members.sum()) - rows.size
             out.append(RateCurve(family, optimizer, curve, rows.size, n_failed, shared))
         return out
-
-
-def _ends(entry: SpaceEntry) -> tuple[float, float] | None:
-    """Return the lowest and highest value of an entry; None without numbers that differ."""
-    ends = entry.choices or (entry.low, entry.high)
-    numbers = [float(end) for end in ends if isinstance(end, int | float) and not isinstance(end, bool)]
-    if len(numbers) < len(ends) or max(numbers) <= min(numbers):
-        return None
-    return min(numbers), max(numbers)
-
-
-def _holds(entry: SpaceEntry, trial: dict[str, Any]) -> bool:
-    return all(trial.get(key) in values for key, values in entry.when.items())
 
 
 def log_estimate(factor: Estimate) -> Estimate:
