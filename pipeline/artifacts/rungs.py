@@ -1,5 +1,6 @@
 """Trainings of a multi-fidelity search: each configuration at each rung that it reached, under each seed."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +24,24 @@ FILE = "rungs.csv"
 def no_rungs() -> pd.DataFrame:
     """Return the table of a search without rungs."""
     return pd.DataFrame(columns=list(RUNG_COLUMNS))
+
+
+def counted(scores: Iterable[float | None]) -> list[float]:
+    """Return the scores of a configuration's seeds at a rung as they count: a failed one as 0; none if all failed."""
+    of_seeds = list(scores)
+    return [] if all(score is None for score in of_seeds) else [score or 0.0 for score in of_seeds]
+
+
+def counted_scores(rungs: pd.DataFrame) -> pd.Series:
+    """Return the `counted` scores of the seeds, a list, by number and rung."""
+    known = rungs["score"].astype(object).where(rungs["score"].notna(), None)
+    return known.groupby([rungs["number"], rungs["rung"]]).agg(counted)
+
+
+def mean_scores(rungs: pd.DataFrame, rung: int) -> pd.Series:
+    """Return the mean of the `counted` scores at a rung by number; NaN where every seed failed."""
+    scores = counted_scores(rungs[rungs["rung"] == rung]).droplevel("rung")
+    return scores.map(lambda each: sum(each) / len(each) if each else None).astype(float)
 
 
 def write_rungs(folder: Path, rungs: pd.DataFrame) -> None:

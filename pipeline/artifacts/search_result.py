@@ -11,7 +11,7 @@ from pydantic import Field
 from pipeline.artifacts.configuration import Configuration, SpaceEntry
 from pipeline.artifacts.json_file import JsonFile, JsonPart
 from pipeline.artifacts.registration import Registration
-from pipeline.artifacts.rungs import no_rungs, read_rungs, write_rungs
+from pipeline.artifacts.rungs import mean_scores, no_rungs, read_rungs, write_rungs
 from pipeline.artifacts.samples import DataSource
 from pipeline.core.errors import DataError
 from pipeline.core.tables import write_csv
@@ -104,7 +104,7 @@ class SearchResult:
         """Return the trials on rungs by their score at the first, which all have; the search itself without rungs."""
         if self.rungs.empty:
             return self
-        scores = self.rungs[self.rungs["rung"] == 0].groupby("number")["score"].mean()
+        scores = mean_scores(self.rungs, 0)
         trials = self.trials[self.trials["number"].isin(scores.index)].copy()
         trials["score"] = trials["number"].map(scores)
         trials["state"] = trials["score"].notna().map({True: "complete", False: "failed"})

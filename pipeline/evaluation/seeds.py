@@ -5,15 +5,19 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.samples import Samples
 from pipeline.evaluation.retrain import FinishedRetraining, Retraining
 from pipeline.statistics.jackknife import Scored, left_out_scores, seed_variance, unit_classes, unit_variance
 from pipeline.statistics.scores import confusion_matrix, scores
 from pipeline.statistics.units import unit_weights
+from pipeline.training.cost import estimate_training_s
+from pipeline.training.network import image_shapes
 from pipeline.training.prediction import load_trained, predict
 
 LEAST, MOST = 3, 10
 STEP = 2  # seeds at a time: the variance of three is known within a factor of ten, so one estimate must not decide
+MOST_S = 3600  # of one core, estimated, for the trainings of the winner: a costly one has fewer seeds
 MAX_SHARE = 0.05  # of the seeds in the variance of the mean score
 
 
@@ -26,16 +30,25 @@ def enough_seeds(
     """Return the number of seeds, and their share in the variance of the winner's mean score on val.
 
     fixed: the number, whose share is not asked for; None: LEAST, and more while the share exceeds MAX_SHARE, at most
-    MOST, STEP at a time; they are then retrained. The test part has no influence.
+    MOST and no more than MOST_S allows, STEP at a time; they are then retrained. The test part has no influence.
     """
     if fixed is not None:
         return fixed, None
     n = LEAST
     while True:
-        needed, share = seeds_needed(train(plan_for(n)), development)
-        if needed <= n:
+        trained = train(plan_for(n))
+        needed, share = seeds_needed(trained, development)
+        winner = next(finished.plan for finished in trained if finished.plan.model == "winner")
+        most = affordable_seeds(winner.job.config, development)
+        if min(needed, most) <= n:
             return n, share
-        n = min(needed, n + STEP)
+        n = min(needed, most, n + STEP)
+
+
+def affordable_seeds(config: Configuration, development: Samples) -> int:
+    """Return how many trainings of the winner MOST_S allows, from LEAST to MOST."""
+    n_train = development.info.parts["train"].images
+    return min(MOST, max(LEAST, int(MOST_S / estimate_training_s(config, image_shapes(development), n_train))))
 
 
 def seeds_needed(trained: Sequence[FinishedRetraining], development: Samples) -> tuple[int, float]:

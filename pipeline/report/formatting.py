@@ -51,7 +51,9 @@ def p_value(p: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds, minutes or hours."""
+    """Return seconds, minutes or hours; below ten seconds two significant digits."""
+    if seconds < 9.5:
+        return f"{seconds:.2g} s"
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.epoch import Epoch
+from pipeline.artifacts.rungs import counted
 from pipeline.core.seeds import derive_seed
 from pipeline.experiment.experiment import Experiment
 from pipeline.tracking.roles import Role
@@ -69,9 +70,8 @@ class EndedTrial:
 
     def mean_score(self, rung: int) -> float | None:
         """Return the mean over the seeds of a rung, a failed one as 0; None if none has a score."""
-        scores = [each.score for each in self.rungs if each.rung == rung]
-        known = [score for score in scores if score is not None]
-        return sum(known) / len(scores) if known else None
+        scores = counted(each.score for each in self.rungs if each.rung == rung)
+        return sum(scores) / len(scores) if scores else None
 
     def violation_at(self, rung: int) -> float:
         """Return the mean violation of the constraints over the seeds of a rung."""

@@ -19,6 +19,7 @@ from pipeline.statistics.robust_regression import Array, Curve, Fit, curve_of, f
 
 ROWS_PER_COLUMN = 3  # of a regression, at least
 SPARE = 6  # rows more than columns, at least
+RATES = 121  # learning rates that are tried for the best
 
 
 def log_errors(scores: Array, n_val: int) -> Array:
@@ -80,6 +81,7 @@ class Model:
     n_other: int  # columns before the terms
     expected: Array  # (n,) logs by the fit, NaN in other rows
     dropped: list[str]  # parameters that vary but have no column, for want of configurations
+    average: Array  # (p,) mean of the columns over the rows
 
     def log_factor(self, i: int) -> Estimate:
         return self.fit.of(np.eye(self.fit.coefficients.size)[self.n_other + i])
@@ -110,7 +112,8 @@ def fit_model(
     fitted, expected = fit(x, logs[rows], weights[:, rows]), np.full(logs.size, np.nan)
     expected[rows] = x @ fitted.coefficients
     names = [str(family) for family in np.unique(families[rows])]
-    return Model(fitted, kept, names, rows, dummies.shape[1], expected, list(dict.fromkeys(dropped)))
+    missing, average = list(dict.fromkeys(dropped)), x.mean(axis=0)
+    return Model(fitted, kept, names, rows, dummies.shape[1], expected, missing, average)
 
 
 def _dummies(families: NDArray[Any]) -> Array:
@@ -180,6 +183,40 @@ def rate_curve(model: Model, family: str, levels: Mapping[str, str], points: Arr
         powers = {"lr": points - middle, "lr squared": (points - middle) ** 2}
         at[:, column] = powers.get(term.name, float(bool(term.level) and levels.get(term.name) == term.level))
     return curve_of(model.fit, at, points, model.rows.size)
+
+
+@dataclass(frozen=True)
+class Retuned:
+    """The error at several batch sizes, each at the learning rate that is best for it, of the average family."""
+
+    logs: list[Estimate]  # log10 of the error
+    places: list[Estimate]  # of the best log10 lr, from the middle of its range
+    last_over_first: Estimate  # log10 of the ratio of their errors
+
+
+def retuned(model: Model, doublings: Array) -> Retuned | None:
+    """Return the error with the learning rate re-tuned; None unless lr may have another optimum for each batch size.
+
+    doublings: (K,) of the batch size, from the middle of its range. Learning rates are those between the lowest and the
+    highest drawn one; other parameters are as in the average configuration. Each draw of the bootstrap has optima of
+    its own, so the intervals include the error of finding them.
+    """
+    columns = {term.name: column for column, term in enumerate(model.terms, start=model.n_other) if not term.level}
+    names = ("lr", "lr squared", "batch_size", "lr by batch_size")
+    if not columns.keys() >= set(names):
+        return None
+    drawn = model.terms[columns["lr"] - model.n_other].values[model.rows]
+    z, v = np.linspace(drawn.min(), drawn.max(), RATES), doublings[:, None]
+    at = np.tile(model.average, (doublings.size, RATES, 1))  # (K, RATES, p)
+    for name, values in zip(names, (z, z**2, v, v * z), strict=True):
+        at[:, :, columns[name]] = values
+    fits = _with_draws(model.fit)
+    errors = fits[np.isfinite(fits).all(axis=1)] @ at.reshape(-1, at.shape[2]).T
+    errors = errors.reshape(len(errors), doublings.size, RATES)
+    lowest, places = errors.min(axis=2), z[errors.argmin(axis=2)]  # (1 + B, K)
+    ratio = lowest[:, -1] - lowest[:, 0]
+    logs, best = ([percentile_interval(float(of[0]), of[1:]) for of in each.T] for each in (lowest, places))
+    return Retuned(logs, best, percentile_interval(float(ratio[0]), ratio[1:]))
 
 
 def needed(families: NDArray[Any], n: int, n_terms: int = 4) -> int:

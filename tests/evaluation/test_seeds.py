@@ -1,7 +1,7 @@
 """The number of seeds follows from the share of the seeds in the variance of the score on val."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -25,6 +25,7 @@ class Trained:
         return self
 
     model, objective, weights = "winner", "accuracy", None
+    config: ClassVar = {"model": "mlp", "lr": 0.1, "batch_size": 20, "n_epochs": 1}
 
     @property
     def job(self) -> Any:
@@ -89,6 +90,14 @@ def test_more_are_trained_until_they_are_enough(development: Any) -> None:
     assert n == asked[1]
     assert share is not None
     assert share <= seeds.MAX_SHARE
+
+
+def test_a_costly_winner_has_fewer_seeds(development: Any) -> None:
+    def most(n_epochs: int) -> int:
+        return seeds.affordable_seeds({**Trained.config, "n_epochs": n_epochs}, development)
+
+    assert (most(1), most(10**9)) == (10, 3)
+    assert 3 < most(400_000) < 10
 
 
 def test_a_fixed_number_is_not_questioned(development: Any) -> None:

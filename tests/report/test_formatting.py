@@ -21,6 +21,8 @@ from pipeline.statistics.intervals import Estimate
         (formatting.points_estimate(Estimate(-0.012, -0.02, 0.004)), "−1.2 [−2.0, +0.4]"),
         (formatting.p_value(0.0004), "p < 0.001"),
         (formatting.p_value(0.0123), "p = 0.012"),
+        (formatting.duration(0.034), "0.034 s"),
+        (formatting.duration(9.5), "10 s"),
         (formatting.duration(5_400), "1.5 h"),
     ],
 )

@@ -17,6 +17,7 @@ from pipeline.statistics.effects import (
     log_errors,
     needed,
     rate_curve,
+    retuned,
 )
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.robust_regression import bootstrap_weights, fit, quadratic_curve
@@ -74,6 +75,17 @@ def test_planted_factors_come_back_exactly() -> None:
     expected = -0.7 + np.log10(0.8) + np.log10(2) * (places + 2.5) + 0.1 * (places + 2.5) ** 2
     np.testing.assert_allclose(curve.values, expected, atol=1e-6)
     assert rate_curve(model, "lenet", {}, places, -2.5) is None
+    best = retuned(model, np.array([-2.0, 2.0]))
+    assert best is not None
+    lowest = z[np.isfinite(logs)].min(), -5 * (np.log10(2) - 0.04)  # the edge of the draws; the vertex of the parabola
+    assert [place.value for place in best.places] == pytest.approx(lowest, abs=0.025)
+    errors = [at * np.log10(2) + 0.1 * at**2 - 0.02 * at * v for at, v in zip(lowest, (-2, 2), strict=True)]
+    truth = 4 * np.log10(1.5) + errors[1] - errors[0]
+    assert best.last_over_first.value == pytest.approx(truth, abs=1e-4)
+    assert best.logs[1].value - best.logs[0].value == pytest.approx(truth, abs=1e-4)
+    without = fit_model(logs, families, {"lr": lr, "flip": columns["flip"]}, bootstrap_weights(48, rng), RANGES)
+    assert without is not None
+    assert retuned(without, np.array([-2.0, 2.0])) is None
     later = later_effects(model, logs, logs - 0.5, families, bootstrap_weights(48, rng))
     assert {of.effect.name for of in later} >= {"lr", "batch_size"}
     assert all(of.ratio.factor and of.ratio.factor.value == pytest.approx(1) for of in later)
@@ -175,6 +187,7 @@ def test_a_curve_finds_its_lowest_place() -> None:
 
 FAMILIES = np.array(["cnn", "lenet", "mlp"])
 TRUTH = {"lr": -0.15, "batch_size": 0.1, "optimizer": 0.06}
+RETUNED = 4 * TRUTH["batch_size"] - (0.25**2 - 0.05**2) / 0.8  # batch 256 instead of 16, each at its own best lr
 LATER = {"lr": -0.2, "batch_size": 0.08, "optimizer": 0.06}
 NOISE, OTHERS = 0.08, 0.08  # SD of log10 error: between seeds, and from what the regression does not know
 
@@ -234,6 +247,10 @@ def test_intervals_hold_the_truth(n: int, best: int, uneven: float) -> None:
         assert model is not None
         for effect in effects(model):
             add(effect.name, log_ends(effect), TRUTH[effect.name] * (-1 if effect.per.startswith("adamw") else 1))
+        best = retuned(model, np.array([-2.0, 2.0]))
+        assert best is not None
+        ends = best.last_over_first
+        add("batch_size, re-tuned", (ends.low or 0.0, ends.high or 0.0), RETUNED)
         for later in later_effects(model, search.first, search.second, search.families, weights):
             name, sign = later.effect.name, -1 if later.effect.per.startswith("adamw") else 1
             add(f"later {name}", log_ends(later.effect), sign * LATER[name])
@@ -245,7 +262,7 @@ def test_intervals_hold_the_truth(n: int, best: int, uneven: float) -> None:
         add("pairs, flattered", log_ends(paired_factor(search.first, search.second)), search.step)
     results = {name: np.mean(of, axis=0) for name, of in rows.items()}
     for name, (cover, half) in results.items():
-        print(f"n={n} uneven={uneven} {name:18s} {100 * cover:5.1f} % factor {10**half:.3f}")
+        print(f"n={n} uneven={uneven} {name:20s} {100 * cover:5.1f} % factor {10**half:.3f}")
     for name in ("lr", "batch_size", "optimizer", "pairs"):
         assert 0.93 <= results[name][0] <= 0.985, name
     for name in results:

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.artifacts.configuration import SpaceEntry
+from pipeline.artifacts.rungs import counted_scores, mean_scores
 from pipeline.artifacts.search_result import SearchResult
 from pipeline.core.seeds import derive_seed
 from pipeline.report.results import Results
+from pipeline.report.sections.answers.ranges import space_range
 from pipeline.statistics.design import RESOLUTION
 from pipeline.statistics.effects import (
     ErrorFactor,
@@ -93,9 +94,13 @@ class Analysis:
         table = self.search.rungs
         return float(table.loc[table["rung"] == rung, "share"].median())
 
+    @property
+    def family_key(self) -> str:
+        return str((self.search.study.fidelity or {}).get("stratify", "model"))
+
     @cached_property
     def families(self) -> NDArray[Any]:
-        key = (self.search.study.fidelity or {}).get("stratify", "model")
+        key = self.family_key
         values = self.trials[key] if key in self.trials else pd.Series("all", self.trials.index)
         return values.astype(str).to_numpy(dtype=object)
 
@@ -103,18 +108,21 @@ class Analysis:
     def designed(self) -> NDArray[np.bool_]:
         return (self.trials["drawn"] == DESIGN).to_numpy()
 
-    def scores(self, rung: int, repeat: int | None = None) -> Array:
-        """Return scores on val, mean over seeds or of one; NaN where not trained or failed."""
+    def scores(self, rung: int) -> Array:
+        """Return the mean scores on val at a rung, a failed seed as 0; NaN where not trained or failed."""
+        return mean_scores(self.search.rungs, rung).reindex(self.trials["number"]).to_numpy(dtype=float)
+
+    def seed_scores(self, rung: int, repeat: int) -> Array:
+        """Return the scores on val of one seed at a rung; NaN where not trained or failed."""
         table = self.search.rungs
-        table = table[(table["rung"] == rung) & ((table["repeat"] == repeat) if repeat is not None else True)]
-        return table.groupby("number")["score"].mean().reindex(self.trials["number"]).to_numpy(dtype=float)
+        table = table[(table["rung"] == rung) & (table["repeat"] == repeat)]
+        return table.set_index("number")["score"].reindex(self.trials["number"]).to_numpy(dtype=float)
 
     def logs(self, rung: int) -> Array:
-        """Return log10 of the errors, mean over seeds."""
-        table = self.search.rungs[self.search.rungs["rung"] == rung]
-        errors = pd.Series(log_errors(table["score"].to_numpy(dtype=float), self.n_val), table["number"])
-        means = errors.groupby(level=0).mean().reindex(self.trials["number"])
-        return np.asarray(means, dtype=float)
+        """Return log10 of the errors at a rung, mean over seeds, the score of a failed seed as 0."""
+        scores = counted_scores(self.search.rungs[self.search.rungs["rung"] == rung]).droplevel("rung")
+        means = {n: log_errors(np.array(each), self.n_val).mean() for n, each in scores.items() if each}
+        return np.array([means.get(n, np.nan) for n in self.trials["number"]])
 
     @cached_property
     def noise(self) -> Noise | None:
@@ -127,25 +135,17 @@ class Analysis:
     def columns(self) -> dict[str, NDArray[Any]]:
         """Parameters that the designed draws vary, but what the families are named by."""
         drawn = self.trials[self.designed]
-        key = (self.search.study.fidelity or {}).get("stratify", "model")
-        names = [name for name in self.search.parameters if name != key and drawn[name].nunique() > 1]
+        names = [name for name in self.search.parameters if name != self.family_key and drawn[name].nunique() > 1]
         objects = drawn[names].astype(object)
         return {name: objects[name].where(objects[name].notna(), None).to_numpy() for name in names}
 
     @cached_property
     def ranges(self) -> dict[str, Array]:
         """Lowest and highest value of the space, of numbers; (n, 2) where they depend on other parameters."""
-        out: dict[str, Array] = {}
-        space = self.search.study.space
-        for key in dict.fromkeys(entry.key for entry in space):
-            cases = [(entry, _ends(entry)) for entry in space if entry.key == key]
-            ends = [of for _, of in cases if of is not None]
-            if len(ends) == len(cases) == 1:
-                out[key] = np.array(ends[0])
-            elif len(ends) == len(cases):
-                rows: Any = self.trials[self.designed].to_dict("records")
-                out[key] = np.array([next((of for entry, of in cases if _holds(entry, row)), ends[0]) for row in rows])
-        return out
+        drawn: Any = self.trials[self.designed].to_dict("records")
+        keys = dict.fromkeys(entry.key for entry in self.search.study.space)
+        ends = {key: space_range(self.search.study.space, key, drawn) for key in keys}
+        return {key: of for key, of in ends.items() if of is not None}
 
     def rng(self, purpose: str) -> np.random.Generator:
         return np.random.default_rng(derive_seed(self.seed, purpose, self.search.study.experiment))
@@ -196,7 +196,7 @@ class Analysis:
     def ranks(self) -> Iterator[Ranks]:
         """Yield the agreement between successive rungs, then between the first two seeds of each rung."""
         pairs = [(first, second, self.scores(first), self.scores(second)) for first, second in pairwise(self.rungs)]
-        pairs += [(rung, rung, self.scores(rung, 0), self.scores(rung, 1)) for rung in self.rungs]
+        pairs += [(rung, rung, self.seed_scores(rung, 0), self.seed_scores(rung, 1)) for rung in self.rungs]
         for first, second, before, after in pairs:
             for inside in (True, False):
                 if of := agreement(before, after, self.families, inside=inside):
@@ -227,19 +227,6 @@ class Analysis:
             n_failed = int(members.sum()) - rows.size
             out.append(RateCurve(family, optimizer, curve, rows.size, n_failed, shared))
         return out
-
-
-def _ends(entry: SpaceEntry) -> tuple[float, float] | None:
-    """Return the lowest and highest value of an entry; None without numbers that differ."""
-    ends = entry.choices or (entry.low, entry.high)
-    numbers = [float(end) for end in ends if isinstance(end, int | float) and not isinstance(end, bool)]
-    if len(numbers) < len(ends) or max(numbers) <= min(numbers):
-        return None
-    return min(numbers), max(numbers)
-
-
-def _holds(entry: SpaceEntry, trial: dict[str, Any]) -> bool:
-    return all(trial.get(key) in values for key, values in entry.when.items())
 
 
 def log_estimate(factor: Estimate) -> Estimate:

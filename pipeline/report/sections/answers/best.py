@@ -1,4 +1,4 @@
-"""The best trials of the last rung: of each family, with and without given configurations, and by their time."""
+"""The trials of the last rung: the best of each family, and the Pareto front of score and cost."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from pipeline.artifacts.runs import SearchRuns
+from pipeline.artifacts.rungs import counted_scores
 from pipeline.report.sections.answers.analysis import Analysis
 from pipeline.statistics.intervals import CONFIDENCE, Estimate
 
@@ -19,7 +19,13 @@ class Finalist:
     family: str
     role: str
     scores: tuple[float, ...]  # on val, of its seeds
+    violation: float = 0.0  # of the constraints
     source: str = ""  # the study that an enqueued configuration comes from
+
+    @property
+    def competes(self) -> bool:
+        """Return whether it may win: a reference may not."""
+        return self.role != "reference"
 
     @property
     def mean(self) -> float:
@@ -33,27 +39,31 @@ class Finalist:
 
 
 def finalists(analysis: Analysis) -> list[Finalist]:
-    """Return the trials with a score at the last rung, the best first."""
+    """Return the trials with a score at the last rung, references included, the best first as the search ranks them."""
     table = analysis.search.rungs
-    table = table[table["rung"] == analysis.top]
-    reached = table[table["score"].notna()]["number"].unique()
-    table = table[table["number"].isin(reached)].fillna({"score": 0.0})  # a seed that failed counts as 0
-    scores = table.groupby("number")["score"].apply(tuple)
+    scores = counted_scores(table[table["rung"] == analysis.top]).droplevel("rung")
     trials = analysis.trials
     sources = {n: study for study, numbers in analysis.search.study.enqueued_from.items() for n in numbers}
-    rows = zip(trials["number"], analysis.families, trials["role"], strict=True)
+    rows = zip(trials["number"], analysis.families, trials["role"], trials["violation"], strict=True)
     out = [
-        Finalist(int(n), str(family), str(role), scores=scores[n], source=sources.get(n, ""))
-        for n, family, role in rows
-        if n in scores.index
+        Finalist(
+            int(number),
+            str(family),
+            str(role),
+            scores=tuple(scores[number]),
+            violation=float(violation),
+            source=sources.get(number, ""),
+        )
+        for number, family, role, violation in rows
+        if len(scores.get(number, []))
     ]
-    return sorted(out, key=lambda of: (-of.mean, of.number))
+    return sorted(out, key=lambda of: (of.violation, -of.mean, of.number))
 
 
 def best_of_families(every: list[Finalist]) -> list[Finalist]:
-    """Return the best finalist of each family, the best first."""
-    best = {of.family: of for of in reversed(every)}
-    return [of for of in every if best[of.family] is of]
+    """Return the best finalist of each family, the best first; no references."""
+    best = {of.family: of for of in reversed(every) if of.competes}
+    return [of for of in every if best.get(of.family) is of]
 
 
 def lead(first: Finalist, second: Finalist) -> Estimate | None:
@@ -70,23 +80,13 @@ def lead(first: Finalist, second: Finalist) -> Estimate | None:
 
 
 def pooled_error(every: list[Finalist]) -> float | None:
-    """Return the standard error of the best, with the SD between seeds pooled over finalists; None without repeats."""
+    """Return the standard error of a finalist, the SD between seeds pooled over all; None without repeats."""
     repeated = [of.scores for of in every if len(of.scores) > 1]
     if not repeated:
         return None
     squares = sum(float(np.var(scores)) * len(scores) for scores in repeated)
     variance = squares / sum(len(scores) - 1 for scores in repeated)
     return float(np.sqrt(variance / len(every[0].scores)))
-
-
-def training_seconds(analysis: Analysis, runs: SearchRuns) -> pd.Series:
-    """Return the seconds of one training at the last rung, by trial: those of all its rungs, scaled by their shares."""
-    table = analysis.search.rungs
-    of_seeds = table.groupby(["number", "repeat"])["share"]
-    continued = (analysis.search.study.fidelity or {}).get("schedule") == "prefix"  # each rung the one before
-    shares = (of_seeds.max() if continued else of_seeds.sum()).groupby("number").sum()
-    seconds = pd.Series({run.number: run.seconds for run in runs.trials})
-    return (seconds / shares * analysis.share(analysis.top)).dropna()
 
 
 def network_sizes(analysis: Analysis) -> pd.Series:
@@ -96,9 +96,15 @@ def network_sizes(analysis: Analysis) -> pd.Series:
 
 
 def pareto(every: list[Finalist], costs: pd.Series) -> list[Finalist]:
-    """Return the finalists that no other beats in both score and cost, the cheapest first. costs: by trial."""
+    """Return the finalists that no other beats in both score and cost, the cheapest first. costs: by trial.
+
+    Candidates are those that may win: no references, and none that violates the constraints more than the best.
+    """
+    candidates = [of for of in every if of.competes and of.number in costs]
+    least = min((of.violation for of in candidates), default=0.0)
+    candidates = [of for of in candidates if of.violation <= least]
     out: list[Finalist] = []
-    for of in sorted((of for of in every if of.number in costs), key=lambda of: (costs[of.number], -of.mean)):
+    for of in sorted(candidates, key=lambda of: (costs[of.number], -of.mean)):
         if not out or of.mean > out[-1].mean:
             out.append(of)
     return out

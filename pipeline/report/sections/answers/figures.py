@@ -17,7 +17,15 @@ COLORS = (BLUE, ORANGE, GREEN, PINK, GREY)
 MARKERS = ("o", "s", "^", "D", "v")
 
 
-def _error_axis(axis: Axes) -> None:
+def one_legend(figure: Figure, columns: int = 5) -> None:
+    """Show each label of the panels once, below them."""
+    pairs = [pair for axis in figure.axes for pair in zip(*axis.get_legend_handles_labels(), strict=True)]
+    marks = {label: mark for mark, label in pairs}
+    figure.legend(marks.values(), marks, loc="outside lower center", ncols=columns, fontsize=9)
+
+
+def error_axis(axis: Axes) -> None:
+    """Show errors on a logarithm, in %."""
     axis.set_yscale("log")
     axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
@@ -41,7 +49,7 @@ def rates(analysis: Analysis) -> Figure:
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.tick_params(axis="x", labelsize=8.5)
-        _error_axis(axis)
+        error_axis(axis)
         axis.set_title(short(family, 24), fontsize=10)
         for of in (curve for curve in analysis.curves if curve.family == family):
             k = optimizers.index(of.optimizer)
@@ -60,8 +68,7 @@ def rates(analysis: Analysis) -> Figure:
         axes.flat[0].set_ylim(shown.min() / 1.5, min(1.0, shown.max() * 1.5))  # a band may be wide
     for axis in axes.flat[len(families) :]:
         axis.remove()
-    marks = {label: mark for axis in axes.flat for mark, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend(marks.values(), marks, loc="outside lower center", ncols=5, fontsize=9)
+    one_legend(figure)
     for axis in axes[-1]:
         axis.set_xlabel("learning rate", fontsize=9)
     figure.supylabel(f"error on val, {rung_text(analysis, analysis.rungs[0])}", fontsize=9.5)
@@ -85,10 +92,9 @@ def lengths(analysis: Analysis) -> Figure:
     axis.set_xscale("log")
     axis.set_xticks(shares, [rung_text(analysis, rung).replace(" of the steps", "") for rung in analysis.rungs])
     axis.xaxis.set_minor_locator(NullLocator())
-    _error_axis(axis)
+    error_axis(axis)
     axis.set(xlabel="share of the steps", ylabel="error on val")
-    marks = {label: mark for mark, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend(marks.values(), marks, loc="outside lower center", ncols=5, fontsize=9)
+    one_legend(figure)
     return figure
 
 
@@ -98,7 +104,7 @@ def ranks(analysis: Analysis) -> Figure:
     pairs = [
         (a, b, analysis.scores(a), analysis.scores(b)) for a, b in zip(analysis.rungs, analysis.rungs[1:], strict=False)
     ]
-    again = [(rung, rung, analysis.scores(rung, 0), analysis.scores(rung, 1)) for rung in analysis.rungs]
+    again = [(rung, rung, analysis.seed_scores(rung, 0), analysis.seed_scores(rung, 1)) for rung in analysis.rungs]
     pairs += [pair for pair in again if np.isfinite(pair[3]).any()]
     n_rows = -(-len(pairs) // 3)
     figure, axes = canvas(2.5 * n_rows + 0.4, n_rows, min(3, len(pairs)))
@@ -116,7 +122,7 @@ def ranks(analysis: Analysis) -> Figure:
         axis.set_ylabel(names[1], fontsize=9)
     for axis in axes.flat[len(pairs) :]:
         axis.remove()
-    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=9)
+    one_legend(figure)
     return figure
 
 
@@ -127,7 +133,7 @@ def families(analysis: Analysis, every: Sequence[Finalist]) -> Figure:
     figure, axes = canvas(0.5 * len(best) + 1.1)
     axis = axes[0, 0]
     for row, of in enumerate(best):
-        others = [100 * other.mean for other in every if other.family == of.family]
+        others = [100 * other.mean for other in every if other.family == of.family and other.competes]
         axis.scatter(others, np.full(len(others), row), s=26, color=BLUE, alpha=0.6, label="mean of a trial")
         axis.scatter(
             [100 * score for score in of.scores], np.full(len(of.scores), row + 0.2),

@@ -1,29 +1,14 @@
-"""Tables of the section."""
-
-from collections.abc import Callable, Mapping
-from typing import Any
+"""Tables of effects, learning rates, rungs and ranks."""
 
 import numpy as np
-import pandas as pd
 
-from pipeline.artifacts.runs import SearchRuns
-from pipeline.artifacts.search_result import GIVEN
-from pipeline.report.formatting import cell, duration, percent
+from pipeline.report.formatting import cell, percent
 from pipeline.report.pages import Table
 from pipeline.report.sections.answers.analysis import Analysis, Ranks, Steps
-from pipeline.report.sections.answers.best import (
-    Finalist,
-    best_of_families,
-    network_sizes,
-    pareto,
-    pooled_error,
-    training_seconds,
-)
-from pipeline.report.sections.answers.texts import factor_cell, name_of, optimum_cell, rung_text, verdict
+from pipeline.report.sections.answers.texts import factor_cell, optimum_cell, rung_text, verdict
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.robust_regression import MIN_CURVE
 
-ONE_SEED = "one seed"
 EFFECTS_NOTE = (
     "Robust regression (Huber) of log10 error on family, log10 lr and its square, log2 batch size, their product "
     "and what else varies; bootstrap over draws. Points of score at the median error of the draws. Cannot be "
@@ -165,100 +150,3 @@ def rank_cell(of: Estimate) -> str:
     if of.low is None or of.high is None:
         return f"{of.value:+.2f} (no interval)".replace("-", "−")
     return f"{of.value:+.2f} [{of.low:+.2f}, {of.high:+.2f}]".replace("-", "−")
-
-
-def families_table(analysis: Analysis, every: list[Finalist]) -> Table:
-    """Return the best trial of each family at the last rung."""
-    n = {family: sum(of.family == family for of in every) for family in {of.family for of in every}}
-    rows = [
-        [
-            of.family,
-            of.number,
-            f"{of.role} from {of.source}" if of.source else of.role,
-            n[of.family],
-            percent(of.mean),
-            ", ".join(f"{100 * s:.1f}" for s in of.scores),
-        ]
-        for of in best_of_families(every)
-    ]
-    return Table(
-        f"Best trial of each family at {rung_text(analysis, analysis.top)}, on val, n = {len(every)} trials there",
-        ["family", "trial", "role", "of n trials", "mean over seeds", "seeds, %"],
-        rows,
-        note="The best of n trials is optimistic, the more so the larger n.",
-    )
-
-
-def given_table(analysis: Analysis, every: list[Finalist]) -> Table:
-    """Return the best finalist with and without configurations that people chose, or another study."""
-    rows = []
-    studies = analysis.search.study.enqueued_from
-    for label, members in (
-        ("all trials", every),
-        *((f"without those of {study}", [of for of in every if of.source != study]) for study in studies),
-        ("without reference and enqueued", [of for of in every if of.role not in GIVEN]),
-        ("sampled alone", [of for of in every if of.role == "search"]),
-    ):
-        best = members[0] if members else None
-        rows.append([label, len(members), name_of(best) if best else "none", percent(best.mean) if best else "–"])
-    return Table(
-        f"Best score on val with and without given configurations, n = {len(every)} trials at "
-        f"{rung_text(analysis, analysis.top)}",
-        ["trials", "n", "best", "mean over seeds"],
-        rows,
-        note="What the search itself has to show, next to configurations that it was given. "
-        f"{_given_by_studies(studies)}Best of n: optimistic.",
-    )
-
-
-def _given_by_studies(studies: Mapping[str, list[int]]) -> str:
-    texts = [f"Enqueued from {study}: trials {', '.join(map(str, numbers))}" for study, numbers in studies.items()]
-    return "".join(f"{text}. " for text in texts)
-
-
-def size_table(analysis: Analysis, every: list[Finalist]) -> Table | None:
-    """Return the Pareto front of score and size, and the smallest network within one standard error of the best."""
-    sizes = network_sizes(analysis)
-    rows = _front(every, sizes, lambda n: f"{n:,.0f}", "smallest within 1 SE")
-    if not rows:
-        return None
-    return Table(
-        f"Pareto front of score on val and size of the network, {_trials_at_top(analysis, every)}",
-        ["trial", "trainable weights", "mean over seeds", "note"],
-        rows,
-        note=f"No other trial has both a higher score and fewer weights. {_stated_error(every)}",
-    )
-
-
-def time_table(analysis: Analysis, every: list[Finalist], runs: SearchRuns) -> Table | None:
-    """Return the Pareto front of score and time, and the fastest within one standard error of the best."""
-    rows = _front(every, training_seconds(analysis, runs), duration, "fastest within 1 SE")
-    if not rows:
-        return None
-    return Table(
-        f"Pareto front of score on val and time of one training, {_trials_at_top(analysis, every)}",
-        ["trial", "time of training", "mean over seeds", "note"],
-        rows,
-        note=f"No other trial has both a higher score and less time. {_stated_error(every)}",
-        run=True,
-    )
-
-
-def _front(every: list[Finalist], costs: pd.Series, show: Callable[[float], str], best: str) -> list[list[Any]]:
-    """Return the rows of a Pareto front. best: the note on the cheapest within one standard error of the best."""
-    front, error = pareto(every, costs), pooled_error(every)
-    close = [of for of in front if error is not None and of.mean >= every[0].mean - error]
-    return [
-        [name_of(of), show(float(costs[of.number])), percent(of.mean), best if close[:1] == [of] else ""]
-        for of in front
-    ]
-
-
-def _trials_at_top(analysis: Analysis, every: list[Finalist]) -> str:
-    return f"n = {len(every)} trials at {rung_text(analysis, analysis.top)}"
-
-
-def _stated_error(every: list[Finalist]) -> str:
-    error = pooled_error(every)
-    stated = ONE_SEED if error is None else f"{100 * error:.2f} points, SD between seeds pooled"
-    return f"Standard error of the best: {stated}."

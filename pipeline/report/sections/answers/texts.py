@@ -120,11 +120,14 @@ def _step_text(analysis: Analysis, of: Steps) -> str:
 
 
 def family_sentence(analysis: Analysis) -> str:
-    """Return the answer on the architecture, from the last rung alone."""
+    """Return the answer on the architecture, from whole trainings alone; references do not count."""
     best = best_of_families(finalists(analysis))
     rung = rung_text(analysis, analysis.top)
     if analysis.share(analysis.top) < WHOLE:
-        return f"Cannot be determined: no training was longer than {rung}."
+        return (
+            f"Cannot be determined: families were compared at {rung} only, and a short training prefers those that "
+            "learn fast."
+        )
     if len(best) < 2:
         return (
             f"Cannot be determined: {len(best)} famil{'y' if len(best) == 1 else 'ies'} reached the last rung ({rung})."

@@ -1,4 +1,4 @@
-"""The table of trials on the page, and what trials.js needs to sort it, to filter it and to draw its lines."""
+"""The table of trials on the page, and what the scripts need to sort it, to filter it and to draw its lines."""
 
 from dataclasses import dataclass
 from typing import Any
