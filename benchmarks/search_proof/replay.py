@@ -54,10 +54,12 @@ def halving(table: TruthTable, seed: int, order: Order, experiment: Experiment |
     """
     experiment = experiment or table.experiment
     halved = _Halved(table, seed, order, experiment)
-    log = []
+    log: list[tuple[float, int]] = []
+    leader: int | None = None
     for task in halved.rules.first_tasks(halved.rows, ()):
         halved.train(task)
-        log.append((halved.clock, halved.best_first()[0]))
+        leader = task.slot if leader is None else max(leader, task.slot, key=halved.place)
+        log.append((halved.clock, halved.rows[leader]))
     for rung in range(1, len(halved.rules.rungs)):
         halved.climb(rung)
         log.append((halved.clock, halved.best_first()[0]))
@@ -110,15 +112,14 @@ class _Halved:
             if trial.state == "open" and slot not in reached:
                 self.trials[slot] = replace(trial, state="pruned")
 
+    def place(self, slot: int) -> tuple[int, float, int]:
+        """Return what the better of two trials has more of: the highest rung with a score, then the mean there."""
+        trial = self.trials[slot]
+        top = max((each.rung for each in trial.rungs if each.score is not None), default=-1)
+        return top, trial.mean_score(top) or 0.0, -slot
+
     def best_first(self) -> list[int]:
-        """Return rows by the highest rung that they reached, then by their mean score there."""
-
-        def place(trial: EndedTrial) -> tuple[int, float, int]:
-            scored = [each.rung for each in trial.rungs if each.score is not None]
-            top = max(scored, default=-1)
-            return top, trial.mean_score(top) or 0.0, -trial.slot
-
-        return [self.rows[trial.slot] for trial in sorted(self.trials.values(), key=place, reverse=True)]
+        return [self.rows[slot] for slot in sorted(self.trials, key=self.place, reverse=True)]
 
 
 def in_full(table: TruthTable, seed: int, order: Order, machines: int = 1) -> Replay:
