@@ -27,7 +27,6 @@ from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.execution.job import Failed, Finished, Job, Result
 from pipeline.execution.settings import SearchSettings, Workspace
 from pipeline.stages import evaluate, search
-from pipeline.tracking.roles import Role
 from pipeline.tracking.run_record import RunRecord
 
 DIED, BROKEN = Failed("killed", died=True), Failed("the loss is nan")
@@ -52,9 +51,9 @@ class Script:
         self.results = {name.replace("_", "-"): iter(of_name) for name, of_name in results.items()}
         self.records: list[RunRecord] = []
 
-    def start(self, name: str, role: Role, params: Configuration, seed: int) -> RunRecord:
-        self.records.append(RunRecord(name, role, params, seed, 1_700_000_000_000))
-        return self.records[-1]
+    def start(self, record: RunRecord) -> RunRecord:
+        self.records.append(record)
+        return record
 
     def run(self, jobs: Iterable[Job], on_epoch: Callable[[int, Epoch], bool]) -> Iterator[tuple[int, Result]]:
         for i, job in enumerate(jobs):
