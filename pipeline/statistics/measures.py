@@ -86,25 +86,25 @@ def error_costs(cost_of_miss: float, share: float) -> tuple[float, float]:
     return cost_of_miss / constant, 1 / constant
 
 
-def average_precision(positive: Array, score: Array, groups: Array, share: float | None = None) -> float:
+def average_precision(positive: Array, score: Array, groups: Array, share: float) -> float:
     """Return the area under the precision-recall curve as average precision: steps, no straight lines between points.
 
-    positive: (N,) bool; score: (N,) float. share: of positives, to which precision is re-weighted; else the units'.
+    positive: (N,) bool; score: (N,) float. share: of positives, to which precision is re-weighted.
     """
-    curve = _Curve(positive, score)
     weights = unit_weights(positive.astype(np.int64), groups)
-    own = float(weights[positive].sum() / weights.sum())
-    return float(curve.area(weights[None], own if share is None else share)[0])
+    return float(_Curve(positive, score).area(weights[None], share)[0])
 
 
-def left_out_precision(positive: Array, score: Array, groups: Array) -> NDArray[np.float64]:
-    """Return the average precision at the units' share of positives without each unit, (U,); see average_precision."""
-    curve = _Curve(positive, score)
+def score_precision(positive: Array, scores: Array, groups: Array) -> Scored:
+    """Return the average precision of each run at the units' share of positives, and without each. scores: (S, N)."""
     weights = unit_weights(positive.astype(np.int64), groups)
     share = float(weights[positive].sum() / weights.sum())
     names, unit = np.unique(groups, return_inverse=True)
     blocks = [np.arange(at, min(at + BLOCK, names.size)) for at in range(0, names.size, BLOCK)]
-    return np.concatenate([curve.area(weights * (unit != block[:, None]), share) for block in blocks])
+    curves = [_Curve(positive, score) for score in scores]
+    values = [curve.area(weights[None], share) for curve in curves]
+    left_out = [[curve.area(weights * (unit != block[:, None]), share) for block in blocks] for curve in curves]
+    return Scored(np.concatenate(values), np.stack([np.concatenate(of) for of in left_out], axis=1))
 
 
 class _Curve:
