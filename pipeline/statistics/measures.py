@@ -29,19 +29,17 @@ def unit_mean(values: Array, labels: Array, groups: Array, shares: ArrayLike | N
     names, unit = np.unique(groups, return_inverse=True)
     n_classes = int(labels.max()) + 1
     shape = (names.size, n_classes)
-    own_size = np.bincount(unit * n_classes + labels, weights, np.prod(shape, dtype=int)).reshape(shape)
+    cell, n_cells = unit * n_classes + labels, names.size * n_classes
+    own_size = np.bincount(cell, weights, n_cells).reshape(shape)
     sizes = own_size.sum(axis=0)  # (K,)
     share = sizes / sizes.sum() if shares is None else np.asarray(shares, dtype=float)[:n_classes]
     rest = sizes - own_size  # (U, K)
-    whole, left_out = [], []
-    for row in values.astype(float):
-        own = np.bincount(unit * n_classes + labels, weights * row, np.prod(shape, dtype=int)).reshape(shape)
-        total = own.sum(axis=0)
-        mean = np.divide(total, sizes, out=np.zeros(n_classes), where=sizes > 0)
-        without = np.divide(total - own, rest, out=np.broadcast_to(mean, shape).copy(), where=rest > 0.5)
-        whole.append(share @ mean)
-        left_out.append(without @ share)
-    return Scored(np.array(whole), np.stack(left_out, axis=1))
+    own = np.stack([np.bincount(cell, weights * row, n_cells).reshape(shape) for row in values.astype(float)])
+    total = own.sum(axis=1)  # (S, K)
+    mean = np.divide(total, sizes, out=np.zeros_like(total), where=sizes > 0)
+    unchanged = np.repeat(mean[:, None], names.size, axis=1)
+    without = np.divide(total[:, None] - own, rest, out=unchanged, where=rest > 0.5)  # (S, U, K)
+    return Scored(mean @ share, (without @ share).T)
 
 
 def confusion_score(
