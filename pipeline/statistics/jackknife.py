@@ -60,13 +60,14 @@ def unit_variance(left_out: Array, strata: NDArray[Any] | None = None, *, heavy_
     columns = left_out.reshape(len(left_out), -1)
     parts = []
     for members in _strata(len(columns), strata):
-        deviations = columns[members] - columns[members].mean(axis=0)
+        of_stratum = columns[members]
         n = len(members)
-        df = float(max(n - 1, 1))
-        moments = (deviations**2).mean(), (deviations**4).mean()
-        if heavy_tails and moments[1] > moments[0] ** 2 > 0:
-            df = min(df, max(TAILS, float(2 * n / (moments[1] / moments[0] ** 2 - 1))))
-        parts.append(Variance(float((n - 1) / n * (deviations**2).sum()), df))
+        squares = (of_stratum - of_stratum.sum(axis=0) / n) ** 2
+        total, df = float(squares.sum()), float(max(n - 1, 1))
+        if heavy_tails and total > NONE:
+            kurtosis = squares.size * float((squares**2).sum()) / total**2
+            df = min(df, max(TAILS, 2 * n / (kurtosis - 1))) if kurtosis > 1 else df
+        parts.append(Variance((n - 1) / n * total, df))
     return combined(parts)
 
 

@@ -29,19 +29,17 @@ def unit_mean(values: Array, labels: Array, groups: Array, shares: ArrayLike | N
     names, unit = np.unique(groups, return_inverse=True)
     n_classes = int(labels.max()) + 1
     shape = (names.size, n_classes)
-    own_size = np.bincount(unit * n_classes + labels, weights, np.prod(shape, dtype=int)).reshape(shape)
+    cell, n_cells = unit * n_classes + labels, names.size * n_classes
+    own_size = np.bincount(cell, weights, n_cells).reshape(shape)
     sizes = own_size.sum(axis=0)  # (K,)
     share = sizes / sizes.sum() if shares is None else np.asarray(shares, dtype=float)[:n_classes]
     rest = sizes - own_size  # (U, K)
-    whole, left_out = [], []
-    for row in values.astype(float):
-        own = np.bincount(unit * n_classes + labels, weights * row, np.prod(shape, dtype=int)).reshape(shape)
-        total = own.sum(axis=0)
-        mean = np.divide(total, sizes, out=np.zeros(n_classes), where=sizes > 0)
-        without = np.divide(total - own, rest, out=np.broadcast_to(mean, shape).copy(), where=rest > 0.5)
-        whole.append(share @ mean)
-        left_out.append(without @ share)
-    return Scored(np.array(whole), np.stack(left_out, axis=1))
+    own = np.stack([np.bincount(cell, weights * row, n_cells).reshape(shape) for row in values.astype(float)])
+    total = own.sum(axis=1)  # (S, K)
+    mean = np.divide(total, sizes, out=np.zeros_like(total), where=sizes > 0)
+    unchanged = np.repeat(mean[:, None], names.size, axis=1)
+    without = np.divide(total[:, None] - own, rest, out=unchanged, where=rest > 0.5)  # (S, U, K)
+    return Scored(mean @ share, (without @ share).T)
 
 
 def confusion_score(
@@ -86,25 +84,25 @@ def error_costs(cost_of_miss: float, share: float) -> tuple[float, float]:
     return cost_of_miss / constant, 1 / constant
 
 
-def average_precision(positive: Array, score: Array, groups: Array, share: float | None = None) -> float:
+def average_precision(positive: Array, score: Array, groups: Array, share: float) -> float:
     """Return the area under the precision-recall curve as average precision: steps, no straight lines between points.
 
-    positive: (N,) bool; score: (N,) float. share: of positives, to which precision is re-weighted; else the units'.
+    positive: (N,) bool; score: (N,) float. share: of positives, to which precision is re-weighted.
     """
-    curve = _Curve(positive, score)
     weights = unit_weights(positive.astype(np.int64), groups)
-    own = float(weights[positive].sum() / weights.sum())
-    return float(curve.area(weights[None], own if share is None else share)[0])
+    return float(_Curve(positive, score).area(weights[None], share)[0])
 
 
-def left_out_precision(positive: Array, score: Array, groups: Array) -> NDArray[np.float64]:
-    """Return the average precision at the units' share of positives without each unit, (U,); see average_precision."""
-    curve = _Curve(positive, score)
+def score_precision(positive: Array, scores: Array, groups: Array) -> Scored:
+    """Return the average precision of each run at the units' share of positives, and without each. scores: (S, N)."""
     weights = unit_weights(positive.astype(np.int64), groups)
     share = float(weights[positive].sum() / weights.sum())
     names, unit = np.unique(groups, return_inverse=True)
     blocks = [np.arange(at, min(at + BLOCK, names.size)) for at in range(0, names.size, BLOCK)]
-    return np.concatenate([curve.area(weights * (unit != block[:, None]), share) for block in blocks])
+    curves = [_Curve(positive, score) for score in scores]
+    values = [curve.area(weights[None], share) for curve in curves]
+    left_out = [[curve.area(weights * (unit != block[:, None]), share) for block in blocks] for curve in curves]
+    return Scored(np.concatenate(values), np.stack([np.concatenate(of) for of in left_out], axis=1))
 
 
 class _Curve:

@@ -22,9 +22,20 @@ def area_under_roc(positive: NDArray[Any], score: NDArray[Any], groups: NDArray[
 def areas_under_roc(positive: NDArray[Any], scores: NDArray[Any], groups: NDArray[Any]) -> NDArray[np.float64]:
     """Return `area_under_roc` of each run, (S,). scores: (S, N)."""
     weights = unit_weights(positive.astype(np.int64), groups)
-    beaten = [_beaten(positive, score, weights) for score in scores]
-    shares = [np.average(row[positive], weights=weights[positive]) for row in beaten]
+    return _areas(_beaten(positive, scores, weights), positive, weights)
+
+
+def _areas(beaten: NDArray[np.float64], positive: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the area of each run, (S,). beaten: see `_beaten`."""
+    shares = beaten[:, positive] @ weights[positive] / weights[positive].sum()
     return np.asarray(np.round(shares, 12))  # 1 is exactly 1
+
+
+def mean_areas(labels: NDArray[Any], probabilities: NDArray[Any], groups: NDArray[Any]) -> Scored:
+    """Return the mean area of each class that occurs against the rest. labels: (N,); probabilities: (S, N, K)."""
+    areas = [score_areas(labels == c, probabilities[:, :, c], groups) for c in np.unique(labels)]
+    values, left_out = (np.mean(column, axis=0) for column in zip(*areas, strict=True))
+    return Scored(values, left_out)
 
 
 def score_areas(positive: NDArray[Any], scores: NDArray[Any], groups: NDArray[Any]) -> Scored:
@@ -39,29 +50,36 @@ def score_areas(positive: NDArray[Any], scores: NDArray[Any], groups: NDArray[An
     n_pos, n_neg = (np.bincount(group, weights * side, names.size).round(9) for side in (positive, ~positive))  # 0 or 1
     rest = (n_pos.sum() - n_pos) * (n_neg.sum() - n_neg)  # (groups,) pairs without the group
     both = np.flatnonzero((n_pos > 0) & (n_neg > 0))
-    left_out = np.empty((names.size, len(scores)))
-    for run, score in enumerate(scores):
-        beaten = _beaten(
-            positive, score, weights
-        )  # (N,) of a positive: negatives below; of a negative: positives above
-        total = float((weights * beaten)[positive].sum()) * n_neg.sum()
-        others = np.where(positive, n_neg.sum(), n_pos.sum())
-        own = np.bincount(group, weights * beaten * others, names.size)  # pairs of the group
-        for g in both:  # pairs within the group were taken off twice
-            inside = np.flatnonzero(group == g)
-            own[g] -= areas_under_roc(positive[inside], score[None, inside], group[inside])[0]
-        left_out[:, run] = np.divide(total - own, rest, out=np.full(names.size, np.nan), where=rest > 0)
-    values = areas_under_roc(positive, scores, groups)
-    return Scored(values, np.where(np.isnan(left_out), values, left_out))
+    others = np.where(positive, n_neg.sum(), n_pos.sum())
+    beaten = _beaten(positive, scores, weights)
+    values, n_runs = _areas(beaten, positive, weights), len(scores)
+    total = beaten[:, positive] @ weights[positive] * n_neg.sum()  # (S,)
+    cell = (np.arange(n_runs)[:, None] * names.size + group).ravel()
+    pairs = np.bincount(cell, (weights * beaten * others).ravel(), n_runs * names.size)
+    own = np.asarray(pairs, dtype=np.float64).reshape(n_runs, -1)  # (S, groups)
+    for g in both:  # pairs within the group were taken off twice
+        inside = np.flatnonzero(group == g)
+        own[:, g] -= areas_under_roc(positive[inside], scores[:, inside], group[inside])
+    unchanged = np.repeat(values[:, None], names.size, axis=1)
+    return Scored(values, np.divide(total[:, None] - own, rest, out=unchanged, where=rest > 0).T)
 
 
-def _beaten(positive: NDArray[Any], score: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float64]:
-    """Return, of a positive, the share of negatives that score lower, of a negative that of positives above, (N,)."""
-    _, step = np.unique(score, return_inverse=True)
-    up, right = (np.bincount(step, weights=weights * side) for side in (positive, ~positive))
-    below = (np.cumsum(right) - right / 2) / right.sum()
-    above = (np.cumsum(up[::-1])[::-1] - up / 2) / up.sum()
-    return np.asarray(np.where(positive, below[step], above[step]))
+def _beaten(positive: NDArray[Any], scores: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float64]:
+    """Return, of a positive, the share of negatives that score lower, of a negative that of positives above, (S, N)."""
+    order = np.argsort(scores, axis=1)
+    ranked = np.take_along_axis(scores, order, axis=1)
+    step = np.cumsum(np.diff(ranked, axis=1, prepend=np.nan) != 0, axis=1) - 1  # ties share one
+    cell = (step + np.arange(len(scores))[:, None] * positive.size).ravel()
+    up, right = (
+        np.bincount(cell, (weights * side)[order].ravel(), scores.size).reshape(scores.shape)
+        for side in (positive, ~positive)
+    )
+    below = (np.cumsum(right, axis=1) - right / 2) / right.sum(axis=1, keepdims=True)
+    above = (np.cumsum(up[:, ::-1], axis=1)[:, ::-1] - up / 2) / up.sum(axis=1, keepdims=True)
+    of_step = [np.take_along_axis(side, step, axis=1) for side in (below, above)]
+    beaten = np.empty(scores.shape)
+    np.put_along_axis(beaten, order, np.where(positive[order], *of_step), axis=1)
+    return beaten
 
 
 def choose_threshold(positive: ArrayLike, score: ArrayLike, groups: ArrayLike, min_sensitivity: float) -> float:

@@ -4,29 +4,52 @@ Data sets have the units of real test parts, five seeds that differ, and images 
 or resemble each other (patients). Truth: the mean over seeds of the score on an endless sample.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import special
-from scipy.stats import beta, norm, t
 from sklearn.metrics import average_precision_score
 
-from pipeline.report.analysis.leaving_out import recipe_estimate, scaled_difference
+from coverage_examples import (
+    COPIES,
+    DRAWS,
+    ERRORS,
+    PATIENTS,
+    RIVALS,
+    SEED_GRID,
+    SEEDS,
+    SETS,
+    SOURCES,
+    Bootstraps,
+    Sample,
+    Tally,
+    World,
+    averaged,
+    ends,
+    estimate_of,
+    exact,
+    percentiles,
+    similar,
+    symmetric,
+    units_of,
+    wilson,
+)
+from pipeline.report.analysis.leaving_out import paired_change, recipe_estimate, scaled_difference
 from pipeline.report.analysis.out_of_fold import Decisions, score_out_of_fold
-from pipeline.report.analysis.scoring import score_sample
+from pipeline.report.analysis.scoring import SampleScores, score_sample
+from pipeline.report.sections.robustness import flipped_share
 from pipeline.report.sections.subgroups import rates_by_source
 from pipeline.statistics.calibration import bin_of, reliability, reliability_bars
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.jackknife import (
     Scored,
     area_difference,
+    interval_of,
     jackknife_difference,
     jackknife_estimate,
-    left_out_scores,
     score_rate,
     score_variance,
     unit_classes,
@@ -36,266 +59,92 @@ from pipeline.statistics.measures import (
     average_precision,
     confusion_score,
     least_precision,
-    left_out_precision,
     matthews,
+    score_precision,
     shifted,
     unit_mean,
 )
-from pipeline.statistics.roc import areas_under_roc, score_areas
-from pipeline.statistics.scores import SCORES, class_scores, confusion_matrix, scores
+from pipeline.statistics.roc import areas_under_roc, mean_areas, score_areas
+from pipeline.statistics.scores import SCORES, class_scores
 from pipeline.statistics.screening import Operation, estimate_screening, likelihood_ratios
-from pipeline.statistics.units import unit_weights
 
 Array = NDArray[Any]
-LEAST, WIDEST = 0.935, 1.2  # coverage; times the narrowest method that covers
-SETS, SEEDS, DRAWS = 2_000, 5, 200
-
-# images per unit: number of such units, per class; without patients: the 269 pictures of digits
-UNITS: dict[str, list[dict[int, int]]] = {
-    "brain_mri": [
-        {1: 28, 2: 23, 3: 2, 4: 2, 5: 1, 7: 1, 9: 1, 10: 1, 13: 2, 17: 1, 18: 1, 19: 1, 20: 1, 21: 1, 23: 1, 24: 1,
-         34: 1},
-        {1: 14, 2: 4, 3: 2, 4: 1, 5: 3, 6: 3, 7: 1, 8: 1, 9: 1, 10: 3, 11: 1, 14: 2, 15: 2, 16: 2, 17: 2, 21: 1, 22: 1,
-         24: 1, 28: 1, 29: 1},
-    ],
-    "brain_mri_types": [
-        {1: 6, 2: 1, 4: 1, 6: 1, 7: 1, 10: 1, 12: 1, 13: 2, 19: 1, 21: 1, 23: 1},
-        {1: 9, 2: 18, 3: 1, 4: 3, 6: 3, 7: 1, 9: 1, 11: 1, 15: 1, 19: 1},
-        {1: 1, 3: 1, 4: 1, 8: 1, 9: 1, 10: 1, 12: 1, 13: 1, 14: 1, 16: 1, 20: 1, 22: 1},
-        {1: 26, 2: 12, 3: 1, 6: 1, 8: 2},
-    ],
-    "digits": [{1: 27}] * 9 + [{1: 26}],
-}  # fmt: skip
-ERRORS = {"brain_mri": [0.18, 0.09], "brain_mri_types": [0.2, 0.15, 0.08, 0.1], "digits": [0.012] * 10}
-# share of the variance of what makes an image wrong: unit, image, unit and seed, image and seed
-COPIES, PATIENTS = (0.72, 0.0, 0.25, 0.0), (0.45, 0.25, 0.12, 0.15)
-SEED, SHIFT = 0.01, 0.01  # variance of a seed, on all classes and on the threshold
+by_resemblance = pytest.mark.parametrize("shares", [COPIES, PATIENTS], ids=["copies", "patients"])
+by_data_set = pytest.mark.parametrize(
+    ("name", "shares"),
+    [(name, shares) for name in SOURCES for shares in (COPIES, PATIENTS) if (name, shares) != ("digits", PATIENTS)],
+    ids=["brain_mri-copies", "brain_mri-patients", "brain_mri_types-copies", "brain_mri_types-patients", "digits"],
+)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
 
 
-class Sample:
-    """Labels and groups of a test part; draws predictions of recipes whose error rates per class are known."""
-
-    def __init__(
-        self,
-        name: str,
-        shares: tuple[float, ...],
-        rng: np.random.Generator,
-        units: list[dict[int, int]] | None = None,
-    ) -> None:
-        sizes = UNITS[name] if units is None else units
-        rows = [(c, size) for c, of_class in enumerate(sizes) for size, n in of_class.items() for _ in range(n)]
-        self.k, self.n_units, self.shares, self.rng = len(UNITS[name]), len(rows), shares, rng
-        self.groups = np.repeat(np.arange(self.n_units), [size for _, size in rows])
-        self.labels = np.array([c for c, _ in rows])[self.groups]
-        self.n_class = np.bincount([c for c, _ in rows], minlength=self.k)
-        self.total = sum(shares) + SEED + (SHIFT if self.k == 2 else 0)
-
-    def margins(self, units: Array, errors: Array, of_seeds: Array | None = None) -> Array:
-        """Return (S, N), negative where a seed is wrong. units: (U,) normal, what makes a unit hard.
-
-        of_seeds: (S, 2) normal, what makes a seed good on all classes, and on one of two.
-        """
-        draw, n = self.rng.normal, self.labels.size
-        of_seeds = draw(size=(SEEDS, 2)) if of_seeds is None else of_seeds
-        unit, image, unit_seed, image_seed = np.sqrt(self.shares)
-        z = unit * units[self.groups] + unit_seed * draw(size=(len(of_seeds), self.n_units))[:, self.groups]
-        if image:
-            z = z + image * draw(size=n) + image_seed * draw(size=(len(of_seeds), n))
-        z = z + np.sqrt(SEED) * of_seeds[:, :1]
-        if self.k == 2:
-            z = z + np.sqrt(SHIFT) * of_seeds[:, 1:] * np.where(self.labels, 1, -1)
-        return np.asarray(z / np.sqrt(self.total) - norm.ppf(errors)[self.labels])
-
-    def predicted(self, margins: Array) -> Array:
-        """Return (S, N): a wrong image is taken for the next class, or one at random."""
-        n = self.n_units if not self.shares[1] else self.labels.size
-        step = np.where(self.rng.random(n) < 0.5, 1, self.rng.integers(1, self.k, n))
-        step = step[self.groups] if not self.shares[1] else step
-        return np.where(margins < 0, (self.labels + step) % self.k, self.labels)
-
-    def truth_of(self, errors: Array, a: float, b: float) -> dict[str, Array]:
-        """Return every score of one seed, (a, b), on an endless sample. Macro scores average the classes that occur."""
-        spread = np.full((self.k, self.k), 0.5 / (self.k - 1)) * (1 - np.eye(self.k)) + 0.5 * np.roll(
-            np.eye(self.k), 1, 1
-        )
-        sides = np.array([-1, 1]) if self.k == 2 else np.zeros(self.k)
-        rest = np.sqrt(sum(self.shares) / self.total)
-        shift = (np.sqrt(SEED) * a + np.sqrt(SHIFT) * b * sides) / np.sqrt(self.total)
-        wrong = norm.cdf((norm.ppf(errors) - shift) / rest)
-        counts = (np.diag(1 - wrong) + spread * wrong[:, None]) * self.n_class[:, None]
-        area = {"auc": norm.cdf((shift - norm.ppf(errors)).sum() / (rest * np.sqrt(2)))} if self.k == 2 else {}
-        occurring = {f"macro_{of}": x[self.n_class > 0].mean() for of, x in class_scores(counts).items()}
-        return every_score(counts) | area | occurring
-
-    def truth(self, errors: Array) -> dict[str, float]:
-        """Return every score, mean over seeds by quadrature."""
-        x, weights = np.polynomial.hermite_e.hermegauss(15)
-        weights = weights / weights.sum()
-        out: defaultdict[str, float] = defaultdict(float)
-        for a, wa in zip(x, weights, strict=True):
-            for b, wb in zip(x, weights, strict=True):
-                for name, value in self.truth_of(errors, a, b).items():
-                    out[name] += float(wa * wb * value)
-        return out
-
-
-def every_score(counts: Array) -> dict[str, Array]:
-    by_class = class_scores(counts)
-    classes = {
-        f"{name} {c}": by_class[name][..., c] for name in ("precision", "recall", "f1") for c in range(counts.shape[-1])
-    }
-    return scores(counts) | classes
-
-
-def resampled(sample: Sample, predicted: Array, names: list[str]) -> dict[str, Array]:
-    """Return the competitor: scores of a bootstrap over units within classes, (DRAWS, runs) each."""
-    k, lead = sample.k, len(predicted)
-    cell = (np.arange(lead)[:, None] * k + sample.labels) * k + predicted
-    place = sample.groups * (lead * k * k) + cell
-    weights = np.tile(unit_weights(sample.labels, sample.groups), lead)
-    each = np.bincount(place.ravel(), weights, sample.n_units * lead * k * k).reshape(sample.n_units, -1)
-    drawn = [sample.rng.multinomial(n, np.full(n, 1 / n), DRAWS) for n in sample.n_class if n]
-    counts = (np.concatenate(drawn, axis=1) @ each).reshape(DRAWS, lead, k, k)
-    results = every_score(counts)
-    by_class = class_scores(counts)
-    results |= {
-        f"macro_{of}": by_class[of][..., sample.n_class > 0].mean(axis=-1) for of in ("precision", "recall", "f1")
-    }
-    return {name: results[name] for name in names}
-
-
-def wilson(p: float, n: float) -> tuple[float, float]:
-    z = 1.959964
-    spread = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return (p + z**2 / (2 * n) - spread) / (1 + z**2 / n), (p + z**2 / (2 * n) + spread) / (1 + z**2 / n)
-
-
-def exact(p: float, n: float) -> tuple[float, float]:
-    x = p * n
-    return (0.0 if p == 0 else float(beta.ppf(0.025, x, n - x + 1))), (
-        1.0 if p == 1 else float(beta.ppf(0.975, x + 1, n - x))
-    )
-
-
-def percentiles(draws: Array) -> tuple[float, float]:
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return float(low), float(high)
-
-
-class Tally:
-    """Coverage and mean width of methods by quantity; the method `page` is that of the reports."""
-
-    def __init__(self) -> None:
-        self.rows: defaultdict[tuple[str, str], list[tuple[bool, float]]] = defaultdict(list)
-
-    def add(
-        self,
-        quantity: str,
-        method: str,
-        ends: tuple[float | None, float | None],
-        truth: float,
-        top: float = 1.0,
-        bottom: float = 0.0,
-    ) -> None:
-        low, high = (bottom if ends[0] is None else ends[0]), (top if ends[1] is None else ends[1])
-        self.rows[quantity, method].append((low <= truth <= high, high - low))
-
-    def failures(self) -> list[str]:
-        """Print the table; return the quantities whose interval is too short or too wide.
-
-        A method competes if it covers in every setting of the test: "quantity | setting".
-        """
-        results = {key: np.mean(rows, axis=0) for key, rows in self.rows.items()}
-        misses = {(of.split(" | ")[0], m) for (of, m), (covered, _) in results.items() if covered < LEAST}
-        bad = []
-        for quantity in dict.fromkeys(of for of, _ in results):
-            methods = {m: result for (of, m), result in results.items() if of == quantity}
-            covering = [width for m, (_, width) in methods.items() if (quantity.split(" | ")[0], m) not in misses]
-            ratio = methods["page"][1] / min(covering, default=np.nan)
-            cells = "  ".join(f"{m} {100 * c:.1f} ({100 * w:.1f})" for m, (c, w) in methods.items())
-            print(f"{quantity:18s} {cells}  ratio {ratio:.2f}")
-            if not (methods["page"][0] >= LEAST and ratio <= WIDEST):
-                bad.append(f"{quantity}: {methods['page']}, ratio {ratio:.2f}")
-        return bad
-
-
-def ends(estimate: Estimate) -> tuple[float | None, float | None]:
-    return estimate.low, estimate.high
-
-
-def pairs(sample: Sample, errors: Array, n_sets: int) -> Iterator[tuple[Array, Array]]:
-    """Yield the margins of a winner and a baseline with 1.3 times its errors, which finds similar units hard."""
-    for _ in range(n_sets):
-        units, own = sample.rng.normal(size=(2, sample.n_units))
-        yield sample.margins(units, errors), sample.margins(0.7 * units + np.sqrt(0.51) * own, 1.3 * errors)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1_200)
-@pytest.mark.parametrize("shares", [COPIES, PATIENTS], ids=["copies", "patients"])
-@pytest.mark.parametrize("name", ["brain_mri", "brain_mri_types", "digits"])
+@by_data_set
 def test_scores(name: str, shares: tuple[float, ...]) -> None:
-    if name == "digits" and shares is PATIENTS:
-        pytest.skip("digits has one image per unit")
-    sample, errors, tally = Sample(name, shares, np.random.default_rng(1)), np.array(ERRORS[name]), Tally()
-    truth, other = sample.truth(errors), sample.truth(1.3 * errors)
+    """Scores of a winner, its lead on a baseline, and those of its first seed: the weights that one downloads."""
+    rng, errors, tally = np.random.default_rng(1), np.array(ERRORS[name]), Tally()
+    sample = Sample(name, shares, rng)
     labels, groups, k = sample.labels, sample.groups, sample.k
-    weights, strata = unit_weights(labels, groups), unit_classes(labels, groups)
-    classes = range(k) if k < 10 else range(2)
-    quantities = [*SCORES, *(f"{of} {c}" for of in ("precision", "recall", "f1") for c in classes)]
-    for first, second in pairs(sample, errors, SETS):
-        predicted = [sample.predicted(margins) for margins in (first, second)]
-        counts = [confusion_matrix(labels, p, k, weights) for p in predicted]
-        whole = [every_score(c) for c in counts]
-        left_out = [left_out_scores(labels, p, groups, k, every_score) for p in predicted]
-        both = resampled(sample, np.concatenate(predicted), quantities)
-        drawn = [{of: rows[:, runs] for of, rows in both.items()} for runs in (slice(SEEDS), slice(SEEDS, None))]
+    quantities = [*SCORES, *(f"{of} {c}" for of in ("precision", "recall", "f1") for c in range(k if k < 10 else 2))]
+    truth, other = sample.truth(errors), sample.truth(1.3 * errors)
+    truth |= {f"lead, {of}": truth[of] - other[of] for of in SCORES}
+    for number in range(SETS):
+        units, of_seeds = rng.normal(size=sample.n_units), rng.normal(size=(SEEDS, 2))
+        margins = sample.margins(units, errors, of_seeds), sample.margins(similar(units, rng), 1.3 * errors)
+        predicted = [sample.predicted(of) for of in margins]
+        page, baseline = (score_sample(labels, of, groups, k) for of in predicted)
+        truth |= {f"weights, {of}": float(x) for of, x in sample.truth_of(errors, *of_seeds[0]).items()}
         for quantity in quantities:
-            values, of = whole[0][quantity], Scored(whole[0][quantity], left_out[0][quantity])
-            n = float(sample.n_units) if quantity == "accuracy" else float(k * sample.n_class.min())
-            if quantity not in SCORES:
-                kind, c = quantity.split()
-                n_true, n_predicted = (counts[0].sum(axis=axis).mean(axis=0)[int(c)] for axis in (2, 1))
-                n = {"recall": n_true, "precision": n_predicted, "f1": n_true + n_predicted}[kind]
-            tails = quantity not in SCORES
-            page = jackknife_estimate(values, of.left_out, strata=strata, n=n, heavy_tails=tails)
-            tally.add(quantity, "page", ends(page), truth[quantity])
-            without = jackknife_estimate(
-                values.mean(keepdims=True), of.left_out.mean(axis=1)[:, None], strata=strata, n=n
-            )
-            tally.add(quantity, "no seeds", ends(without), truth[quantity])
-            tally.add(quantity, "bootstrap", percentiles(drawn[0][quantity].mean(axis=1)), truth[quantity])
-            if quantity == "accuracy" or quantity.startswith("recall"):
-                tally.add(quantity, "Wilson", wilson(float(values.mean()), n), truth[quantity])
-                tally.add(quantity, "exact", exact(float(values.mean()), n), truth[quantity])
-            if quantity in SCORES:
-                gap, against = truth[quantity] - other[quantity], Scored(whole[1][quantity], left_out[1][quantity])
-                tally.add(f"d {quantity}", "page", ends(jackknife_difference(of, against, strata)), gap)
-                leads = drawn[0][quantity].mean(axis=1) - drawn[1][quantity].mean(axis=1)
-                tally.add(f"d {quantity}", "bootstrap", percentiles(leads), gap)
-                apart = unit_variance((of.left_out.mean(axis=1) - against.left_out.mean(axis=1)), strata).half_width
-                middle = of.mean() - against.mean()
-                tally.add(f"d {quantity}", "no seeds", (middle - apart, middle + apart), gap)
+            tally.add(quantity, "page", ends(estimate_of(page, quantity)), truth[quantity])
+        for of in SCORES:
+            lead = jackknife_difference(page.scored(of), baseline.scored(of), page.strata)
+            tally.add(f"lead, {of}", "page", ends(lead), truth[f"lead, {of}"])
+            tally.add(f"weights, {of}", "page", ends(page.estimate(of, 0)), truth[f"weights, {of}"])
+        for c in range(k) if k == 2 else ():  # specificity, sensitivity
+            rate = score_rate(margins[0][:1, labels == c] >= 0, groups[labels == c])
+            tally.add(f"weights, recall {c}", "page", ends(jackknife_estimate(*rate)), truth[f"weights, recall {c}"])
+        if number % RIVALS == 0:
+            for quantity, method, interval in rivals(sample, predicted, (page, baseline), quantities):
+                tally.add(quantity, method, interval, truth[quantity])
     assert tally.failures() == []
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1_200)
-@pytest.mark.parametrize("shares", [COPIES, PATIENTS], ids=["copies", "patients"])
+def rivals(
+    sample: Sample, predicted: list[Array], of: tuple[SampleScores, SampleScores], quantities: list[str]
+) -> Iterator[tuple[str, str, Any]]:
+    """Yield quantity, method and interval of methods that the pages do not use. of: winner and baseline."""
+    resampled = sample.every_score(sample.resampled(np.concatenate(predicted)))
+    alone = [averaged(model) for model in of]
+    for quantity in quantities:
+        first, second = np.split(resampled[quantity], 2, axis=1)  # (DRAWS, S)
+        yield quantity, "bootstrap", percentiles(first.mean(axis=1))
+        yield quantity, "no seeds", ends(estimate_of(alone[0], quantity))
+        if quantity in SCORES:
+            yield f"lead, {quantity}", "bootstrap", percentiles(first.mean(axis=1) - second.mean(axis=1))
+            lead = jackknife_difference(*(model.scored(quantity) for model in alone), of[0].strata)
+            yield f"lead, {quantity}", "no seeds", ends(lead)
+            yield f"weights, {quantity}", "bootstrap", percentiles(first[:, 0])
+    sizes = {"accuracy": sample.n_units} | {f"recall {c}": n for c, n in enumerate(sample.n_class.tolist())}
+    values = sample.every_score(of[0].counts)
+    for quantity in set(sizes).intersection(quantities):
+        for method, interval in (("Wilson", wilson), ("exact", exact)):
+            yield quantity, method, interval(float(values[quantity].mean()), sizes[quantity])
+            if sample.k == 2 or quantity == "accuracy":
+                yield f"weights, {quantity}", method, interval(float(values[quantity][0]), sizes[quantity])
+
+
+@by_resemblance
 def test_screening_and_area(shares: tuple[float, ...]) -> None:
-    sample, errors, tally = (
-        Sample("brain_mri", shares, np.random.default_rng(2)),
-        np.array(ERRORS["brain_mri"]),
-        Tally(),
-    )
+    rng, errors, tally = np.random.default_rng(2), np.array(ERRORS["brain_mri"]), Tally()
+    sample = Sample("brain_mri", shares, rng)
     truth, positive = sample.truth(errors), sample.labels == 1
+    strata, sizes = unit_classes(sample.labels, sample.groups), sample.n_class[::-1].tolist()
     se, sp = truth["recall 1"], truth["recall 0"]
     prior = 0.5
-    for margins, _ in pairs(sample, errors, SETS):
+    for _ in range(SETS):
+        margins = sample.margins(rng.normal(size=sample.n_units), errors)
         sides = [score_rate(margins[:, side] >= 0, sample.groups[side]) for side in (positive, ~positive)]
-        sizes = [len(side.left_out) for side in sides]
         variances = score_variance(sides[0]), score_variance(sides[1])
-        operation = Operation(sides[0].mean(), sides[1].mean(), sizes[0], sizes[1], variances)
+        operation = Operation(sides[0].mean(), sides[1].mean(), *sizes, variances)
         estimate = estimate_screening(operation, 1e5 * prior, 1.0)
         plain = estimate_screening(Operation(sides[0].mean(), sides[1].mean(), *sizes), 1e5 * prior, 1.0)
         positive_ratio, negative_ratio = likelihood_ratios(operation)
@@ -307,27 +156,188 @@ def test_screening_and_area(shares: tuple[float, ...]) -> None:
         tally.add("lr+", "page", ends(positive_ratio), se / (1 - sp), 1e3)
         tally.add("lr-", "page", ends(negative_ratio), (1 - se) / sp)
         areas = score_areas(positive, np.where(positive, margins, -margins), sample.groups)
-        strata = unit_classes(sample.labels, sample.groups)
         tally.add("auc", "page", ends(jackknife_estimate(*areas, strata=strata, n=min(sizes))), truth["auc"])
         half = unit_variance(areas.left_out.mean(axis=1), strata).half_width
-        tally.add("auc", "DeLong", (areas.mean() - half, areas.mean() + half), truth["auc"])
+        tally.add("auc", "DeLong", symmetric(areas, half), truth["auc"])
     assert tally.failures() == []
 
 
-def learnt(x: Array, y: Array, weights: Array, width: int, rng: np.random.Generator) -> Any:
-    """Return a ridge classifier on random features, which stand for the seed."""
-    features = rng.normal(size=(x.shape[1] + 1, width))
-
-    def seen(rows: Array) -> Array:
-        return np.maximum(np.c_[rows, np.ones(len(rows))] @ features, 0)
-
-    f, targets = seen(x), np.eye(y.max() + 1)[y] - 1 / (y.max() + 1)
-    beta_ = np.linalg.solve((f.T * weights) @ f + np.eye(width), (f.T * weights) @ targets)
-    return lambda rows: (seen(rows) @ beta_).argmax(axis=1)
+def softmaxed(sample: Sample, of_seeds: Array, units: Array, strength: float) -> Array:
+    """Return probabilities, (S, N, K), of seeds that separate the classes unequally well. units: (K, U) normal."""
+    own = np.stack([sample.hardness(of_class, np.zeros((of_seeds.size, 2))) for of_class in units], axis=-1)
+    truth = np.eye(sample.k)[sample.labels]
+    return np.asarray(special.softmax(2 * own + strength * (1 + 0.05 * of_seeds[:, None, None]) * truth, axis=-1))
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize(
+    ("name", "shares", "strength"),
+    [
+        ("brain_mri_types", COPIES, 6.0),
+        ("brain_mri_types", PATIENTS, 4.0),
+        ("digits", COPIES, 6.0),
+        ("digits", COPIES, 4.0),
+    ],
+    ids=["copies", "patients", "digits-strong", "digits-weak"],
+)
+def test_mean_area_of_several_classes(name: str, shares: tuple[float, ...], strength: float) -> None:
+    """Each class against the rest, as on pages without positive classes."""
+    rng, tally = np.random.default_rng(8), Tally()
+    sample = Sample(name, shares, rng)
+    large = Sample(name, shares, rng, [{size: 100 * n for size, n in of.items()} for of in units_of(name)])
+    strengths, truths = (strength, 0.85 * strength), []
+    for each in strengths:
+        p = softmaxed(large, SEED_GRID, rng.normal(size=(large.k, large.n_units)), each)
+        truths.append(
+            np.mean([areas_under_roc(large.labels == c, p[..., c], large.groups).mean() for c in range(large.k)])
+        )
+    strata, n = unit_classes(sample.labels, sample.groups), sample.k * int(sample.n_class.min())
+    for number in range(SETS):
+        units = rng.normal(size=(sample.k, sample.n_units))
+        other = np.stack([similar(of_class, rng) for of_class in units])
+        first, second = (
+            mean_areas(sample.labels, softmaxed(sample, rng.normal(size=SEEDS), of, s), sample.groups)
+            for of, s in zip((units, other), strengths, strict=True)
+        )
+        tally.add("area", "page", ends(jackknife_estimate(*first, strata=strata, n=n)), truths[0])
+        tally.add("lead", "page", ends(area_difference(first, second, strata)), truths[0] - truths[1])
+        if number % RIVALS:
+            continue
+        tally.add("area", "no bound", ends(jackknife_estimate(*first, strata=strata, n=1e9)), truths[0])
+        tally.add("area", "no logit", symmetric(first, score_variance(first, strata).half_width), truths[0])
+        half = unit_variance(first.left_out.mean(axis=1), strata).half_width
+        tally.add("area", "DeLong", symmetric(first, half), truths[0])
+        tally.add("lead", "no logit", ends(jackknife_difference(first, second, strata)), truths[0] - truths[1])
+    assert tally.failures() == []
+
+
+def both_low(errors: Array, others: Array, correlation: float) -> Array:
+    """Return the chance that two correlated normals are both below their quantiles, by quadrature over the first."""
+    x = special.ndtri(errors * ((np.arange(4_000) + 0.5) / 4_000)[:, None])
+    rest = np.sqrt(1 - correlation**2)
+    return np.asarray(errors * special.ndtr((special.ndtri(others) - correlation * x) / rest).mean(axis=0))
+
+
+def macro_f1(confusion: Array) -> Array:
+    return np.asarray(class_scores(confusion)["f1"].mean(axis=-1))
+
+
+CORRUPTIONS = {"hardly": (0.9998, 1.0), "mildly": (0.995, 1.1), "clearly": (0.9, 1.5)}
+"""of what makes an image hard with and without the corruption, the correlation; factor on the errors"""
+
+
+@by_data_set
+def test_corruptions(name: str, shares: tuple[float, ...]) -> None:
+    """The same units and seeds, clean and corrupted. The score under a corruption is that of `test_scores`."""
+    rng, errors, tally = np.random.default_rng(9), np.array(ERRORS[name]), Tally()
+    sample, truth = Sample(name, shares, rng), {}
+    labels, groups, k = sample.labels, sample.groups, sample.k
+    strata, share, score = unit_classes(labels, groups), sample.n_class / sample.n_units, sample.truth(errors)
+    for corruption, (correlation, factor) in CORRUPTIONS.items():
+        others = factor * errors
+        both = both_low(errors, others, correlation)
+        truth[corruption] = {
+            "changed": share @ (errors + others - 2 * both),
+            "lost": share[:2] @ [(errors - both)[0], (others - both)[1]],
+            "fall": sample.truth(others)["macro_f1"] - score["macro_f1"],
+        }
+    for number in range(SETS):
+        clean = sample.hardness(rng.normal(size=sample.n_units))
+        margins = [clean - special.ndtri(errors)[labels]]
+        for correlation, factor in CORRUPTIONS.values():
+            fresh = sample.hardness(rng.normal(size=sample.n_units))
+            z = correlation * clean + np.sqrt(1 - correlation**2) * fresh
+            margins.append(z - special.ndtri(factor * errors)[labels])
+        predicted = sample.predicted(np.concatenate(margins))
+        before, *runs = np.split(predicted, len(margins))
+        reference = confusion_score(labels, before, groups, k, macro_f1)
+        with_rivals = number % RIVALS == 0
+        if with_rivals:
+            drawn = macro_f1(sample.resampled(predicted)).reshape(DRAWS, len(margins), SEEDS).mean(axis=-1)
+            bootstrap = percentiles(drawn[:, 1:] - drawn[:, :1])
+        for i, (corruption, after) in enumerate(zip(CORRUPTIONS, runs, strict=True)):
+            flips = {"changed": before != after}
+            if k == 2:
+                flips["lost"] = (before == 1) & (after == 0)
+            for quantity, flipped in flips.items():
+                estimate, of, true = (
+                    flipped_share(flipped, labels, groups),
+                    f"{quantity} | {corruption}",
+                    truth[corruption],
+                )
+                tally.add(of, "page", ends(estimate), true[quantity])
+                for method, interval in (("Wilson", wilson), ("exact", exact)) if with_rivals else ():
+                    tally.add(of, method, interval(estimate.value or 0.0, sample.n_units), true[quantity])
+            corrupted, fall = confusion_score(labels, after, groups, k, macro_f1), truth[corruption]["fall"]
+            of = f"fall | {corruption}"
+            tally.add(of, "page", ends(paired_change(corrupted, reference, strata)), fall)
+            if with_rivals:
+                tally.add(of, "seeds unpaired", ends(jackknife_difference(corrupted, reference, strata)), fall)
+                tally.add(of, "bootstrap", bootstrap[i], fall)
+    assert tally.failures() == []
+
+
+RECALLS = {
+    "brain_mri": [[0.95, 0.84], [0.97, 0.93]],
+    "brain_mri_types": [[0.89, 0.2], [0.74, 0.7], [0.95, 0.87], [0.94, 0.93]],
+}  # of each class and source, about those that were published
+
+
+@by_resemblance
+@pytest.mark.parametrize("name", list(RECALLS))
+def test_recall_by_source(name: str, shares: tuple[float, ...]) -> None:
+    """Also sensitivity and specificity by source, which count the same."""
+    rng, tally = np.random.default_rng(10), Tally()
+    sample, recalls = Sample(name, shares, rng), np.array(RECALLS[name])
+    least, names = special.ndtri(1 - recalls)[sample.labels, sample.sources], sample.sources.astype(str)
+    for _ in range(SETS):
+        right = sample.hardness(rng.normal(size=sample.n_units)) >= least
+        for c in range(sample.k):
+            rows = sample.labels == c
+            for of in rates_by_source(right[:, rows], sample.groups[rows], names[rows]):
+                quantity, truth = f"class {c}, source {of.source}, n = {of.n_units}", recalls[c, int(of.source)]
+                tally.add(quantity, "page", ends(of.rate), truth)
+                tally.add(quantity, "Wilson", wilson(of.rate.value or 0.0, of.n_units), truth)
+                tally.add(quantity, "exact", exact(of.rate.value or 0.0, of.n_units), truth)
+    assert tally.failures() == []
+
+
+class Learning(NamedTuple):
+    """Images of features and a constant, (N, F), with classes and weights, from which seeds learn."""
+
+    x: Array
+    y: Array
+    weights: Array
+    rng: np.random.Generator
+
+    def predicted(self, folds: Array, width: int, trained: Sequence[int]) -> Array:
+        """Return the classes of the images in the folds `trained`, (N,); each fold by a training on all others.
+
+        A ridge classifier on `width` random features, which stand for the seed.
+        """
+        out, targets = np.zeros_like(self.y), np.eye(self.y.max() + 1)[self.y] - 1 / (self.y.max() + 1)
+        for fold in trained:
+            test = folds == fold
+            seen = np.maximum(self.x @ self.rng.normal(size=(self.x.shape[1], width)), 0)
+            weighted = seen[~test].T * self.weights[~test]
+            ridge = np.linalg.solve(weighted @ seen[~test] + np.eye(width), weighted @ targets[~test])
+            out[test] = (seen[test] @ ridge).argmax(axis=1)
+        return out
+
+
+def dealt(classes: Array, rng: np.random.Generator) -> Array:
+    """Return one of five folds, (N,), over which each class is spread evenly."""
+    folds = np.empty_like(classes)
+    for c in np.unique(classes):
+        members = rng.permutation(np.flatnonzero(classes == c))
+        folds[members] = np.arange(members.size) % 5
+    return folds
+
+
+def fold_scores(confusion: Array) -> dict[str, Array]:
+    by_class = class_scores(confusion)
+    return {"macro F1": by_class["f1"].mean(axis=-1), "recall": by_class["recall"][..., 0]}
+
+
 @pytest.mark.parametrize(
     ("n_units", "k", "size", "widths"),
     [(100, 2, 1, (30, 30)), (116, 2, 3, (8, 3)), (150, 4, 2, (20, 6)), (300, 2, 2, (8, 30)), (300, 2, 2, (30, 8))],
@@ -336,52 +346,59 @@ def test_folds(n_units: int, k: int, size: int, widths: tuple[int, int]) -> None
     """Real learners, five folds: a winner trained twice and a baseline trained once, with five seeds in the first fold.
 
     widths: of winner and baseline; narrow ones differ between seeds. Truth: the mean over data sets of the pooled
-    score. Source: units of the first class, of which a third are from elsewhere.
+    score. Source: units of the first class, of which a third are from elsewhere. Divided: the winner trained once, in
+    folds that divide units, as on pages where folds keep copies together but not patients.
     """
-    rng, results, tally = np.random.default_rng(3), [], Tally()
+    rng, results, by_source, tally = np.random.default_rng(3), [], [], Tally()
     classes = np.arange(n_units) % k
-    centres = (2.2 if k == 2 else 2.8) * np.eye(k, 8)
+    centres = (2.2 if k == 2 else 2.8) * np.eye(k, 9)
     of_source = (classes == 0) & (np.arange(n_units) % 3 > 0)
     for _ in range(SETS):
         sizes = rng.integers(1, 2 * size, n_units)
         unit = np.repeat(np.arange(n_units), sizes)
-        x = centres[classes][unit] + np.sqrt(0.7) * rng.normal(size=(n_units, 8))[unit]
+        x = centres[classes][unit] + np.sqrt(0.7) * rng.normal(size=(n_units, 9))[unit]
         x += np.sqrt(0.3) * rng.normal(size=x.shape)
-        y, weights, folds = classes[unit], 1 / sizes[unit], np.empty(n_units, dtype=int)
-        for c in range(k):
-            members = rng.permutation(np.flatnonzero(classes == c))
-            folds[members] = np.arange(members.size) % 5
-        first, predicted, models = folds[unit] == 0, np.empty((2, SEEDS, y.size), dtype=int), []
-        for runs, width, repeats in zip(predicted, widths, (2, 1), strict=True):
-            for fold in range(5):
-                test = folds[unit] == fold
-                for run in runs[: repeats if fold else SEEDS]:
-                    run[test] = learnt(x[~test], y[~test], weights[~test], width, rng)(x[test])
-            sealed = Decisions(runs[:, first], y[first], unit[first], k)
-            held_out = Decisions(runs[:repeats], y, unit, k)
-            models.append(score_out_of_fold(held_out, folds[unit], sealed, scores)["macro_f1"])
-        rows = of_source[unit]
-        sources = np.where(rows, "here", "elsewhere")
-        (rate,) = (
-            of for of in rates_by_source(predicted[0, :2] == 0, unit, sources, folds[unit]) if of.source == "here"
+        x[:, -1] = 1
+        y, folds, divided = classes[unit], dealt(classes, rng)[unit], dealt(classes[unit], rng)
+        learning, first = Learning(x, y, 1 / sizes[unit], rng), folds == 0
+        winner, baseline = (
+            np.stack([learning.predicted(folds, width, range(5) if run < n else [0]) for run in range(SEEDS)])
+            for width, n in zip(widths, (2, 1), strict=True)
         )
-        results.append((*models, rate, score_rate(predicted[0, :2, rows].T == 0, unit[rows])))
-    truths = [np.mean([of[i].pooled.mean() for of in results]) for i in (0, 1)]
-    recall = float(np.mean([of.mean() for *_, of in results]))
-    for winner, baseline, rate, of in results:
-        by_fold = winner.by_fold.mean(axis=0), baseline.by_fold[0]
-        for quantity, page, truth, each in (
-            ("winner", winner.estimate, truths[0], by_fold[0]),
-            ("baseline", baseline.estimate, truths[1], by_fold[1]),
-            ("difference", winner.minus(baseline), truths[0] - truths[1], by_fold[0] - by_fold[1]),
-        ):
+        cases = {"winner": (winner[:2], folds, winner), "baseline": (baseline[:1], folds, baseline)}
+        if size > 1:
+            cases["divided"] = learning.predicted(divided, widths[0], range(5))[None], divided, winner
+        scored = {}
+        for case, (runs, numbers, seeds) in cases.items():
+            held_out, sealed = Decisions(runs, y, unit, k), Decisions(seeds[:, first], y[first], unit[first], k)
+            scored[case] = score_out_of_fold(held_out, numbers, sealed, fold_scores, {"recall": 0})
+        results.append(scored)
+        rows = of_source[unit]
+        rates = rates_by_source(winner[:2] == 0, unit, np.where(rows, "here", "elsewhere"), folds)
+        here = next(of for of in rates if of.source == "here")
+        by_source.append((here, score_rate(winner[:2, rows] == 0, unit[rows])))
+    keys = [(case, score) for case in results[0] for score in results[0][case]]
+    truths = {(case, score): float(np.mean([of[case][score].pooled for of in results])) for case, score in keys}
+    recall, quantile = float(np.mean([of.mean() for _, of in by_source])), special.stdtrit(4, 0.975)
+    for scored in results:
+        quantities = [
+            (f"{case}, {score}", scored[case][score].estimate, scored[case][score].by_fold.mean(axis=0), truth)
+            for (case, score), truth in truths.items()
+        ]
+        for score in scored["winner"]:
+            leader, other = scored["winner"][score], scored["baseline"][score]
+            gap = truths["winner", score] - truths["baseline", score]
+            each = leader.by_fold.mean(axis=0) - other.by_fold[0]
+            quantities.append((f"lead, {score}", leader.minus(other), each, gap))
+        for quantity, page, each, truth in quantities:
             tally.add(quantity, "page", ends(page), truth)
             for method, share in (("Nadeau, Bengio", 1 / 5 + 1 / 4), ("independent folds", 1 / 5)):
-                half = t.ppf(0.975, 4) * np.sqrt(each.var(ddof=1) * share)
+                half = quantile * np.sqrt(each.var(ddof=1) * share)
                 tally.add(quantity, method, (each.mean() - half, each.mean() + half), truth)
-        tally.add("source", "page", ends(rate.rate), recall)
+    for here, of in by_source:
+        tally.add("source", "page", ends(here.rate), recall)
         tally.add("source", "repeats as seeds", ends(jackknife_estimate(*of)), recall)
-        tally.add("source", "Wilson", wilson(of.mean(), rate.n_units), recall)
+        tally.add("source", "Wilson", wilson(of.mean(), here.n_units), recall)
     assert tally.failures() == []
 
 
@@ -395,103 +412,50 @@ def part_of_units(sizes: list[dict[int, int]], share: float, rng: np.random.Gene
     return drawn
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1_200)
-@pytest.mark.parametrize("shares", [COPIES, PATIENTS], ids=["copies", "patients"])
-@pytest.mark.parametrize("name", ["brain_mri", "brain_mri_types", "digits"])
-def test_the_weights_that_one_downloads(name: str, shares: tuple[float, ...]) -> None:
-    """One seed. Truth: its score on an endless sample, so units vary alone."""
-    if name == "digits" and shares is PATIENTS:
-        pytest.skip("digits has one image per unit")
-    sample, errors, tally = Sample(name, shares, np.random.default_rng(4)), np.array(ERRORS[name]), Tally()
-    for _ in range(SETS):
-        of_seed = sample.rng.normal(size=(1, 2))
-        margins = sample.margins(sample.rng.normal(size=sample.n_units), errors, of_seed)
-        truth = sample.truth_of(errors, *of_seed[0])
-        predicted = sample.predicted(margins)
-        page = score_sample(sample.labels, predicted, sample.groups, sample.k)
-        drawn = resampled(sample, predicted, list(SCORES))
-        for quantity in SCORES:
-            tally.add(quantity, "page", ends(page.estimate(quantity, 0)), float(truth[quantity]))
-            tally.add(quantity, "bootstrap", percentiles(drawn[quantity]), float(truth[quantity]))
-        accuracy = float(page.whole["accuracy"][0])
-        tally.add("accuracy", "Wilson", wilson(accuracy, sample.n_units), float(truth["accuracy"]))
-        for c in range(sample.k) if sample.k == 2 else []:  # sensitivity and specificity
-            rows = sample.labels == c
-            rate = score_rate(margins[:, rows] >= 0, sample.groups[rows])
-            n = len(rate.left_out)
-            for method, interval in (
-                ("page", ends(jackknife_estimate(*rate))),
-                ("Wilson", wilson(rate.mean(), n)),
-                ("exact", exact(rate.mean(), n)),
-            ):
-                tally.add(f"rate {c}", method, interval, float(truth[f"recall {c}"]))
-    assert tally.failures() == []
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1_200)
-@pytest.mark.parametrize("shares", [COPIES, PATIENTS], ids=["copies", "patients"])
+@by_resemblance
 @pytest.mark.parametrize(("name", "share", "classes"), [("brain_mri_types", 0.3, 4), ("brain_mri_types", 0.5, 2)])
 def test_subgroups(name: str, share: float, classes: int, shares: tuple[float, ...]) -> None:
     """A part of the test part, in which some classes are rare or do not occur; macro scores average those that do."""
-    rng, tally = np.random.default_rng(5), Tally()
-    errors = np.array(ERRORS[name])
-    sample = Sample(name, shares, rng, part_of_units(UNITS[name][:classes], share, rng))
-    truth = sample.truth(errors)
+    rng, errors, tally = np.random.default_rng(5), np.array(ERRORS[name]), Tally()
+    sample = Sample(name, shares, rng, part_of_units(units_of(name)[:classes], share, rng))
+    truth, averages = sample.truth(errors), ["accuracy", "macro_f1"]
     for _ in range(SETS):
         predicted = sample.predicted(sample.margins(rng.normal(size=sample.n_units), errors))
         page = score_sample(sample.labels, predicted, sample.groups, sample.k, only_occurring=True)
-        drawn = resampled(sample, predicted, ["accuracy", "macro_f1"])
-        for quantity in ("accuracy", "macro_f1"):
+        resampled = sample.every_score(sample.resampled(predicted))
+        bootstrap = percentiles(np.stack([resampled[of].mean(axis=1) for of in averages], axis=-1))
+        for i, quantity in enumerate(averages):
             tally.add(quantity, "page", ends(page.estimate(quantity)), truth[quantity])
-            tally.add(quantity, "bootstrap", percentiles(drawn[quantity].mean(axis=1)), truth[quantity])
+            tally.add(quantity, "bootstrap", bootstrap[i], truth[quantity])
         tally.add("accuracy", "Wilson", wilson(float(page.whole["accuracy"].mean()), sample.n_units), truth["accuracy"])
         for c in range(classes):
-            name, n, value = f"recall {c}", float(sample.n_class[c]), float(page.whole["recall"][:, c].mean())
-            tally.add(name, "page", ends(page.of_class("recall", c)), truth[name])
-            tally.add(name, "Wilson", wilson(value, n), truth[name])
-            tally.add(name, "exact", exact(value, n), truth[name])
+            quantity, n, value = f"recall {c}", float(sample.n_class[c]), float(page.whole["recall"][:, c].mean())
+            tally.add(quantity, "page", ends(page.of_class("recall", c)), truth[quantity])
+            tally.add(quantity, "Wilson", wilson(value, n), truth[quantity])
+            tally.add(quantity, "exact", exact(value, n), truth[quantity])
     assert tally.failures() == []
 
 
-class World:
-    """Two classes of units whose images resemble each other, and recipes whose stated probabilities differ by seed."""
-
-    def __init__(self, n_units: tuple[int, int], rng: np.random.Generator) -> None:
-        sizes = np.minimum(rng.geometric(0.35, sum(n_units)), 40)
-        self.n_units, self.rng = n_units, rng
-        self.groups = np.repeat(np.arange(sum(n_units)), sizes)
-        self.labels = (self.groups >= n_units[0]).astype(np.int64)
-        self.strata = (np.arange(sum(n_units)) >= n_units[0]).astype(np.int64)
-        self.weights = 1 / sizes[self.groups]
-
-    def stated(self, of_seeds: Array, units: Array, strength: float = 3.5) -> Array:
-        """Return probabilities of class 1, (S, N). of_seeds: (S,), units: (U,) normal; seeds rank the units apart."""
-        draw, n = self.rng.normal, self.groups[-1] + 1
-        seed = 0.3 * of_seeds[:, None] + draw(0, 0.6, (of_seeds.size, n))[:, self.groups]
-        own = draw(0, 0.4, (of_seeds.size, self.groups.size))
-        return special.expit(strength * (2 * self.labels - 1) + 1.6 * units[self.groups] + seed + own)
+N_UNITS = (53, 68)  # of the test part of brain_mri
+MANY_UNITS = (20_000, 15_000)  # of an endless one
+SHARE, RARE = N_UNITS[1] / sum(N_UNITS), 0.01
 
 
-N_UNITS = (69, 47)  # of the test part of brain_mri
-SHARE, RARE = 47 / 116, 0.01
-SEED_GRID = norm.ppf((np.arange(15) + 0.5) / 15)  # of seeds, whose mean is the truth
+AREAS = ("precision", "AUC")
+COMPARED = ("Matthews", "Brier", *AREAS)  # of winner and baseline
 
 
 def measured(world: World, p: Array) -> dict[str, tuple[Scored, float, float]]:
     """Return measures of the page with their range."""
     labels, groups, positive = world.labels, world.groups, world.labels == 1
     called = (p >= 0.5).astype(np.int64)
-    tasks = [(positive, row, groups) for row in p]
-    areas = [average_precision(*task) for task in tasks], [left_out_precision(*task) for task in tasks]
     cost = np.where(positive, 10 * (1 - called), called)
     return {
         "Matthews": (confusion_score(labels, called, groups, 2, matthews), -1.0, 1.0),
         "Brier": (unit_mean((p - positive) ** 2, labels, groups), 0.0, 1.0),
         "cost": (unit_mean(cost, labels, groups, [1 - RARE, RARE]), 0.0, 1 + 9 * RARE),
         "shifted": (unit_mean(shifted(p, SHARE, RARE), labels, groups, [1 - RARE, RARE]), 0.0, 1.0),
-        "precision": (Scored(np.array(areas[0]), np.stack(areas[1], axis=1)), 0.0, 1.0),
+        "precision": (score_precision(positive, p, groups), 0.0, 1.0),
         "AUC": (score_areas(positive, p, groups), 0.0, 1.0),
     }
 
@@ -523,13 +487,14 @@ def reweighted(world: World, p: Array, weights: Array) -> dict[str, Array]:
         "Brier": mean((p - positive) ** 2, SHARE),
         "cost": mean(np.where(positive, 10 * ~called, called), RARE),
         "shifted": mean(shifted(p, SHARE, RARE), RARE),
+        "surplus": mean(p - positive, SHARE),
     }
 
 
 def true_measures(world: World, p: Array) -> dict[str, float]:
     """Return the measures of an endless sample, mean over seeds."""
     positive = world.labels == 1
-    shares = np.where(positive, SHARE, 1 - SHARE) / np.array([20_000, 15_000])[world.labels] * world.weights
+    shares = np.where(positive, SHARE, 1 - SHARE) / np.array(MANY_UNITS)[world.labels] * world.weights
     areas = {
         "precision": np.mean([average_precision_score(positive, row, sample_weight=shares) for row in p]),
         "AUC": areas_under_roc(positive, p, world.groups).mean(),
@@ -537,76 +502,57 @@ def true_measures(world: World, p: Array) -> dict[str, float]:
     return {name: float(np.mean(of)) for name, of in (reweighted(world, p, world.weights[None]) | areas).items()}
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1_200)
 def test_measures() -> None:
     """Two settings: few hard units, which a sample may lack, and many."""
     rng, tally = np.random.default_rng(1), Tally()
+    bootstraps = Bootstraps(N_UNITS, rng)
 
     def both(world: World, of_seeds: Array, strengths: tuple[float, float]) -> list[Array]:
-        units, own = rng.normal(size=(2, sum(world.n_units)))
-        first = world.stated(of_seeds[0], units, strengths[0])
-        return [first, world.stated(of_seeds[1], 0.7 * units + np.sqrt(0.51) * own, strengths[1])]
+        units = rng.normal(size=sum(world.n_units))
+        hard = units, similar(units, rng)
+        return [world.stated(*of) for of in zip(of_seeds, hard, strengths, strict=True)]
 
     for setting, strengths in {"few": (3.5, 2.5), "many": (2.0, 1.5)}.items():
-        large = World((20_000, 15_000), rng)
+        large = World(MANY_UNITS, rng)
         p = both(large, np.stack([SEED_GRID, SEED_GRID]), strengths)
         truth, other = (true_measures(large, each) for each in p)
-        rare = float(np.mean([average_precision(large.labels == 1, row, large.groups, 1e-3) for row in p[0]]))
-        for _ in range(SETS):
+        truth |= {f"lead, {name}": truth[name] - other[name] for name in truth}
+        truth["least precision"] = np.mean([average_precision(large.labels == 1, x, large.groups, 1e-3) for x in p[0]])
+        for number in range(SETS):
             world = World(N_UNITS, rng)
             p, strata = both(world, rng.normal(size=(2, SEEDS)), strengths), world.strata
-            units = [rng.multinomial(n, np.full(n, 1 / n), DRAWS) for n in N_UNITS]
-            draws = np.concatenate(units, axis=1)[:, world.groups] * world.weights
-            drawn = [{of: x.mean(axis=1) for of, x in reweighted(world, each, draws).items()} for each in p]
-            of = [measured(world, each) for each in p]
+            of, with_rivals = [measured(world, each) for each in p], number % RIVALS == 0
+            intervals: list[tuple[str, str, Any]] = []
             for name, (scored, lowest, highest) in of[0].items():
-                quantity, against, is_area = f"{name} | {setting}", of[1][name][0], name in ("precision", "AUC")
-                for method, n in (("page", bounding_units(name)), ("no bound", 1e9)):
-                    tails = (name, method) == ("precision", "page")
-                    estimate = recipe_estimate(scored, strata, n=n, lowest=lowest, highest=highest, heavy_tails=tails)
-                    tally.add(quantity, method, ends(estimate), truth[name], highest, lowest)
-                half = score_variance(scored, strata).half_width
-                tally.add(quantity, "no logit", (scored.mean() - half, scored.mean() + half), truth[name])
-                if not is_area:
-                    tally.add(quantity, "bootstrap", percentiles(drawn[0][name]), truth[name])
-                if name in ("cost", "shifted"):
-                    continue  # no difference on the page
-                quantity, gap = f"d {name} | {setting}", truth[name] - other[name]
-                plain = scaled_difference(scored, against, strata, highest - lowest)
-                page = area_difference(scored, against, strata) if is_area else plain
-                tally.add(quantity, "page", ends(page), gap)
-                if is_area:
-                    tally.add(quantity, "no logit", ends(plain), gap)
-                else:
-                    tally.add(quantity, "bootstrap", percentiles(drawn[0][name] - drawn[1][name]), gap)
-            bounds = [least_precision(world.labels == 1, row, world.groups, 1e-3) for row in p[0][:1]]
-            tally.add(f"least precision | {setting}", "page", (float(np.mean(bounds)), None), rare)
+                options = {"lowest": lowest, "highest": highest, "heavy_tails": name == "precision"}
+                page = recipe_estimate(scored, strata, n=bounding_units(name), **options)
+                plain = scaled_difference(scored, of[1][name][0], strata, highest - lowest)
+                lead = area_difference(scored, of[1][name][0], strata) if name in AREAS else plain
+                intervals.append((name, "page", page))
+                intervals += [(f"lead, {name}", "page", lead)] if name in COMPARED else []
+                if with_rivals:
+                    no_bound = recipe_estimate(scored, strata, n=1e9, lowest=lowest, highest=highest)
+                    no_logit = interval_of(scored.mean(), score_variance(scored, strata), strata.size)
+                    intervals += [(name, "no bound", no_bound), (name, "no logit", no_logit)]
+                    intervals += [(f"lead, {name}", "no logit", plain)] if name in AREAS else []
+            surplus = unit_mean(p[0] - world.labels, world.labels, world.groups)
+            intervals.append(("surplus", "page", jackknife_estimate(*surplus, strata=strata, bounded=False)))
+            bound = least_precision(world.labels == 1, p[0][0], world.groups, 1e-3)
+            intervals.append(("least precision", "page", Estimate(None, bound, None)))
+            for name, method, estimate in intervals:
+                _, lowest, highest = of[0].get(name, (None, 0.0, 1.0))
+                tally.add(f"{name} | {setting}", method, ends(estimate), truth[name], highest, lowest)
+            if with_rivals:
+                draws = bootstraps.draw()[:, world.groups] * world.weights
+                first, second = (reweighted(world, each, draws) for each in p)
+                for name, drawn in first.items():
+                    tally.add(f"{name} | {setting}", "bootstrap", percentiles(drawn.mean(axis=1)), truth[name])
+                for name in first.keys() & COMPARED:
+                    apart = percentiles(first[name].mean(axis=1) - second[name].mean(axis=1))
+                    tally.add(f"lead, {name} | {setting}", "bootstrap", apart, truth[f"lead, {name}"])
     assert tally.failures() == []
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1_200)
-def test_calibration_of_a_class() -> None:
-    rng, tally = np.random.default_rng(6), Tally()
-    large = World((20_000, 15_000), rng)
-    p = large.stated(SEED_GRID, rng.normal(size=35_000))
-    sides = [np.average(p[:, large.labels == c], axis=1, weights=large.weights[large.labels == c]) for c in (0, 1)]
-    truth = float(((1 - SHARE) * sides[0] + SHARE * sides[1]).mean()) - SHARE
-    for _ in range(SETS):
-        world = World(N_UNITS, rng)
-        p = world.stated(rng.normal(size=SEEDS), rng.normal(size=116))
-        surplus = p - world.labels
-        scored = unit_mean(surplus, world.labels, world.groups)
-        tally.add("surplus", "page", ends(jackknife_estimate(*scored, strata=world.strata, bounded=False)), truth)
-        units = [rng.multinomial(n, np.full(n, 1 / n), DRAWS) for n in N_UNITS]
-        weights = np.concatenate(units, axis=1)[:, world.groups] * world.weights
-        tally.add("surplus", "bootstrap", percentiles((weights @ surplus.mean(axis=0)) / 116), truth)
-    assert tally.failures() == []
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize(("n_units", "n_bins"), [(N_UNITS, 5), ((150, 119), 10)])
 def test_calibration_bars(n_units: tuple[int, int], n_bins: int) -> None:
     """Truth: the share that is right in the bin on an endless sample, for the same seeds; only units vary."""

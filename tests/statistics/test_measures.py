@@ -31,7 +31,7 @@ def test_matthews_correlation_and_brier_score_equal_those_of_scikit_learn() -> N
 def test_average_precision_equals_that_of_scikit_learn_and_is_reweighted() -> None:
     weights = unit_weights(POSITIVE.astype(int), GROUPS)
     theirs = average_precision_score(POSITIVE, SCORE, sample_weight=weights)
-    assert measures.average_precision(POSITIVE, SCORE, GROUPS) == pytest.approx(theirs)
+    assert measures.score_precision(POSITIVE, SCORE[None], GROUPS).values == pytest.approx([theirs])
     share = 0.01
     reweighted = weights * np.where(POSITIVE, share / weights[POSITIVE].sum(), (1 - share) / weights[~POSITIVE].sum())
     theirs = average_precision_score(POSITIVE, SCORE, sample_weight=reweighted)
@@ -41,7 +41,7 @@ def test_average_precision_equals_that_of_scikit_learn_and_is_reweighted() -> No
 def test_scores_without_a_unit_are_those_of_the_sample_without_its_images() -> None:
     of = measures.confusion_score(LABELS, PREDICTED, GROUPS, 3, measures.matthews)
     mean = measures.unit_mean(PREDICTED == LABELS, LABELS, GROUPS, [0.2, 0.3, 0.5])
-    areas = measures.left_out_precision(POSITIVE, SCORE, GROUPS)
+    areas = measures.score_precision(POSITIVE, np.stack([SCORE, -SCORE]), GROUPS)
     weights = unit_weights(POSITIVE.astype(int), GROUPS)
     share = weights[POSITIVE].sum() / weights.sum()
     for u, group in enumerate(np.unique(GROUPS)):
@@ -53,8 +53,8 @@ def test_scores_without_a_unit_are_those_of_the_sample_without_its_images() -> N
         assert_allclose(of.left_out[u], measures.matthews(counts))
         recalls = counts.diagonal(axis1=1, axis2=2) / sizes
         assert_allclose(mean.left_out[u], recalls @ [0.2, 0.3, 0.5])
-        alone = measures.average_precision(POSITIVE[rest], SCORE[rest], GROUPS[rest], share)
-        assert areas[u] == pytest.approx(alone)
+        alone = [measures.average_precision(POSITIVE[rest], x[rest], GROUPS[rest], share) for x in (SCORE, -SCORE)]
+        assert_allclose(areas.left_out[u], alone)
 
 
 def test_the_expected_cost_by_hand() -> None:

@@ -14,13 +14,12 @@ from pipeline.statistics.calibration import ROUNDING
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.jackknife import Scored, area_difference, jackknife_estimate, unit_classes
 from pipeline.statistics.measures import (
-    average_precision,
     chance_outcomes,
     class_calibration_error,
     confusion_score,
     error_costs,
-    left_out_precision,
     matthews,
+    score_precision,
     shifted,
     squared_errors,
     unit_mean,
@@ -131,17 +130,11 @@ def measures(results: Results) -> list[Measure]:
         )
         add(
             f"average precision at {percent(of.share, 0)} positive",
-            lambda runs: _precision(part, runs.positive_score),
+            lambda runs: score_precision(part.positive, runs.positive_score, part.groups),
             int(np.bincount(of.sides).min()),
             is_area=True,
         )
     return measured
-
-
-def _precision(part: Part, scores_of: Any) -> Scored:
-    task = [(part.positive, score, part.groups) for score in scores_of]
-    values = np.array([average_precision(*run) for run in task])
-    return Scored(values, np.stack([left_out_precision(*run) for run in task], axis=1))
 
 
 def expected_costs(results: Results, share: float) -> dict[int, dict[str, Estimate]]:

@@ -24,11 +24,21 @@ class Decisions(NamedTuple):
     groups: Array  # (N,)
     n_classes: int
 
-    def scored(self, scores: Scores, rows: Any = slice(None)) -> dict[str, Array]:
-        """Return every score of the images `rows`, (S,) each."""
-        labels, groups = self.labels[rows], self.groups[rows]
-        weights = unit_weights(labels, groups)
-        return scores(confusion_matrix(labels, self.predicted[:, rows], self.n_classes, weights))
+    def scored(self, scores: Scores) -> dict[str, Array]:
+        """Return every score, (S,) each."""
+        weights = unit_weights(self.labels, self.groups)
+        return scores(confusion_matrix(self.labels, self.predicted, self.n_classes, weights))
+
+    def by_fold(self, scores: Scores, folds: Array) -> dict[str, Array]:
+        """Return every score of each fold, in which a group counts once per class, (S, folds) each. folds: (N,)."""
+        names, fold = np.unique(folds, return_inverse=True)
+        pieces = np.unique(self.groups, return_inverse=True)[1] * names.size + fold
+        weights, confusions = unit_weights(self.labels, pieces), []
+        for number in range(names.size):
+            rows = fold == number
+            of_fold = self.labels[rows], self.predicted[:, rows], self.n_classes, weights[rows]
+            confusions.append(confusion_matrix(*of_fold))
+        return scores(np.stack(confusions, axis=1))
 
     def left_out(self, scores: Scores) -> dict[str, Array]:
         """Return every score without each unit, (U, S) each."""
@@ -75,16 +85,15 @@ def score_out_of_fold(
     per seed of the evaluation. of_class: the class whose groups a score averages; other scores average all.
     """
     pooled, left_out, strata = held_out.scored(scores), held_out.left_out(scores), held_out.strata
-    by_fold = [held_out.scored(scores, folds == number) for number in np.unique(folds)]
+    by_fold = held_out.by_fold(scores, folds)
     of_sealed, without = sealed.scored(scores), sealed.left_out(scores)
-    unit_folds = folds[np.unique(held_out.groups, return_index=True)[1]]
+    unit_folds, n_folds = folds[np.unique(held_out.groups, return_index=True)[1]], np.unique(folds).size
     results = {}
     for name, values in pooled.items():
         seeds = repeat_variance(Scored(values, left_out[name]), unit_folds, strata)
         if values.size == 1:
-            seeds = training_variance(Scored(of_sealed[name], without[name]), len(by_fold), sealed.strata)
-        of_folds = np.stack([of[name] for of in by_fold], axis=-1)
+            seeds = training_variance(Scored(of_sealed[name], without[name]), n_folds, sealed.strata)
         side = (of_class or {}).get(name)
         n = np.unique(held_out.groups if side is None else held_out.groups[held_out.labels == side]).size
-        results[name] = OutOfFold(values, of_folds, left_out[name], seeds, strata, n)
+        results[name] = OutOfFold(values, by_fold[name], left_out[name], seeds, strata, n)
     return results

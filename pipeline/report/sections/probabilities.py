@@ -18,10 +18,10 @@ from pipeline.report.drawing import BLUE, Picture, canvas, percents, png, styled
 from pipeline.report.experiment_page import Section
 from pipeline.report.formatting import number, percent, percent_estimate, points, points_estimate
 from pipeline.report.results import Results
-from pipeline.statistics import calibration, intervals
+from pipeline.statistics import calibration
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.jackknife import Scored, area_difference, jackknife_estimate, unit_classes
-from pipeline.statistics.roc import score_areas
+from pipeline.statistics.roc import mean_areas, score_areas
 from pipeline.statistics.scores import log_loss
 from pipeline.statistics.units import own_group_sizes
 
@@ -80,7 +80,8 @@ def discriminate(evaluation: Evaluation) -> Discrimination:
     if n_groups < LEAST_GROUPS:
         means = {model: Estimate(of[model].mean(), None, None) for model in MODELS}
         return Discrimination(seeds, means, Estimate(difference.value, None, None), n_groups)
-    means = {model: _area(of[model], strata, n_groups * (1 if binary else len(sides))) for model in MODELS}
+    n_pairs = n_groups * (1 if binary else len(sides))  # disjoint pairs of a positive and a negative group
+    means = {model: jackknife_estimate(*of[model], strata=strata, n=n_pairs) for model in MODELS}
     return Discrimination(seeds, means, difference, n_groups)
 
 
@@ -88,19 +89,7 @@ def _areas(part: Part, runs: Runs, binary: bool) -> Scored:
     """Return the area of the positive classes, or the mean area of each class that occurs against the rest."""
     if binary:
         return score_areas(part.positive, runs.positive_score, part.groups)
-    areas = [score_areas(part.labels == c, runs.probabilities[:, :, c], part.groups) for c in np.unique(part.labels)]
-    values, left_out = (np.mean(column, axis=0) for column in zip(*areas, strict=True))
-    return Scored(values, left_out)
-
-
-def _area(of: Scored, strata: NDArray[np.int64], n: int) -> Estimate:
-    """Return the mean area. n: disjoint pairs of a positive and a negative group, which are independent.
-
-    Near 1 a few hard groups decide, which a sample may lack, so the interval reaches as far as the bound of n/n.
-    """
-    if (of.values == 1).all():
-        return Estimate(1.0, intervals.sure_bound(n), None)
-    return jackknife_estimate(*of, strata=strata, n=n)
+    return mean_areas(part.labels, runs.probabilities, part.groups)
 
 
 @dataclass(frozen=True)

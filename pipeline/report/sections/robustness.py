@@ -1,5 +1,6 @@
 """The winner under mild corruptions that keep the diagnosis: how far scores fall, how many decisions flip."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,9 +40,7 @@ def shifts(results: Results) -> tuple[Estimate, int, dict[str, Shift]]:
     def score_of(predicted: Any) -> Any:
         return confusion_score(labels, predicted, groups, k, lambda confusion: scores(confusion)[objective])
 
-    def share(flipped: Any) -> Estimate:
-        return recipe_estimate(unit_mean(flipped, labels, groups), strata, n=strata.size)
-
+    share = partial(flipped_share, labels=labels, groups=groups)
     predicted, called = winner.predicted[:, rows], winner.positive_score[:, rows] >= thresholds
     clean, by_corruption = score_of(predicted), {}
     for name, corrupted in results.robustness.runs().items():
@@ -55,6 +54,12 @@ def shifts(results: Results) -> tuple[Estimate, int, dict[str, Shift]]:
             share(~called & still) if decides else None,
         )
     return recipe_estimate(clean, strata, n=n), strata.size, by_corruption
+
+
+def flipped_share(flipped: Any, labels: Any, groups: Any) -> Estimate:
+    """Return the share of units whose decision flips, mean over seeds. flipped: (S, N) bool; labels, groups: (N,)."""
+    strata = unit_classes(labels, groups)
+    return recipe_estimate(unit_mean(flipped, labels, groups), strata, n=strata.size)
 
 
 def context(results: Results) -> dict[str, Any]:
