@@ -174,6 +174,7 @@ AREA_SETTINGS = {
     "patients": ("brain_mri_types", PATIENTS, 4.0),
     "digits": ("digits", COPIES, 4.0),
     "digits, few errors": ("digits", COPIES, 8.0),
+    "digits, some errors": ("digits", COPIES, 6.0),
 }  # units, resemblance, and by how much the winner separates the classes
 
 
