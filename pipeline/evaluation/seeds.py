@@ -46,7 +46,7 @@ def enough_seeds(
 
 
 def affordable_seeds(config: Configuration, development: Samples) -> int:
-    """Return how many trainings of the winner MOST_S allows, from LEAST to MOST."""
+    """Return how many trainings of the winner MOST_S allows, from LEAST to MOST, with all images in each epoch."""
     n_train = int((development.table["part"] == "train").sum())
     return min(MOST, max(LEAST, int(MOST_S / estimate_training_s(config, image_shapes(development), n_train))))
 

@@ -12,7 +12,7 @@ class EvaluateSettings(Strict):
 
     n_seeds: CountOrAuto = Field(
         description="retrainings of winner and of baseline, each with a fresh seed; auto: 3, or up to 10 while they "
-        "make up more than 5 % of the variance of the winner's score on val",
+        "make up more than 5 % of the variance of the winner's score on val, as far as one core trains them in an hour",
     )
     folds: Annotated[Integer, Field(ge=3)] | None = Field(
         None, description="of a cross-validation by group, where the published test part is not kept; null: none"
