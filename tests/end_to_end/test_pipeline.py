@@ -19,6 +19,7 @@ from mlflow import MlflowClient
 import documents
 from conftest import EXPERIMENT
 from pipeline import cli
+from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.runs import EvaluationRuns, SearchRuns
 from pipeline.artifacts.samples import Samples
 
@@ -240,7 +241,8 @@ def test_a_new_search_space_is_one_file_and_one_line(project: Path) -> None:
     ],
 )
 def test_the_commands_of_the_documents_run(project: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = shlex.split(command.replace("mine", "quick"))
+    study = SearchRuns.read(Layout(project).search_runs("quick")).study
+    words = shlex.split(command.replace("mine", "quick").replace("STUDY", study))
     # those that write to MLflow need a process of their own: in this one it has the deleted database open
     if words[:3] != ["python", "-m", "pipeline"] or {"publish", "search", "evaluate"} & set(words):
         call(project, *words)

@@ -247,9 +247,9 @@ def test_intervals_hold_the_truth(n: int, best: int, uneven: float) -> None:
         assert model is not None
         for effect in effects(model):
             add(effect.name, log_ends(effect), TRUTH[effect.name] * (-1 if effect.per.startswith("adamw") else 1))
-        best = retuned(model, np.array([-2.0, 2.0]))
-        assert best is not None
-        ends = best.last_over_first
+        curve = retuned(model, np.array([-2.0, 2.0]))
+        assert curve is not None
+        ends = curve.last_over_first
         add("batch_size, re-tuned", (ends.low or 0.0, ends.high or 0.0), RETUNED)
         for later in later_effects(model, search.first, search.second, search.families, weights):
             name, sign = later.effect.name, -1 if later.effect.per.startswith("adamw") else 1
