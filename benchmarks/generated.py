@@ -28,7 +28,6 @@ def generated(n_train: int, n_val: int, shape: Shape) -> Samples:
         image_shape=shape,
         counts={},
         digests={},
-        image_px=shape[0],
         near_duplicate_bits=None,
         hash_size=8,
     )

@@ -11,11 +11,12 @@ from benchmarks.generated import Shape, write_development
 from benchmarks.measurement import Row
 from benchmarks.trained_process import STATUS
 from pipeline.artifacts.configuration import Configuration, own_options
+from pipeline.artifacts.layout import Layout
+from pipeline.artifacts.samples import DEVELOPMENT, DatasetInfo
 from pipeline.core.yaml_document import Scalar
-from pipeline.datasets.registry import DatasetSpec, find_spec
 from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.reader import read_experiment
-from pipeline.params import DatasetSettings, read_params
+from pipeline.params import read_params
 
 TARGET_GB = 1.5
 
@@ -27,7 +28,7 @@ def rows(root: Path) -> Iterator[Row]:
         return
     params = read_params(root / "params.yaml")
     for name, dataset in params.experiments.items():
-        n, shape = development_size(dataset, params.datasets[dataset])
+        n, shape = development_size(root, dataset)
         configs = heaviest(read_experiment(root / f"experiments/{name}.yaml"))
         with TemporaryDirectory() as folder:
             peak_gb = peak(configs, write_development(Path(folder), n, shape))
@@ -35,17 +36,10 @@ def rows(root: Path) -> Iterator[Row]:
         yield Row(title, peak_gb, reference=TARGET_GB, unit="GB", aim="at most", target=1)
 
 
-def development_size(dataset: str, settings: DatasetSettings) -> tuple[int, Shape]:
-    """Return the number of images in train and val, before any are dropped, and their shape."""
-    spec = find_spec(dataset)
-    px = settings.prepare.image_px
-    return round(published_images(spec) * (1 - settings.split.test)), spec.native_shape or (px, px, 1)
-
-
-def published_images(spec: DatasetSpec) -> int:
-    """Return the number of published images, without those of an official test part that is kept."""
-    parts = spec.published.n_images.items()
-    return sum(n for part, n in parts if not (spec.keeps_official_test and part == "test"))
+def development_size(root: Path, dataset: str) -> tuple[int, Shape]:
+    """Return the number of images in train and val, and their shape. Raises DataError if the data set is not split."""
+    info = DatasetInfo.read(Layout(root).development(dataset) / "dataset.json")
+    return sum(info.parts[part].images for part in DEVELOPMENT), info.image_shape
 
 
 def peak(configs: Sequence[Configuration], development: Path) -> float:

@@ -29,8 +29,11 @@ from benchmarks.generated import Shape, generated
 from benchmarks.measurement import Row, Way, median_seconds, seconds_of
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.samples import Samples
-from pipeline.datasets.preparation import DecodedImage, decode_records
-from pipeline.datasets.registry import RawImage, find_spec
+from pipeline.datasets.decoding import DecodedImage
+from pipeline.datasets.description import ImageSettings, read_dataset
+from pipeline.datasets.preparation import decode_all
+from pipeline.datasets.records import RawImage
+from pipeline.datasets.sources import Where
 from pipeline.training.process import prepare_process
 from pipeline.training.trainer import Trainer
 
@@ -125,9 +128,9 @@ def mri_training(jpegs: Path, rounds: int) -> Iterator[Row]:
 
 def preparing(raw: Path, jpegs: Path, rounds: int) -> Row:
     """Return the speed of decoding and resizing: of the published files if they are there, otherwise of `jpegs`."""
-    published = find_spec("brain_mri").published
-    if all((raw / file.name).is_file() for file in published.files):
-        records = list(published.read(raw))
+    dataset = read_dataset(Path(), "brain_mri")
+    if all((raw / file.name).is_file() for file in dataset.source.files()):
+        records = list(dataset.source.read(Where(Path(), raw), dataset.spelled))
         source = "files of brain_mri"
     else:
         paths = sorted(jpegs.rglob("*.jpg"))
@@ -135,7 +138,7 @@ def preparing(raw: Path, jpegs: Path, rounds: int) -> Row:
         source = f"generated {JPEG_PX} px JPEG"
 
     def decode() -> None:
-        images = [image for _, image in decode_records(records, PREPARED_PX)]
+        images = [image for _, image in decode_all(records, ImageSettings(px=PREPARED_PX, channels=1))]
         assert all(isinstance(image, DecodedImage) for image in images)
 
     speed = speeds({"ours": partial(seconds_of, decode)}, len(records), rounds)

@@ -20,17 +20,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.artifacts.layout import Layout
 from pipeline.core.tables import write_csv
+from pipeline.datasets.decoding import Target, decode
+from pipeline.datasets.description import COMPARED_PX, read_dataset
 from pipeline.datasets.duplicates import perceptual_hashes, signs
 from pipeline.datasets.origins import ORIGINS
-from pipeline.datasets.preparation import COMPARED_PX, decode_image
-from pipeline.datasets.registry import RawImage, find_spec
+from pipeline.datasets.records import RawImage
 
 DATASETS = ("brain_mri", "brain_mri_types")
 HASH_SIZE = 16  # 256 bits
 MAX_BITS = 14  # between a published image, as it is or mirrored, and its source; the next patient is 28 or more away
 MIN_CORRELATION = 0.96  # of the pixels, the second measure
+TARGET = Target(COMPARED_PX, COMPARED_PX, 1)
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def read_sources(cheng: Path, slices: Path, br35h: Path) -> Sources:
             for member in tar:
                 if file := tar.extractfile(member):
                     rows.append((origin, Path(member.name).stem))
-                    pixels.append(decode_image(file.read(), COMPARED_PX).pixels[..., 0])
+                    pixels.append(decode(file.read(), TARGET).pixels[..., 0])
     table = pd.DataFrame(rows, columns=["origin", "slice"])
     is_cheng = table["origin"] == "cheng"
     for column, names in {"patient": fields["patient"], "family": families}.items():
@@ -62,7 +63,7 @@ def read_sources(cheng: Path, slices: Path, br35h: Path) -> Sources:
 
 def matches(records: Sequence[RawImage], sources: Sources) -> pd.DataFrame:
     """Return the published images that are one of the sources, with both measures."""
-    pixels = np.stack([decode_image(bytes(record.data), COMPARED_PX).pixels for record in records])
+    pixels = np.stack([decode(bytes(record.data), TARGET).pixels for record in records])
     source_signs = signs(perceptual_hashes(sources.pixels[..., None], HASH_SIZE)[0])
     # (4, N, M) bits that differ; mirrored: not, left to right, top to bottom, both
     bits = np.stack([HASH_SIZE**2 - signs(hashes) @ source_signs.T for hashes in perceptual_hashes(pixels, HASH_SIZE)])
@@ -83,7 +84,7 @@ def matches(records: Sequence[RawImage], sources: Sources) -> pd.DataFrame:
 def main(cheng: str, slices: str, br35h: str) -> None:
     """Write ORIGINS."""
     sources = read_sources(Path(cheng), Path(slices), Path(br35h))
-    published = {dataset: list(find_spec(dataset).published.read(Layout().raw(dataset))) for dataset in DATASETS}
+    published = {dataset: list(read_dataset(Path(), dataset).read(Path())) for dataset in DATASETS}
     table = pd.concat([matches(records, sources) for records in published.values()])
     write_csv(ORIGINS, table.drop_duplicates("sample").sort_values("sample"))
 

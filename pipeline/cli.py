@@ -34,19 +34,21 @@ def download(params: "Params", options: argparse.Namespace) -> None:
     from pipeline.stages import download
 
     mirrors = [*params.download.mirrors, *filter(None, [os.environ.get("DATA_MIRROR")])]
-    download.run(LAYOUT, options.item, params.download.model_copy(update={"mirrors": mirrors}))
+    download.run(
+        LAYOUT, options.item, params.datasets[options.item], params.download.model_copy(update={"mirrors": mirrors})
+    )
 
 
 def prepare(params: "Params", options: argparse.Namespace) -> None:
     from pipeline.stages import prepare
 
-    prepare.run(LAYOUT, options.item, params.datasets[options.item].prepare)
+    prepare.run(LAYOUT, options.item)
 
 
 def split(params: "Params", options: argparse.Namespace) -> None:
     from pipeline.stages import split
 
-    split.run(LAYOUT, options.item, params.datasets[options.item].split)
+    split.run(LAYOUT, options.item)
 
 
 def explore(params: "Params", options: argparse.Namespace) -> None:
@@ -58,7 +60,7 @@ def explore(params: "Params", options: argparse.Namespace) -> None:
 def overlap(params: "Params", _: argparse.Namespace) -> None:
     from pipeline.stages import overlap
 
-    overlap.run(LAYOUT, {name: dataset.split for name, dataset in params.datasets.items()})
+    overlap.run(LAYOUT, list(params.datasets))
 
 
 def search(params: "Params", options: argparse.Namespace) -> None:
@@ -119,6 +121,20 @@ def schema(_: "Params", __: argparse.Namespace) -> None:
     print(json.dumps(experiment_schema(), indent=2))
 
 
+def new(params: "Params", options: argparse.Namespace) -> None:
+    from pipeline.core.errors import InputError
+    from pipeline.new import new_dataset, new_experiment
+
+    if options.kind == "dataset" and not options.folder:
+        raise InputError("new dataset: name the folder with --folder; other sources are in docs/data.md")
+    root = Path().resolve()
+    if options.kind == "dataset":
+        lines = new_dataset(root, options.name, options.folder)
+    else:
+        lines = new_experiment(root, options.name, options.like)
+    print("\n".join(lines))
+
+
 def _workspace(params: "Params") -> "Workspace":
     from pipeline.execution.settings import Workspace
 
@@ -138,6 +154,7 @@ COMMANDS = {
     "space": Command(space, "experiments", "check an experiment file and show its search space; trains nothing"),
     "layers": Command(layers, "experiments", "show the layers of baseline and winner with their shapes"),
     "publish": Command(publish, "experiments", "write finished searches and retrainings to MLflow again"),
+    "new": Command(new, "", "write the files of a new data set or experiment"),
     "schema": Command(schema, "", "print the JSON schema of experiment files"),
 }
 
@@ -151,6 +168,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         options = commands.add_parser(name, help=command.help, description=command.help)
         if command.items:
             options.add_argument("item", help=f"one of `{command.items}` in params.yaml")
+        if name == "new":
+            options.add_argument("kind", choices=("dataset", "experiment"))
+            options.add_argument("name", help="lower-case letters, digits and _")
+            options.add_argument("--folder", help="of a data set: subfolders name the class")
+            options.add_argument("--like", default="digits", help="experiment to start from (default: %(default)s)")
         if name == "search":
             options.add_argument("--fresh", action="store_true", help="start a new study instead of resuming")
             options.add_argument("--adopt", metavar="STUDY", help="take over its trials although data or code changed")

@@ -9,24 +9,17 @@ from pydantic import Field
 
 from pipeline.core.yaml_document import Strict, read_yaml, validate
 from pipeline.datasets.fetch import DownloadSettings
-from pipeline.datasets.preparation import PrepareSettings
-from pipeline.datasets.splitting import SplitSettings
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.execution.settings import SearchSettings
 from pipeline.report.settings import ReportSettings
 
 
-class DatasetSettings(Strict):
-    """What to do with one data set."""
-
-    prepare: PrepareSettings
-    split: SplitSettings
-
-
 class Params(Strict):
     """params.yaml."""
 
-    datasets: dict[str, DatasetSettings]
+    datasets: dict[str, str] = Field(
+        description="name of a file in data/ -> what DVC watches for changes of its images"
+    )
     experiments: dict[str, str] = Field(description="name of a file in experiments/ -> its data set")
     download: DownloadSettings
     search: SearchSettings

@@ -14,18 +14,20 @@ from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.samples import Samples
 from pipeline.core.files import locked
 from pipeline.datasets.fetch import DownloadSettings
-from pipeline.datasets.preparation import PrepareSettings
-from pipeline.datasets.splitting import SplitSettings
 from pipeline.stages import download, prepare, split
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
 def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return data/split/digits of a pipeline that ran on the real digits."""
     layout = Layout(tmp_path_factory.mktemp("digits"))
-    download.run(layout, "digits", DownloadSettings(timeout_s=5, retries=0))
-    prepare.run(layout, "digits", PrepareSettings(image_px=8, near_duplicate_bits=None, hash_size=8))
-    split.run(layout, "digits", SplitSettings(seed=1, val=0.15, test=0.15))
+    (layout.root / "data").mkdir()
+    shutil.copy(ROOT / "data/digits.yaml", layout.root / "data")
+    download.run(layout, "digits", "data/digits.yaml", DownloadSettings(timeout_s=5, retries=0))
+    prepare.run(layout, "digits")
+    split.run(layout, "digits")
     return layout.split("digits")
 
 

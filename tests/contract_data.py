@@ -45,7 +45,6 @@ def dataset_info(name: str, classes: list[str], positive: list[str], medical: bo
         terms="generated, free of terms",
         citation="Nobody 2024",
         source_url="https://example.org/data",
-        image_px=8,
         near_duplicate_bits=None,
         hash_size=8,
         parts=sizes(train=(440, 400), val=(110, 100), test=(110, 100)),

@@ -21,7 +21,6 @@ CONTRACTS = {  # section -> the tests that its examples must pass
         "tests/training/test_config.py",
     ),
     "A sampler or a pruner": ("tests/search/test_sampling.py",),
-    "A data set": ("tests/datasets/test_registry.py",),
 }
 
 

@@ -21,6 +21,9 @@ WRITTEN = {  # files that stages, commands or readers write
     "experiments/mine.yaml",
     "search.yaml",
     "MODEL_CARD.md",
+    "data/shapes.yaml",
+    "experiments/shapes.yaml",
+    "data/own.yaml",
 }
 
 

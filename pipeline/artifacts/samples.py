@@ -26,8 +26,8 @@ COLUMNS = {
     "copies": "id of the group of its copies",
     "group": "id of the unit that counts once and stays in one part: copies, and the images of one patient where known",
     "origin": "collection that the image comes from; empty where unknown",
-    "patient": "collection and number of the patient; empty where unknown",
-    "official_part": "train or test as published; empty where the publisher names no parts",
+    "patient": "collection and number of the patient, or the group that the source states; empty where unknown",
+    "official_part": "train, val or test as published; empty where the publisher names no parts",
     "source": "path below the root of the archive, or file and index",
     "format": "of the published file",
     "mode": "of the published file, as Pillow names it",
@@ -50,6 +50,14 @@ class PartSize(Size):
     classes: dict[str, Size] = Field({})
 
 
+class SplitPlan(JsonPart):
+    """How the images are to be split."""
+
+    seed: int = 1
+    val: float | None = None  # share of the images; None: the official val part, else 0.15
+    test: float | None = None  # share of the images, pooled; None: the official test part, else 0.15
+
+
 class DatasetInfo(JsonFile):
     """dataset.json: what the images are."""
 
@@ -61,13 +69,16 @@ class DatasetInfo(JsonFile):
     keeps_official_test: bool = False
     image_shape: tuple[int, int, int]  # height, width, channels
     counts: dict[str, int]  # images, groups and what lies between
+    left_out: dict[str, str] = Field({})  # path -> why it was skipped
     digests: dict[str, str]  # sha256 of the published files or of their content
     terms: str
     citation: str
     source_url: str
-    image_px: int
+    fit: str = "squash"  # how published images became square: squash, pad or crop
+    white: int = 255  # published value that became white
     near_duplicate_bits: int | None  # largest Hamming distance of two hashes in one group; None: equal pixels only
     hash_size: int
+    split: SplitPlan = Field(SplitPlan())
     parts: dict[str, PartSize] = Field({})  # empty before the split
     dropped: dict[str, int] = Field({})  # reason -> images in no part
     split_seed: int | None = None  # that drew the test part; None before the split, or if the official one is kept

@@ -1,6 +1,10 @@
-"""The data sets, one file each, and the way from published files to parts: fetch, prepare, split.
+"""The data sets of data/*.yaml, and the way from their sources to parts: fetch, prepare, split.
 
-Imports `core` and `artifacts`. The registry imports every module of this room, so that a data set is one new file.
+Imports `core` and `artifacts`. A kind of source is one file in `sources`, found automatically.
 """
 
-__all__ = ["duplicates", "fetch", "overlap", "preparation", "registry", "splitting"]
+# fmt: off
+__all__ = [
+    "class_folders", "decoding", "description", "duplicates", "fetch", "overlap", "preparation", "records", "sources",
+    "splitting",
+]

@@ -1,6 +1,6 @@
 """Find copies of a picture: equal pixels, then near-equal or mirrored ones, joined transitively into groups.
 
-The threshold of near-duplicates is `near_duplicate_bits` of each data set in params.yaml.
+The threshold of near-duplicates is `duplicates.max_bits` in the file of each data set.
 """
 
 import hashlib
@@ -14,9 +14,9 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from pipeline.core.progress import track
+from pipeline.datasets.description import OVERSAMPLING
 
 BLOCK_ROWS = 2048  # rows and columns of a tile of the all-pairs product: 16 MB of float32
-OVERSAMPLING = 4  # side of the transformed picture, in hash sides, as in imagehash.phash
 
 
 def equal_pixels(images: NDArray[np.uint8]) -> NDArray[np.int64]:

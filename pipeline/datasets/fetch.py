@@ -12,13 +12,13 @@ from typing import Annotated
 
 from pydantic import Field
 
+from pipeline.artifacts.layout import Layout
 from pipeline.core.errors import DataError, PipelineError
 from pipeline.core.files import sha256_file, writing
 from pipeline.core.yaml_document import Integer, Number, Strict
-from pipeline.datasets.registry import DatasetSpec, RawFile
+from pipeline.datasets.description import Dataset
 from pipeline.datasets.resumable_download import SourceError, TransientError, download
-
-PACKAGED = "package:"  # data inside an installed package: "package:sklearn.datasets.data/digits.csv.gz"
+from pipeline.datasets.sources import PACKAGED, RawFile, Where
 
 
 class DownloadSettings(Strict):
@@ -49,16 +49,21 @@ def retry(attempt: Callable[[], None], retries: int) -> None:
 
 @dataclass(frozen=True)
 class Fetcher:
-    """Fetches the files of one data set into `out`; unfinished files wait in `scratch` and are resumed."""
+    """Fetches the files of one data set into data/raw; unfinished files wait in `scratch` and are resumed."""
 
-    spec: DatasetSpec
+    dataset: Dataset
     settings: DownloadSettings
-    out: Path
+    root: Path  # of the repository
     scratch: Path
+
+    @property
+    def out(self) -> Path:
+        """Folder of the files."""
+        return Layout(self.root).raw(self.dataset.name)
 
     def missing(self) -> list[RawFile]:
         """Return the files that are not in `out` with the published content."""
-        files = self.spec.published.files
+        files = self.dataset.source.files()
         return [f for f in files if not (self.out / f.name).is_file() or self._wrong_content(f, self.out)]
 
     def fetch(self, file: RawFile) -> list[str]:
@@ -86,11 +91,11 @@ class Fetcher:
     def _sources(self, file: RawFile) -> list[str]:
         if file.url.startswith(PACKAGED):
             return [file.url]  # installed with the project: a mirror could only be slower
-        return [*(f"{m.rstrip('/')}/{self.spec.name}/{file.name}" for m in self.settings.mirrors), file.url]
+        return [*(f"{m.rstrip('/')}/{self.dataset.name}/{file.name}" for m in self.settings.mirrors), file.url]
 
     def _by_hand(self, file: RawFile) -> str:
         mirror = next((m for m in self.settings.mirrors if not _is_url(m)), "~/data-mirror").rstrip("/")
-        path = f"{mirror}/{self.spec.name}/{file.name}"
+        path = f"{mirror}/{self.dataset.name}/{file.name}"
         return f"by hand: fetch {file.url}, put it at {path} and set DATA_MIRROR={mirror}"
 
     def _attempt(self, file: RawFile, source: str, whole: Path) -> None:
@@ -107,12 +112,17 @@ class Fetcher:
 
     def _wrong_content(self, file: RawFile, folder: Path) -> str:
         """Return what is wrong with folder/<file name>, "" if it is the published file."""
-        published, path = self.spec.published, folder / file.name
+        source, path = self.dataset.source, folder / file.name
         try:
-            digests = {file.name: sha256_file(path)} if file.sha256 else published.digests_of(published.read(folder))
+            if file.sha256:
+                digests = {file.name: sha256_file(path)}
+            elif source.content:
+                digests = source.digests(source.read(Where(self.root, folder), self.dataset.spelled))
+            else:
+                digests = {}
         except DataError as error:
             return str(error)
-        return "; ".join(published.wrong_digests(digests))
+        return "; ".join(self.dataset.wrong_digests(digests))
 
 
 def _is_url(source: str) -> bool:

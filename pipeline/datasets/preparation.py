@@ -1,101 +1,148 @@
-"""Prepare a data set: decode its published images, put them into canonical order, and describe each in a table."""
+"""Prepare a data set: decode its images, put them into canonical order, and describe each in a table."""
 
-import io
-import warnings
-from collections import deque
-from collections.abc import Iterable, Iterator
+import re
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
-from pydantic import Field
 
-from pipeline.artifacts.samples import DatasetInfo, label_conflicts
+from pipeline.artifacts.samples import DatasetInfo, SplitPlan, label_conflicts
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.progress import track
-from pipeline.core.yaml_document import Integer, Strict
-from pipeline.datasets.duplicates import OVERSAMPLING, equal_pixels, group_names
+from pipeline.datasets.decoding import DecodedImage, Target, decode, grey, scaled, white_of
+from pipeline.datasets.description import Dataset, ImageSettings
+from pipeline.datasets.duplicates import equal_pixels, group_names
 from pipeline.datasets.origins import families_of, join_patients, origins_of
-from pipeline.datasets.registry import DatasetSpec, RawImage
+from pipeline.datasets.records import RawImage
 
-FORMATS = ("JPEG", "PNG", "TIFF")
-MAX_PIXELS = 50_000_000  # the largest published slice has 3.6 million; a small PNG can claim 20,000 x 20,000
-COMPARED_PX = 64  # copies are sought at this fixed size, so that groups and parts do not depend on image_px
+DEFAULT_PX = 64  # of image files
 N_DECODERS = 2  # threads; Pillow decodes without the interpreter lock
 N_AHEAD = 64  # records in flight, so that a packed file is never whole in memory
 
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-warnings.simplefilter("error", Image.DecompressionBombWarning)
-
-
-class PrepareSettings(Strict):
-    """`datasets.<name>.prepare` of params.yaml."""
-
-    image_px: Annotated[Integer, Field(ge=4, le=1024, description="side of the prepared square image, pixels")]
-    near_duplicate_bits: Annotated[Integer, Field(ge=0)] | None = Field(
-        description="largest Hamming distance of two perceptual hashes in one group; null: equal pixels only"
-    )
-    hash_size: Annotated[
-        Integer, Field(ge=4, le=COMPARED_PX // OVERSAMPLING, description="perceptual hash of hash_size**2 bits")
-    ]
-
 
 @dataclass(frozen=True)
-class DecodedImage:
-    """A decoded picture at two sizes, and what its file looked like before conversion and resizing."""
+class Pictures:
+    """The images of a data set in canonical order, which no mirror changes: by sha256, then by path."""
 
-    pixels: NDArray[np.uint8]  # (image_px, image_px, 1), or the published pixels (H, W, C)
-    compared: NDArray[np.uint8]  # (COMPARED_PX, COMPARED_PX, 1) by which copies are found, or the published pixels
-    format: str
-    mode: str
-    width: int
-    height: int
+    records: list[RawImage]  # without their data
+    decoded: list[DecodedImage]
+    labels: list[str]  # names of the classes
+    left_out: dict[str, str]  # path -> why it cannot be used
+    white: int
+
+    def images(self, channels: int | None) -> NDArray[np.uint8]:
+        """Return (N, H, W, C). channels: None for three where any picture has colour, else one."""
+        pixels = [self._bytes(picture.pixels, picture) for picture in self.decoded]
+        if channels is None and pixels[0].shape[2] == 3 and not any(picture.coloured for picture in self.decoded):
+            pixels = [grey(x) for x in pixels]
+        return np.stack(pixels)
+
+    def compared(self) -> NDArray[np.uint8]:
+        """Return (N, h, w, C) by which copies are found: the published pixels, or pictures of a fixed size."""
+        return np.stack([self._bytes(picture.compared, picture) for picture in self.decoded])
+
+    def _bytes(self, pixels: NDArray[Any], picture: DecodedImage) -> NDArray[np.uint8]:
+        return scaled(pixels, self.white) if picture.peak else pixels
 
 
-def check_image_px(spec: DatasetSpec, image_px: int) -> None:
-    """Raise ConfigError if published pixels would be resized."""
-    if spec.native_shape and (side := spec.native_shape[0]) != image_px:
-        raise ConfigError(f"datasets.{spec.name}.prepare.image_px: must be {side}, the published size, got {image_px}")
+def read_pictures(dataset: Dataset, root: Path) -> Pictures:
+    """Decode all images. root: of the repository.
 
-
-def read_pictures(spec: DatasetSpec, raw: Path, image_px: int) -> tuple[list[RawImage], list[DecodedImage]]:
-    """Return all images, without their data, and their pictures, in the canonical order that no mirror changes.
-
-    Raises DataError that lists every unusable file.
+    Raises DataError that lists every unusable file, unless the data set skips them.
     """
-    published = spec.published
+    pattern = _pattern(dataset)
     records: list[RawImage] = []
-    pictures: list[DecodedImage] = []
-    problems: list[str] = []
-    decoded = decode_records(published.read(raw), image_px)
-    for record, picture in track(decoded, spec.name, total=sum(published.n_images.values()), unit="images"):
-        records.append(replace(record, data=b""))
+    decoded: list[DecodedImage] = []
+    labels: list[str] = []
+    problems: dict[str, str] = {}
+    strangers: Counter[str] = Counter()
+    seen: list[RawImage] = []
+    total = sum(dataset.n_images.values()) or None
+    for record, picture in track(
+        decode_all(dataset.read(root), dataset.about.image), dataset.name, total=total, unit="images"
+    ):
+        bare = replace(record, data=b"", group=record.group or _group_of(pattern, record.source))
+        seen.append(bare)
+        label = dataset.class_of(record.label)
         if isinstance(picture, DataError):
-            problems.append(f"{record.source}: {picture}")
+            problems[record.source] = str(picture)
         elif record.label is None:
-            problems.append(f"{record.source}: is not inside a class folder")
+            problems[record.source] = "is not inside a class folder" if dataset.source.has_files else "has no label"
+        elif label is None:
+            strangers[str(record.label)] += 1
         else:
-            pictures.append(picture)
-    if problems:
-        problems += published.wrong_digests(published.digests_of(records))
-        raise DataError(f"{spec.name}: {raw} holds files that cannot be used", problems)
-    if not pictures:
-        raise DataError(f"{spec.name}: {raw} holds no images")
+            records.append(bare)
+            decoded.append(picture)
+            labels.append(label)
+    _check(dataset, problems, strangers, seen)
+    if not records:
+        raise DataError(f"{dataset.name}: the source of {dataset.file} holds no images")
     order = sorted(range(len(records)), key=lambda i: (records[i].sha256, records[i].source))
-    return [records[i] for i in order], [pictures[i] for i in order]
+    peak = max(picture.peak for picture in decoded)
+    white = dataset.about.image.white or white_of(peak)
+    if peak and not dataset.about.image.white:
+        print(
+            f"{dataset.name}: the largest value of its 16-bit images is {peak:,}, so {white:,} is white (image.white)"
+        )
+    return Pictures(
+        [records[i] for i in order], [decoded[i] for i in order], [labels[i] for i in order], problems, white
+    )
 
 
-def decode_records(records: Iterable[RawImage], image_px: int) -> Iterator[tuple[RawImage, DecodedImage | DataError]]:
-    """Yield each record with its picture, or with the reason why it has none, in order."""
+def _check(dataset: Dataset, problems: dict[str, str], strangers: Counter[str], seen: list[RawImage]) -> None:
+    """Raise DataError if the labels do not fit, or files cannot be used and are not skipped."""
+    if strangers:
+        known = ", ".join(dataset.class_names(Counter()))
+        lines = [f"{label!r}: {n:,} images; not among the classes {known}" for label, n in strangers.items()]
+        raise DataError(f"{dataset.name}: {dataset.file} does not name all classes", lines)
+    if problems and dataset.about.bad_files == "stop":
+        lines = [f"{path}: {problem}" for path, problem in problems.items()]
+        if dataset.source.content:
+            lines += dataset.wrong_digests(dataset.source.digests(seen))
+        how = f"repair them, or write `bad_files: skip` into {dataset.file} to leave them out"
+        raise DataError(f"{dataset.name}: {len(problems):,} of {len(seen):,} files cannot be used; {how}", lines)
+
+
+def _pattern(dataset: Dataset) -> "re.Pattern[str] | None":
+    if not dataset.about.group:
+        return None
+    try:
+        pattern = re.compile(dataset.about.group.pattern)
+    except re.error as error:
+        raise ConfigError(f"{dataset.file}: group.pattern: must be a regular expression: {error}") from None
+    if not pattern.groups:
+        raise ConfigError(f"{dataset.file}: group.pattern: must hold a group in brackets, such as (patient\\d+)_")
+    return pattern
+
+
+def _group_of(pattern: "re.Pattern[str] | None", path: str) -> str:
+    match = pattern.search(path) if pattern else None
+    return (match[1] or "") if match else ""
+
+
+def target_of(image: ImageSettings, shape: tuple[int, ...] | None = None) -> Target:
+    """Return what images are decoded to. shape: (H, W, C) of published pixels; None for image files."""
+    px = image.px or (shape[:2] if shape else DEFAULT_PX)
+    height, width = (px, px) if isinstance(px, int) else px
+    own: Literal[1, 3] | None = None if shape is None else 3 if shape[2] == 3 else 1
+    return Target(height, width, image.channels or own, image.fit, image.white)
+
+
+def decode_all(
+    records: Iterable[RawImage], settings: ImageSettings
+) -> Iterator[tuple[RawImage, DecodedImage | DataError]]:
+    """Yield each of the records with its picture, or with the reason why it has none, in order."""
     with ThreadPoolExecutor(N_DECODERS) as pool:
         ahead: deque[tuple[RawImage, Future[DecodedImage | DataError]]] = deque()
         for record in records:
-            ahead.append((record, pool.submit(_decode, record.data, image_px)))
+            shape = None if isinstance(record.data, bytes) else record.data.shape
+            ahead.append((record, pool.submit(_decoded, record, target_of(settings, shape))))
             if len(ahead) == N_AHEAD:
                 done, future = ahead.popleft()
                 yield done, future.result()
@@ -103,108 +150,71 @@ def decode_records(records: Iterable[RawImage], image_px: int) -> Iterator[tuple
             yield done, future.result()
 
 
-def _decode(data: bytes | NDArray[np.uint8], image_px: int) -> DecodedImage | DataError:
-    if not isinstance(data, bytes):
-        height, width, n_channels = data.shape
-        return DecodedImage(data, data, "raw", "L" if n_channels == 1 else "RGB", width=width, height=height)
+def _decoded(record: RawImage, target: Target) -> DecodedImage | DataError:
     try:
-        return decode_image(data, image_px)
+        return decode(record.data, target)
     except DataError as error:
         return error
 
 
-def decode_image(data: bytes, image_px: int) -> DecodedImage:
-    """Decode an image file to one grey channel of image_px x image_px; the aspect ratio is not kept.
-
-    Raises DataError with the reason if the file is unreadable, or its mode does not define grey values.
-    """
-    if not data:
-        raise DataError("empty file")
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            stored = (str(image.format), image.mode, image.width, image.height)
-            pixels = compared = _grey_pixels(image, image_px)
-        if image_px != COMPARED_PX:  # decode again, since the pixels of a JPEG depend on the size it is decoded for
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                compared = _grey_pixels(image, COMPARED_PX)
-    except DataError:
-        raise
-    except UnidentifiedImageError as error:
-        raise DataError(f"not a {', '.join(FORMATS)} file") from error
-    except Exception as error:  # a damaged file makes Pillow raise OSError, SyntaxError, ValueError, struct.error, ...
-        raise DataError(f"cannot be decoded: {error or type(error).__name__}") from error
-    return DecodedImage(pixels, compared, *stored)
-
-
-def _grey_pixels(image: Image.Image, px: int) -> NDArray[np.uint8]:
-    """Return (px, px, 1)."""
-    # Pillow opens what a JPEG container holds, e.g. the several pictures of an MPO
-    if (n_frames := getattr(image, "n_frames", 1)) != 1:
-        raise DataError(f"must hold one picture, got {n_frames}")
-    # lets a JPEG decode at the smallest scale that still has twice the target's side; other formats ignore it
-    image.draft("L", (2 * px, 2 * px))
-    grey = _one_channel(ImageOps.exif_transpose(image))
-    resized = grey.resize((px, px), Image.Resampling.BILINEAR)  # Pillow widens the filter when it shrinks: no aliasing
-    return np.asarray(resized, np.uint8)[:, :, None]
-
-
-def _one_channel(image: Image.Image) -> Image.Image:
-    """Convert to mode L. Transparent pixels are composited over black, the background of a slice."""
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image, np.uint16) // 257).astype(np.uint8))  # 65535 -> 255
-    if image.mode in ("I", "F"):
-        raise DataError(f"mode {image.mode}: 32-bit values do not define white")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
-    return image.convert("L")
-
-
-def sample_table(
-    spec: DatasetSpec, records: list[RawImage], pictures: list[DecodedImage], *, copies: NDArray[np.int64]
-) -> pd.DataFrame:
+def sample_table(pictures: Pictures, classes: Sequence[str], *, copies: NDArray[np.int64]) -> pd.DataFrame:
     """Return samples.csv. copies: (N,) numbers of groups of copies."""
-    labels = [r.label for r in records]
+    records = pictures.records
     sha256s = [r.sha256 for r in records]
     sample = pd.Series([sha256[:12] for sha256 in sha256s], dtype=str)
     copy = sample.groupby(sample).cumcount()  # 0 for the first of equal files, then 1, 2, ...
     origins = origins_of(sha256s)
+    stated = pd.Series([r.group for r in records], dtype=str)
+    patient = stated.where(stated != "", origins["patient"])
+    numbers = {name: i for i, name in enumerate(classes)}
     return pd.DataFrame(
         {
             "sample": sample.where(copy == 0, sample + "-" + (copy + 1).astype(str)),
-            "label": labels,
-            "class": [spec.classes[label] for label in labels if label is not None],
+            "label": [numbers[name] for name in pictures.labels],
+            "class": pictures.labels,
             "copies": group_names(copies, sha256s),
-            "group": group_names(join_patients(copies, list(origins["patient"])), sha256s),
+            "group": group_names(join_patients(copies, list(patient)), sha256s),
             "origin": origins["origin"],
-            "patient": origins["patient"],
+            "patient": patient,
             "official_part": [r.official_part for r in records],
             "source": [r.source for r in records],
-            **{key: [getattr(p, key) for p in pictures] for key in ("format", "mode", "width", "height")},
+            **{key: [getattr(p, key) for p in pictures.decoded] for key in ("format", "mode", "width", "height")},
             "sha256": sha256s,
         }
     )
 
 
 def dataset_info(
-    spec: DatasetSpec, settings: PrepareSettings, *, digests: dict[str, str], counts: dict[str, int]
+    dataset: Dataset,
+    pictures: Pictures,
+    *,
+    classes: list[str],
+    shape: tuple[int, int, int],
+    digests: dict[str, str],
+    counts: dict[str, int],
 ) -> DatasetInfo:
-    """Return dataset.json."""
-    positive = spec.positive
+    """Return dataset.json. shape: (H, W, C) of the prepared images."""
+    about, positive = dataset.about, dataset.about.positive
+    parts = {record.official_part for record in pictures.records}
     return DatasetInfo(
-        name=spec.name,
-        classes=list(spec.classes),
-        positive=list(positive.names) if positive else [],
+        name=dataset.name,
+        classes=classes,
+        positive=positive.classes if positive else [],
         positive_meaning=positive.meaning if positive else None,
         medical=bool(positive and positive.medical),
-        keeps_official_test=spec.keeps_official_test,
-        image_shape=spec.native_shape or (settings.image_px, settings.image_px, 1),
+        keeps_official_test="test" in parts and about.split.test is None,
+        image_shape=shape,
+        fit=about.image.fit,
+        white=pictures.white,
         counts=counts,
+        left_out=pictures.left_out,
         digests=digests,
-        terms=spec.reference.terms,
-        citation=spec.reference.citation,
-        source_url=spec.reference.url,
-        **settings.model_dump(),
+        terms=about.reference.terms,
+        citation=about.reference.citation,
+        source_url=about.reference.url,
+        near_duplicate_bits=dataset.duplicates.max_bits,
+        hash_size=dataset.duplicates.hash_size,
+        split=SplitPlan(**about.split.model_dump()),
     )
 
 

@@ -10,7 +10,7 @@ import httpx
 from pipeline.core.files import read_json, write_json
 from pipeline.core.progress import BYTES, progress_bar
 
-MAX_BYTES = 1 << 30  # the largest published file has 170 MB; an endless response must not fill the disk
+MAX_BYTES = 256 << 30  # an endless response must end; docs/data.md names the limit
 TRANSIENT_STATUS = {408, 425, 429, 500, 502, 503, 504}  # any other 4xx would be the same next time
 
 

@@ -1,46 +1,40 @@
 """Split a data set into train, val and test: whole groups, with equal shares of every class."""
 
-from typing import Annotated
-
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
-from pipeline.artifacts.samples import PARTS, PartSize, Size, label_conflicts
+from pipeline.artifacts.samples import PARTS, PartSize, Size, SplitPlan, label_conflicts
 from pipeline.core.errors import DataError
 from pipeline.core.seeds import derive_seed
-from pipeline.core.yaml_document import Integer, Number, Strict
+
+DEFAULT_SHARE = 0.15  # of val and test
 
 
-class SplitSettings(Strict):
-    """`datasets.<name>.split` of params.yaml."""
-
-    seed: Annotated[Integer, Field(ge=0)]
-    val: Annotated[
-        Number, Field(gt=0, lt=1, description="share of images; of the official train part where there is one")
-    ]
-    test: Annotated[Number, Field(ge=0, lt=1, description="share of images; 0 where the official test part is kept")]
-
-
-def split_groups(table: pd.DataFrame, settings: SplitSettings, *, keeps_official_test: bool) -> dict[str, int]:
+def split_groups(table: pd.DataFrame, plan: SplitPlan, *, keeps_official_test: bool) -> dict[str, int]:
     """Set the column `part`, "" for dropped rows. Return reason -> number of dropped images.
 
-    keeps_official_test: the official test part stays whole, and `val` is taken from the official train part.
+    keeps_official_test: the official test part stays whole, and so does the official val part, if there is one and
+    the plan has no share of val. A group of a part that is kept whole is dropped from the others: first test keeps its images,
+    then val. Without an official val part, `val` is taken from the other images.
     """
     conflict = label_conflicts(table)
     dropped = {"label_conflict": int(conflict.sum())}
-    shares = {"test": settings.test, "val": settings.val}
+    shares = {"test": plan.test or DEFAULT_SHARE, "val": plan.val or DEFAULT_SHARE}
     rows = ~conflict
     table["part"] = ""
-    if keeps_official_test:
-        test = rows & (table["official_part"] == "test")
-        train = rows & (table["official_part"] == "train")
-        leaks = train & table["group"].isin(table.loc[test, "group"])
-        dropped["official_train_also_in_test"] = int(leaks.sum())
-        table.loc[test, "part"] = "test"
-        rows = train & ~leaks
-        shares = {"val": settings.val}
-    table.loc[rows, "part"] = assign_groups(table[rows], shares, settings.seed)
+    kept = ["test"] if keeps_official_test else []
+    if kept and plan.val is None and (rows & (table["official_part"] == "val")).any():
+        kept.append("val")
+    for part in kept:
+        own = rows & (table["official_part"] == part)
+        rows &= ~own
+        leaks = rows & table["group"].isin(table.loc[own, "group"])
+        for name, n in table.loc[leaks, "official_part"].value_counts().items():
+            dropped[f"official_{name or 'other'}_also_in_{part}"] = int(n)
+        table.loc[own, "part"] = part
+        rows &= ~leaks
+        del shares[part]
+    table.loc[rows, "part"] = assign_groups(table[rows], shares, plan.seed)
     return dropped
 
 

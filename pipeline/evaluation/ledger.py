@@ -37,7 +37,7 @@ def ledger(root: Path, dataset: DatasetInfo) -> Ledger | None:
         if not any(f"path: data/split/{dataset.name}/test\n" in entry for entry in evaluated):
             continue
         drawn = re.search(r"^ +seed: (\d+)$", _entry(lock, f"split@{dataset.name}"), re.MULTILINE)
-        seed = int(drawn[1]) if drawn and not dataset.keeps_official_test else None
+        seed = None if dataset.keeps_official_test else int(drawn[1]) if drawn else 1  # the default of `split`
         seeds.add(seed)
         if seed == dataset.split_seed:
             versions.append(Version(commit=commit.hash, date=commit.date))

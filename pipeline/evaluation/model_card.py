@@ -134,7 +134,7 @@ def _preparation(info: EvaluationInfo, winner: ModelDescription) -> list[str]:
         ("citation", dataset.citation),
         ("terms", dataset.terms),
         ("digest of the prepared data", dataset.digest),
-        ("size of the prepared images", f"{dataset.image_px} x {dataset.image_px} pixels"),
+        ("size of the prepared images", f"{dataset.image_shape[0]} x {dataset.image_shape[1]} pixels"),
         ("mean and standard deviation per channel", " and ".join(numbers)),
     ]
     return [

@@ -2,14 +2,19 @@
 
 from pipeline.artifacts.layout import Layout
 from pipeline.core.errors import DownloadError
+from pipeline.datasets.description import check_watched, read_dataset
 from pipeline.datasets.fetch import DownloadSettings, Fetcher
-from pipeline.datasets.registry import find_spec
 
 
-def run(layout: Layout, dataset: str, settings: DownloadSettings) -> None:
-    """Fetch every file that is missing. Raises DownloadError with the reason of every source."""
-    scratch = layout.root / ".state/download" / dataset
-    fetcher = Fetcher(find_spec(dataset), settings, out=layout.raw(dataset), scratch=scratch)
+def run(layout: Layout, name: str, watched: str, settings: DownloadSettings) -> None:
+    """Fetch every file that is missing; images on this machine are read where they are.
+
+    watched: what DVC watches for changes. Raises DownloadError with the reason of every source.
+    """
+    dataset = read_dataset(layout.root, name)
+    check_watched(dataset, watched)
+    layout.raw(name).mkdir(parents=True, exist_ok=True)
+    fetcher = Fetcher(dataset, settings, layout.root, scratch=layout.root / ".state/download" / name)
     problems = [problem for file in fetcher.missing() for problem in fetcher.fetch(file)]
     if problems:
-        raise DownloadError(f"{dataset}: no source delivered every file", problems)
+        raise DownloadError(f"{name}: no source delivered every file", problems)

@@ -1,17 +1,17 @@
 """overlap: which images and patients the data sets share with each other, and where each set comes from."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.samples import Samples
 from pipeline.datasets.overlap import shared_pictures
-from pipeline.datasets.splitting import SplitSettings, split_groups
+from pipeline.datasets.splitting import split_groups
 from pipeline.report.overlap_page import write_overlap_page
 
 
-def run(layout: Layout, splits: Mapping[str, SplitSettings]) -> None:
-    """Write reports/data/index.html. splits: by data set; pictures of a test part are not shown."""
-    data = {name: Samples.read(layout.prepared(name)) for name in splits}
-    for name, samples in data.items():
-        split_groups(samples.table, splits[name], keeps_official_test=samples.info.keeps_official_test)
+def run(layout: Layout, names: Sequence[str]) -> None:
+    """Write reports/data/index.html. names: of the data sets; pictures of a test part are not shown."""
+    data = {name: Samples.read(layout.prepared(name)) for name in names}
+    for samples in data.values():
+        split_groups(samples.table, samples.info.split, keeps_official_test=samples.info.keeps_official_test)
     write_overlap_page(data, shared_pictures(data), layout.reports() / "data")

@@ -2,22 +2,26 @@
 
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.samples import DEVELOPMENT, Samples
-from pipeline.datasets.splitting import SplitSettings, check_parts, part_sizes, split_groups
+from pipeline.datasets.splitting import check_parts, part_sizes, split_groups
 
 
-def run(layout: Layout, dataset: str, settings: SplitSettings) -> None:
-    """Split the prepared images. A data set that keeps its official test part ignores `settings.test`."""
-    samples = Samples.read(layout.prepared(dataset))
+def run(layout: Layout, name: str) -> None:
+    """Split the prepared images, and say which images of a published split it moves or drops."""
+    samples = Samples.read(layout.prepared(name))
     classes, is_official = samples.info.classes, samples.info.keeps_official_test
     table = samples.table.copy()
-    dropped = split_groups(table, settings, keeps_official_test=is_official)
+    dropped = split_groups(table, samples.info.split, keeps_official_test=is_official)
+    for reason, n in dropped.items():
+        if n:
+            hint = "; if these are no copies, lower duplicates.max_bits" if reason == "label_conflict" else ""
+            print(f"{name}: {n:,} images are in no part: {reason.replace('_', ' ')}{hint}")
     check_parts(table, classes)
     drawn = {
         "parts": part_sizes(table, classes),
         "dropped": dropped,
-        "split_seed": None if is_official else settings.seed,
+        "split_seed": None if is_official else samples.info.split.seed,
     }
     info = samples.info.model_copy(update=drawn)
-    for folder, parts in ((layout.development(dataset), DEVELOPMENT), (layout.test(dataset), ("test",))):
+    for folder, parts in ((layout.development(name), DEVELOPMENT), (layout.test(name), ("test",))):
         rows = table["part"].isin(parts).to_numpy()
         Samples(samples.images[rows], table[rows], info).write(folder)

@@ -11,15 +11,15 @@ from benchmarks import memory
 from benchmarks.generated import write_development
 from pipeline.artifacts.samples import Samples
 from pipeline.experiment.reader import read_experiment
-from pipeline.params import read_params
 
 ROOT = Path(__file__).parents[2]
+SIDES = {"digits": 8, "mnist": 28, "cifar10": 32, "brain_mri": 64, "brain_mri_types": 64}
 
 
 def test_every_experiment_of_params_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     params = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
     monkeypatch.setattr(memory, "STATUS", ROOT / "params.yaml")  # a file that every system has
-    monkeypatch.setattr(memory, "published_images", lambda spec: 8)
+    monkeypatch.setattr(memory, "development_size", lambda root, dataset: (8, (SIDES[dataset], SIDES[dataset], 1)))
     sides = []
 
     def peak(configs: object, development: Path) -> float:
@@ -32,14 +32,11 @@ def test_every_experiment_of_params_is_measured(monkeypatch: pytest.MonkeyPatch)
     assert {(row.ours, row.reference, row.unit, row.aim, row.target) for row in rows} == {
         (0.5, 1.5, "GB", "at most", 1)
     }
-    datasets = params["datasets"]
-    assert sides == [datasets[dataset]["prepare"]["image_px"] for dataset in params["experiments"].values()]
+    assert sides == [SIDES[dataset] for dataset in params["experiments"].values()]
 
 
-def test_as_many_images_as_the_development_part_has() -> None:
-    datasets = read_params(ROOT / "params.yaml").datasets
-    assert memory.development_size("cifar10", datasets["cifar10"]) == (50_000, (32, 32, 3))
-    assert memory.development_size("brain_mri", datasets["brain_mri"]) == (3910, (64, 64, 1))
+def test_as_many_images_as_the_development_part_has(digits_folder: Path) -> None:
+    assert memory.development_size(digits_folder.parents[2], "digits") == (1797 - 269, (8, 8, 1))
 
 
 def test_the_heaviest_networks_of_a_space(tmp_path: Path) -> None:

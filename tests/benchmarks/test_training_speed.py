@@ -16,7 +16,7 @@ from benchmarks import measurement, training_speed
 from benchmarks.generated import generated
 from benchmarks.measurement import Row
 from benchmarks.training_speed import MRI, TASKS, Task
-from pipeline.datasets.registry import find_spec
+from pipeline.datasets.description import read_dataset
 from pipeline.training.config import Training
 
 TINY = Task("tiny CNN", {"model": "cnn", "cnn.width": 2, "batch_size": 8}, (8, 8, 1), 16, 1.5)
@@ -132,7 +132,7 @@ def test_preparing_generated_or_published_files(jpegs: Path, tmp_path: Path) -> 
     (row,) = checked([training_speed.preparing(tmp_path, jpegs, rounds=1)])
     assert row.name == "prepare, generated 512 px JPEG to 64 px"
     assert row.reference == 2000
-    with tarfile.open(tmp_path / find_spec("brain_mri").published.files[0].name, "w:gz") as archive:
+    with tarfile.open(tmp_path / read_dataset(Path(), "brain_mri").source.files()[0].name, "w:gz") as archive:
         for name, folder in (("healthy", "no_tumor"), ("tumor", "brain_tumor")):
             for path in (jpegs / name).iterdir():
                 archive.add(path, f"top/brain_imgs/{folder}/{path.name}")

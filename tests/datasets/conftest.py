@@ -1,17 +1,16 @@
 """A data set of one file, fetched from servers with faults."""
 
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from described import describe
 from fault_server import CLOSED, CONTENT, Server, servers
 from pipeline.artifacts.layout import Layout
 from pipeline.core.errors import PipelineError
 from pipeline.datasets import fetch as fetching
 from pipeline.datasets.fetch import DownloadSettings
-from pipeline.datasets.registry import RawFile, specs
 from pipeline.stages import download
 
 
@@ -43,18 +42,18 @@ def scratch(tmp_path):
 
 
 @pytest.fixture
-def fetch(tmp_path, monkeypatch, waits):
+def fetch(tmp_path, waits):
     """Download the set "set" of one file from the given mirrors; its public address is closed."""
-    mnist = specs()["mnist"]
-    file = RawFile("file.bin", f"{CLOSED}/file.bin", hashlib.sha256(CONTENT).hexdigest())
-    spec = replace(mnist, name="set", published=replace(mnist.published, files=(file,)))
-    monkeypatch.setitem(specs(), "set", spec)
+    sha256 = {"file.bin": hashlib.sha256(CONTENT).hexdigest()}
+    describe(tmp_path, "set", source={"archive": f"{CLOSED}/file.bin", "sha256": sha256})
     layout = Layout(tmp_path)
     out = layout.raw("set")
 
     def run(*mirrors: str, retries: int = 2) -> Path:
         try:
-            download.run(layout, "set", DownloadSettings(mirrors=[*mirrors], timeout_s=0.5, retries=retries))
+            download.run(
+                layout, "set", "data/set.yaml", DownloadSettings(mirrors=[*mirrors], timeout_s=0.5, retries=retries)
+            )
         except PipelineError:
             assert not out.exists() or not list(out.iterdir()), "no file may have its final name after a failure"
             raise

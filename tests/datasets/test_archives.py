@@ -3,14 +3,18 @@
 import gzip
 import hashlib
 import tarfile
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from described import of_project
 from packing import pack
 from pipeline.core.errors import DataError
-from pipeline.datasets import archives, brain_mri_types
-from pipeline.datasets.registry import specs
+from pipeline.datasets import archives
+from pipeline.datasets.records import file_digest
+from pipeline.datasets.sources import Where
 
 
 def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
@@ -85,23 +89,63 @@ def test_a_name_that_is_not_utf8_stays_printable(tmp_path):
 
 
 def test_folders_name_class_and_part(tmp_path):
-    root = "Brain-3ea9"
+    dataset = of_project("brain_mri_types")
+    root, [file] = "Brain-3ea9", dataset.source.files()
     pack(
-        tmp_path / brain_mri_types.FILE,
+        tmp_path / file.name,
         [
             (f"{root}/Training/glioma_tumor/b.jpg", b"1"),
             (f"{root}/Testing/no_tumor/a (2).JPG", b"2"),
             (f"{root}/Testing/no_tumor/notes.txt", b"3"),
             (f"{root}/loose.png", b"4"),
             (f"{root}/README.md", b"5"),
+            (f"{root}/Training/glioma_tumor/.DS_Store", b"6"),
         ],
     )
-    records = list(specs()["brain_mri_types"].published.read(tmp_path))
-    assert [(r.source, r.label, r.official_part, r.data) for r in records] == [
-        ("Training/glioma_tumor/b.jpg", 0, "train", b"1"),
-        ("Testing/no_tumor/a (2).JPG", 3, "test", b"2"),
-        ("Testing/no_tumor/notes.txt", 3, "test", b"3"),
+    records = list(dataset.source.read(Where(tmp_path, tmp_path), dataset.spelled))
+    assert [(r.source, dataset.class_of(r.label), r.official_part, r.data) for r in records] == [
+        ("Training/glioma_tumor/b.jpg", "glioma", "train", b"1"),
+        ("Testing/no_tumor/a (2).JPG", "no_tumor", "test", b"2"),
+        ("Testing/no_tumor/notes.txt", "no_tumor", "test", b"3"),
         ("loose.png", None, "", b"4"),
     ]
     lines = "".join(f"{hashlib.sha256(r.data).hexdigest()}  {r.source}\n" for r in (records[1], records[0]))
-    assert archives.content_digests(records[:2]) == {"images": hashlib.sha256(lines.encode()).hexdigest()}
+    assert file_digest(records[:2]) == {"images": hashlib.sha256(lines.encode()).hexdigest()}
+
+
+def zipped(path: Path, members: list[tuple[str | zipfile.ZipInfo, bytes]]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, data in members:
+            archive.writestr(member, data)
+    return path
+
+
+def test_a_zip_is_read_like_a_tar(tmp_path):
+    path = zipped(
+        tmp_path / "a.zip", [("shapes/round/1.png", b"1"), ("shapes/round/", b""), ("shapes/flat/2.png", b"2")]
+    )
+    assert archives.member_names(path) == ["shapes/round/1.png", "shapes/flat/2.png"]
+    assert list(archives.members(path)) == [("shapes/round/1.png", b"1"), ("shapes/flat/2.png", b"2")]
+
+
+@pytest.mark.parametrize(("name", "reason"), [("../evil.png", "leaves"), ("/evil.png", "leaves"), ("link", "link")])
+def test_hostile_members_of_a_zip_are_refused(tmp_path, name, reason):
+    info = zipfile.ZipInfo(name)
+    if name == "link":
+        info.external_attr = 0o120777 << 16
+    with pytest.raises(DataError, match=f"refused.*{reason}"):
+        list(archives.members(zipped(tmp_path / "a.zip", [("fine.png", b"1"), (info, b"/etc/passwd")])))
+
+
+def test_a_damaged_zip_is_named(tmp_path):
+    path = zipped(tmp_path / "a.zip", [("a/1.png", bytes(1000))])
+    content = bytearray(path.read_bytes())
+    content[200] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.zip: damaged file"):
+        list(archives.members(path))
+    bomb = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/1.png", bytes(2_000_000))
+    with pytest.raises(DataError, match="unpacks to more than 1000000 bytes"):
+        list(archives.members(bomb, limit=1_000_000))

@@ -40,20 +40,33 @@ def stripes(k: int, kind: str) -> bytes:
     return png([line] * SIDE_PX if kind == "vertical" else [bytes([grey]) * SIDE_PX for grey in line])
 
 
+def example(path: str, language: str) -> str:
+    """Return a block of the section as it is printed."""
+    [block] = re.findall(rf"`{re.escape(path)}`:\n```{language}\n(.*?)```", SECTION, re.DOTALL)
+    assert block.count("\n") <= 30
+    return str(block)
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Copy the package and add the two blocks of CONTRIBUTING."""
-    code = re.search(r"`(pipeline/datasets/\w+\.py)`:\n```python\n(.*?)```", SECTION, re.DOTALL)
-    values = re.search(r"```yaml\ndatasets:\n(.*?)```", SECTION, re.DOTALL)
-    assert code
-    assert values
-    assert code[2].count("\n") <= 30
+    """Copy the package and add the blocks of CONTRIBUTING."""
     shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / code[1]).write_text(code[2], encoding="utf-8")
-    params = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    assert params.count("\ndatasets:\n") == 1
-    (tmp_path / "params.yaml").write_text(params.replace("\ndatasets:\n", f"\ndatasets:\n{values[1]}"))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/stripes.yaml").write_text(example("data/stripes.yaml", "yaml"))
+    pgm = "pipeline/datasets/sources/pgm.py"
+    (tmp_path / pgm).write_text(example(pgm, "python"))
+    lines = example("params.yaml", "yaml") + "  scans: scans\n"
+    params = re.sub(r"^datasets:.*\n", lines, (ROOT / "params.yaml").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    (tmp_path / "params.yaml").write_text(params)
     return tmp_path
+
+
+def run(project: Path, name: str) -> Layout:
+    for stage in ("download", "prepare", "split"):
+        command = [sys.executable, "-m", "pipeline", stage, name]
+        environment = {**os.environ, "DATA_MIRROR": str(project / "mirror"), "PYTHONPATH": str(project)}
+        subprocess.run(command, cwd=project, env=environment, check=True)
+    return Layout(project)
 
 
 def test_the_example_of_contributing_runs_to_its_parts(project: Path) -> None:
@@ -63,11 +76,18 @@ def test_the_example_of_contributing_runs_to_its_parts(project: Path) -> None:
         for k in range(N_PER_CLASS)
     ]
     pack(project / "mirror/stripes/stripes-1.0.tar.gz", members)
-    for stage in ("download", "prepare", "split"):
-        command = [sys.executable, "-m", "pipeline", stage, "stripes"]
-        environment = {**os.environ, "DATA_MIRROR": str(project / "mirror")}
-        subprocess.run(command, cwd=project, env=environment, check=True)
-    layout = Layout(project)
+    layout = run(project, "stripes")
     assert Samples.read(layout.prepared("stripes")).images.shape == (2 * N_PER_CLASS, 32, 32, 1)
     parts = Samples.read(layout.development("stripes")).info.parts
     assert {name: part.images for name, part in parts.items()} == {"train": 28, "val": 6, "test": 6}
+
+
+def test_the_kind_of_source_of_contributing_is_found(project: Path) -> None:
+    (project / "data/scans.yaml").write_text("source: {pgm: scans}\n")
+    (project / "scans").mkdir()
+    for k in range(2 * N_PER_CLASS):
+        pixels = " ".join(str((k * 7 + i * 13) % 256) for i in range(16))
+        (project / f"scans/{'bright' if k % 2 else 'dark'}_{k}.pgm").write_text(f"P2\n4 4\n255\n{pixels}\n")
+    samples = Samples.read(run(project, "scans").prepared("scans"))
+    assert samples.info.classes == ["bright", "dark"]
+    assert samples.images.shape == (2 * N_PER_CLASS, 4, 4, 1)

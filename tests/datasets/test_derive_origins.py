@@ -11,7 +11,7 @@ from PIL import Image
 from docs.derive_origins import HASH_SIZE, MAX_BITS, MIN_CORRELATION, Sources, matches, read_sources
 from packing import pack
 from pipeline.datasets.duplicates import perceptual_hashes
-from pipeline.datasets.registry import RawImage
+from pipeline.datasets.records import RawImage
 
 
 def scan(seed: int) -> NDArray[np.uint8]:

@@ -1,16 +1,17 @@
 """The order of sources, retries, and files that are not the published ones."""
 
 import gzip
-from dataclasses import replace
+import shutil
 
 import pytest
 
+from described import ROOT, describe
 from fault_server import CLOSED, CONTENT
 from pipeline.artifacts.layout import Layout
 from pipeline.core.errors import DownloadError, PipelineError
 from pipeline.core.files import sha256_file
+from pipeline.datasets.description import read_dataset
 from pipeline.datasets.fetch import DownloadSettings, retry
-from pipeline.datasets.registry import RawFile, specs
 from pipeline.datasets.resumable_download import SourceError, TransientError
 from pipeline.stages import download
 
@@ -139,24 +140,29 @@ def test_a_disk_that_cannot_be_written_is_no_fault_of_the_source(server, fetch, 
 
 def test_digits_are_read_from_scikit_learn_despite_mirrors(tmp_path):
     layout = Layout(tmp_path)
-    download.run(layout, "digits", DownloadSettings(mirrors=[CLOSED], timeout_s=1, retries=0))
+    (tmp_path / "data").mkdir()
+    shutil.copy(ROOT / "data/digits.yaml", tmp_path / "data")
+    download.run(layout, "digits", "data/digits.yaml", DownloadSettings(mirrors=[CLOSED], timeout_s=1, retries=0))
     assert [p.name for p in layout.raw("digits").iterdir()] == ["digits.csv.gz"]
 
 
-def test_content_decides_where_the_packing_may_differ(tmp_path, monkeypatch):
+def test_content_decides_where_the_packing_may_differ(tmp_path):
     """The packaged digits compressed differently: other bytes, same content. One grey level changed: refused."""
     packaged, copied = Layout(tmp_path / "packaged"), Layout(tmp_path / "copied")
-    download.run(packaged, "digits", DownloadSettings(timeout_s=1, retries=0))
+    (packaged.root / "data").mkdir(parents=True)
+    shutil.copy(ROOT / "data/digits.yaml", packaged.root / "data")
+    download.run(packaged, "digits", "data/digits.yaml", DownloadSettings(timeout_s=1, retries=0))
     text = gzip.decompress((packaged.raw("digits") / "digits.csv.gz").read_bytes())
-    digits = specs()["digits"]
-    file = RawFile("digits.csv.gz", f"{CLOSED}/digits.csv.gz")
-    monkeypatch.setitem(specs(), "digits", replace(digits, published=replace(digits.published, files=(file,))))
+    content = read_dataset(packaged.root, "digits").source.content
+    describe(copied.root, "digits", source={"pixel_csv": f"{CLOSED}/digits.csv.gz", "content": content})
     for name, content in {"again": text, "changed": text.replace(b"0,0,5,13", b"0,0,5,12", 1)}.items():
         (tmp_path / name / "digits").mkdir(parents=True)
         (tmp_path / name / "digits" / "digits.csv.gz").write_bytes(gzip.compress(content, 1))
     again, changed = str(tmp_path / "again"), str(tmp_path / "changed")
     with pytest.raises(DownloadError, match="wrong content, records: sha256 must be"):
-        download.run(copied, "digits", DownloadSettings(mirrors=[changed], timeout_s=1, retries=0))
-    download.run(copied, "digits", DownloadSettings(mirrors=[changed, again], timeout_s=1, retries=0))
+        download.run(copied, "digits", "data/digits.yaml", DownloadSettings(mirrors=[changed], timeout_s=1, retries=0))
+    download.run(
+        copied, "digits", "data/digits.yaml", DownloadSettings(mirrors=[changed, again], timeout_s=1, retries=0)
+    )
     first, second = (sha256_file(layout.raw("digits") / "digits.csv.gz") for layout in (packaged, copied))
     assert first != second

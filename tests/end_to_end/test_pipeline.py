@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 COPIED = (
     "pipeline",
     "experiments",
+    "data/digits.yaml",
     ".dvc/config",
     ".dvc/plots",
     ".dvc/.gitignore",

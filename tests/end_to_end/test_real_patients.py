@@ -4,6 +4,7 @@ Needs the published files, from the internet or from $DATA_MIRROR: python -m pyt
 """
 
 import os
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -27,11 +28,12 @@ KNOWN = {  # images of known patients by class
 @pytest.mark.parametrize("name", KNOWN)
 def test_no_patient_is_in_two_parts_or_seen_by_the_model_that_predicts_it(name: str, tmp_path: Path) -> None:
     params, layout = read_params(ROOT / "params.yaml"), Layout(tmp_path)
-    settings = params.datasets[name]
     mirrors = [os.environ["DATA_MIRROR"]] if "DATA_MIRROR" in os.environ else []
-    download.run(layout, name, params.download.model_copy(update={"mirrors": mirrors}))
-    prepare.run(layout, name, settings.prepare)
-    split.run(layout, name, settings.split)
+    (tmp_path / "data").mkdir()
+    shutil.copy(ROOT / f"data/{name}.yaml", tmp_path / "data")
+    download.run(layout, name, params.datasets[name], params.download.model_copy(update={"mirrors": mirrors}))
+    prepare.run(layout, name)
+    split.run(layout, name)
     development, test = Samples.read(layout.development(name)), Samples.read(layout.test(name))
 
     table = pd.concat([development.table, test.table])

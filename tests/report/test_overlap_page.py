@@ -10,7 +10,6 @@ import pytest
 import contract_data
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.samples import Samples
-from pipeline.datasets.splitting import SplitSettings
 from pipeline.report import overlap_page
 from pipeline.stages import overlap, split
 
@@ -83,7 +82,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, seed in (("one", 0), ("two", 0), ("=3", 1)):
         info = contract_data.dataset_info(name, contract_data.HOSTILE, contract_data.HOSTILE[:1], medical=True)
         contract_data.write_split(layout.prepared(name), layout.split(name), info, seed)
-    overlap.run(layout, {name: SplitSettings(seed=1, val=0.2, test=0.2) for name in ("one", "two", "=3")})
+    overlap.run(layout, ["one", "two", "=3"])
     return layout.root
 
 
@@ -99,10 +98,9 @@ def test_the_page_of_real_stages(root: Path) -> None:
 
 def test_no_picture_of_a_test_part_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The parts that the stage computes are those of the stage split."""
-    layout, settings = Layout(root), SplitSettings(seed=1, val=0.2, test=0.2)
-    sealed = {}
+    layout, sealed = Layout(root), {}
     for name in ("one", "two"):
-        split.run(layout, name, settings)
+        split.run(layout, name)
         sealed[name] = set(Samples.read(layout.test(name)).table["sample"])
     shown = []
     original = overlap_page.example_pairs
@@ -114,6 +112,6 @@ def test_no_picture_of_a_test_part_is_read(root: Path, monkeypatch: pytest.Monke
         return chosen
 
     monkeypatch.setattr(overlap_page, "example_pairs", noted)
-    overlap.run(layout, dict.fromkeys(("one", "two"), settings))
+    overlap.run(layout, ["one", "two"])
     assert len(shown) == 2 * overlap_page.N_EXAMPLES
     assert not [sample for name, sample in shown if sample in sealed[name]]

@@ -2,24 +2,24 @@
 
 import hashlib
 import io
+import shutil
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from ruamel.yaml import YAML
 
+from described import ROOT, describe
 from packing import pack
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.samples import Samples
-from pipeline.core.errors import ConfigError, DataError
-from pipeline.datasets.archives import class_folders
-from pipeline.datasets.preparation import PrepareSettings
-from pipeline.datasets.registry import PublishedFiles, RawFile, RawImage, specs
-from pipeline.datasets.splitting import SplitSettings
+from pipeline.core.errors import DataError
+from pipeline.datasets.description import read_dataset
 from pipeline.stages import prepare, split
 
-FOLDERS = {"brain_imgs/no_tumor": ("healthy", ""), "brain_imgs/brain_tumor": ("tumor", "")}
+URL = "https://example.org/brains.tar.gz"
+CLASSES = {"no_tumor": "healthy", "brain_tumor": "tumor"}
 
 
 def picture(k: int, kind: str = "PNG", mode: str = "L") -> bytes:
@@ -31,25 +31,25 @@ def picture(k: int, kind: str = "PNG", mode: str = "L") -> bytes:
     return buffer.getvalue()
 
 
-@pytest.fixture
-def publish(tmp_path, monkeypatch):
-    """Register the set "brains" of the given files {path: content}; return the layout with its archive."""
+def digest_of(files: dict[str, bytes]) -> str:
+    lines = "".join(f"{hashlib.sha256(data).hexdigest()}  {path}\n" for path, data in sorted(files.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
 
-    def register(files: dict[str, bytes], order: int = 1, folder: str = "project") -> Layout:
+
+@pytest.fixture
+def publish(tmp_path):
+    """Describe the set "brains" of the given files {path: content}; return the layout with its archive."""
+
+    def write(files: dict[str, bytes], order: int = 1, folder: str = "project", **keys: object) -> Layout:
         layout = Layout(tmp_path / folder)
         pack(layout.raw("brains") / "brains.tar.gz", [(f"root/{path}", files[path]) for path in [*files][::order]])
-        lines = "".join(f"{hashlib.sha256(data).hexdigest()}  {path}\n" for path, data in sorted(files.items()))
-        published = class_folders(
-            RawFile("brains.tar.gz", "https://example.org/brains.tar.gz"),
-            ("healthy", "tumor"),
-            folders=FOLDERS,
-            digest=hashlib.sha256(lines.encode()).hexdigest(),
-            n_images={"": len(files)},
-        )
-        monkeypatch.setitem(specs(), "brains", replace(specs()["brain_mri"], name="brains", published=published))
+        source = {"archive": URL, "content": {"images": digest_of(files)}}
+        positive = {"classes": ["tumor"], "meaning": "a tumour", "medical": True}
+        described = {"source": source, "classes": CLASSES, "images": max(len(files), 1), "positive": positive, **keys}
+        describe(layout.root, "brains", **described)
         return layout
 
-    return register
+    return write
 
 
 def healthy(k: int) -> str:
@@ -75,7 +75,10 @@ IMAGES = {path: data for path, data in GOOD.items() if path != "metadata.csv"}
 
 
 def prepared(layout: Layout, bits: int | None = None, image_px: int = 32) -> Samples:
-    prepare.run(layout, "brains", PrepareSettings(image_px=image_px, near_duplicate_bits=bits, hash_size=16))
+    keys = YAML(typ="safe").load(layout.root / "data/brains.yaml")
+    duplicates, image = {"max_bits": bits, "hash_size": 16}, {"px": image_px, "channels": 1}
+    describe(layout.root, "brains", **keys | {"duplicates": duplicates, "image": image})
+    prepare.run(layout, "brains")
     return Samples.read(layout.prepared("brains"))
 
 
@@ -125,7 +128,7 @@ def test_duplicates_and_conflicts_are_counted(good):
         "kept_images": 6,
     }
     assert samples.info.positive == ["tumor"]
-    assert samples.info.digests == specs()["brains"].published.digests
+    assert samples.info.digests == {"images": digest_of(IMAGES)}
 
 
 def test_the_same_bytes_from_every_mirror(publish):
@@ -149,8 +152,8 @@ BAD = {
     healthy(10): b"",
     healthy(11): picture(1, "JPEG")[:400],
     healthy(12): b"a text named .jpg",
-    tumor(10): picture(1, "GIF"),
-    "brain_imgs/no_tumor/deeper/Cancer.jpg": picture(6),
+    tumor(10): picture(1, "PPM"),
+    "brain_imgs/Cancer.jpg": picture(6),
     "loose.png": picture(7),
 }
 
@@ -160,59 +163,69 @@ def test_unusable_files_are_listed_together(publish):
     with pytest.raises(DataError) as error:
         prepared(layout)
     assert [p.split(": ")[0] for p in error.value.problems] == list(BAD)
-    assert "empty file" in error.value.problems[0]
+    assert "empty or missing file" in error.value.problems[0]
     assert [p for p in error.value.problems if "not inside a class folder" in p] == error.value.problems[4:]
     assert not layout.prepared("brains").exists()
 
 
-def test_a_changed_image_is_noticed(publish, monkeypatch):
-    publish(IMAGES)
-    spec = specs()["brains"]
-    layout = publish(IMAGES | {tumor(1): picture(8)})
-    monkeypatch.setitem(specs(), "brains", spec)
-    with pytest.raises(DataError, match=f"images: sha256 must be {spec.published.digests['images']}"):
+def test_unusable_files_are_left_out_if_the_data_set_says_so(publish):
+    layout = publish(IMAGES | BAD, bad_files="skip")
+    keys = YAML(typ="safe").load(layout.root / "data/brains.yaml")
+    del keys["images"]
+    describe(layout.root, "brains", **keys | {"source": {"archive": URL}})
+    samples = prepared(layout)
+    assert list(samples.info.left_out) == list(BAD)
+    assert len(samples.table) == len(IMAGES)
+
+
+def test_a_changed_image_is_noticed(publish):
+    layout = publish(IMAGES | {tumor(1): picture(8)}, source={"archive": URL, "content": {"images": digest_of(IMAGES)}})
+    with pytest.raises(DataError, match=f"images: sha256 must be {digest_of(IMAGES)}"):
         prepared(layout)
     assert not layout.prepared("brains").exists()
 
 
 def test_an_archive_without_images_is_refused(publish):
     with pytest.raises(DataError, match="holds no images"):
-        prepared(publish({}))
+        prepared(publish({"README.md": b""}, images=1, source={"archive": URL}))
 
 
 def test_missing_and_changed_raw_files_are_named(tmp_path):
     layout = Layout(tmp_path)
-    with pytest.raises(DataError, match=r"digits\.csv\.gz: no such file"):
-        prepare.run(layout, "digits", PrepareSettings(image_px=8, near_duplicate_bits=None, hash_size=8))
+    (tmp_path / "data").mkdir()
+    for name in ("digits", "mnist"):
+        shutil.copy(ROOT / f"data/{name}.yaml", tmp_path / "data")
+    with pytest.raises(DataError, match="raw files are missing; run: dvc repro download@digits") as error:
+        prepare.run(layout, "digits")
+    assert error.value.problems == [f"{layout.raw('digits') / 'digits.csv.gz'}: no such file"]
     layout.raw("mnist").mkdir(parents=True)
-    for file in specs()["mnist"].published.files:
+    for file in read_dataset(tmp_path, "mnist").source.files():
         (layout.raw("mnist") / file.name).write_bytes(b"other")
     with pytest.raises(DataError, match="raw files have changed") as error:
-        prepare.run(layout, "mnist", PrepareSettings(image_px=28, near_duplicate_bits=None, hash_size=8))
+        prepare.run(layout, "mnist")
     assert len(error.value.problems) == 4
 
 
-def test_published_pixels_are_not_resized(tmp_path):
-    settings = PrepareSettings(image_px=32, near_duplicate_bits=None, hash_size=8)
-    with pytest.raises(ConfigError, match=r"datasets\.mnist\.prepare\.image_px: must be 28, .*, got 32"):
-        prepare.run(Layout(tmp_path), "mnist", settings)
+def test_too_few_images_are_noticed(publish):
+    with pytest.raises(DataError) as error:
+        prepared(publish(IMAGES, images=9))
+    assert error.value.problems == ["images per part: must be {'': 9}, got {'': 8}"]
 
 
-def test_colour_pixels_keep_their_channels(tmp_path, monkeypatch):
+@pytest.mark.parametrize("px", [None, 16])
+def test_colour_arrays_keep_their_pixels_or_are_resized(tmp_path, px):
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (6, 32, 32, 3), np.uint8)
-
-    def read(folder):
-        for k, x in enumerate(pixels):
-            yield RawImage("data_batch_*.bin", "train", k % 2, hashlib.sha256(x.tobytes()).hexdigest(), x)
-
-    published = PublishedFiles(files=(), read=read, n_images={"train": 6})
-    monkeypatch.setitem(specs(), "cifar10", replace(specs()["cifar10"], published=published))
-    layout = Layout(tmp_path)
-    prepare.run(layout, "cifar10", PrepareSettings(image_px=32, near_duplicate_bits=40, hash_size=16))
-    samples = Samples.read(layout.prepared("cifar10"))
-    assert sorted(x.tobytes() for x in samples.images) == sorted(x.tobytes() for x in pixels)
+    np.savez(tmp_path / "a.npz", images=pixels, labels=np.arange(6) % 2)
+    describe(tmp_path, "a", source={"npz": "a.npz"}, image={"px": px} if px else {})
+    prepare.run(Layout(tmp_path), "a")
+    samples = Samples.read(Layout(tmp_path).prepared("a"))
     assert samples.table["mode"].unique().tolist() == ["RGB"]
+    assert samples.info.classes == ["0", "1"]
+    if px:
+        assert samples.images.shape == (6, 16, 16, 3)
+        return
+    assert sorted(x.tobytes() for x in samples.images) == sorted(x.tobytes() for x in pixels)
 
 
 def test_hostile_names_stay_text(publish):
@@ -253,12 +266,12 @@ def test_groups_and_parts_do_not_depend_on_image_px(publish):
     """As they would if copies were sought in the prepared pictures."""
     originals = {path(k): scan(k, 95) for k in range(60) for path in (healthy, tumor) if (k % 4 < 2) == (path is tumor)}
     copies = {f"{path}.copy.jpg": scan(int(path.split("(")[1].split(")")[0]), 80) for path in [*originals][:20]}
-    layout = publish(originals | copies)
+    layout = publish(originals | copies, split={"seed": 1, "val": 0.2, "test": 0.2})
     tables, parts = [], []
     for image_px in (8, 64, 200):
         samples = prepared(layout, 32, image_px)
         assert samples.images.shape[1:] == (image_px, image_px, 1)
-        split.run(layout, "brains", SplitSettings(seed=1, val=0.2, test=0.2))
+        split.run(layout, "brains")
         tables.append(samples.table)
         parts.append([Samples.read(folder).table for folder in (layout.development("brains"), layout.test("brains"))])
     assert Counter(tables[0]["group"].value_counts()) == {1: 40, 2: 20}

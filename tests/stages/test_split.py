@@ -6,9 +6,8 @@ import pytest
 
 import contract_data
 from pipeline.artifacts.layout import Layout
-from pipeline.artifacts.samples import Samples
+from pipeline.artifacts.samples import Samples, SplitPlan
 from pipeline.core.errors import DataError
-from pipeline.datasets.splitting import SplitSettings
 from pipeline.stages import split
 from split_tables import random_table, table_of
 
@@ -20,12 +19,16 @@ def prepared(tmp_path):
 
     def run(table: pd.DataFrame, keeps_official_test: bool, val: float = 0.2, test: float = 0.2) -> dict[str, Samples]:
         info = contract_data.dataset_info("x", sorted(table["class"].unique()), []).model_copy(
-            update={"keeps_official_test": keeps_official_test, "image_shape": (2, 2, 1)}
+            update={
+                "keeps_official_test": keeps_official_test,
+                "image_shape": (2, 2, 1),
+                "split": SplitPlan(seed=1, val=val, test=test or None),
+            }
         )
         table = table.assign(sample=[f"s{k:05d}" for k in range(len(table))])
         images = np.arange(len(table), dtype=np.uint32).view(np.uint8).reshape(-1, 2, 2, 1)
         Samples(images, table, info).write(layout.prepared("x"))
-        split.run(layout, "x", SplitSettings(seed=1, val=val, test=test))
+        split.run(layout, "x")
         return {"development": Samples.read(layout.development("x")), "test": Samples.read(layout.test("x"))}
 
     return run

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from described import of_project
 from pipeline.core.errors import DataError
-from pipeline.datasets import mnist
+from pipeline.datasets.sources import Where
 
 
 def write_idx(folder: Path, prefix: str, images: np.ndarray, labels: np.ndarray) -> None:
@@ -28,7 +29,7 @@ def idx_folder(tmp_path):
 
 
 def test_idx_reads_both_parts(idx_folder):
-    records = list(mnist.read(idx_folder))
+    records = list(of_project("mnist").source.read(Where(idx_folder, idx_folder), None))
     assert [(r.official_part, r.label) for r in records] == [
         ("train", 7),
         ("train", 0),
@@ -54,4 +55,4 @@ def test_idx_reads_both_parts(idx_folder):
 def test_idx_refuses_damaged_files(idx_folder, content, reason):
     (idx_folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(content))
     with pytest.raises(DataError, match=reason):
-        list(mnist.read(idx_folder))
+        list(of_project("mnist").source.read(Where(idx_folder, idx_folder), None))

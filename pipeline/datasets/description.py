@@ -1,0 +1,227 @@
+"""The language of data/<name>.yaml: where the images of a data set come from, and how they are prepared and split."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.artifacts.layout import Layout
+from pipeline.core.errors import ConfigError, DataError
+from pipeline.core.files import sha256_file
+from pipeline.core.yaml_document import Document, Integer, Number, Strict, read_yaml, validate
+from pipeline.datasets.class_folders import by_number
+from pipeline.datasets.records import RawImage
+from pipeline.datasets.sources import Source, Where, kinds
+
+COMPARED_PX = 64  # copies of image files are sought at this fixed size, so that groups do not depend on `image`
+OVERSAMPLING = 4  # side of the transformed picture, in hash sides, as in imagehash.phash
+Px = Annotated[Integer, Field(ge=4, le=1024)]
+
+
+class ImageSettings(Strict):
+    """Section `image`: what the prepared images look like."""
+
+    px: Px | tuple[Px, Px] | None = Field(
+        None, description="side, or [height, width]; null: 64 for image files, the published size for arrays"
+    )
+    channels: Literal[1, 3] | None = Field(None, description="1: grey, 3: colour; null: colour if any image has it")
+    fit: Literal["squash", "pad", "crop"] = Field(
+        "squash", description="how another aspect ratio becomes that of `px`: stretched, with black margins, or cut"
+    )
+    white: Annotated[Integer, Field(ge=1)] | None = Field(
+        None,
+        description="value that becomes white, in arrays and in files of more than 8 bits; null: 255, or for 16 bits "
+        "the least power of two, less one, that holds all",
+    )
+
+
+class DuplicateSettings(Strict):
+    """Section `duplicates`: which images are copies of one another."""
+
+    max_bits: Annotated[Integer, Field(ge=0)] | None = Field(
+        description="largest Hamming distance of two perceptual hashes in one group; null: equal pixels only"
+    )
+    hash_size: Annotated[
+        Integer, Field(ge=4, le=COMPARED_PX // OVERSAMPLING, description="perceptual hash of hash_size**2 bits")
+    ] = 16
+
+
+class SplitSettings(Strict):
+    """Section `split`: shares of the images, taken as whole groups."""
+
+    seed: Annotated[Integer, Field(ge=0)] = 1
+    val: Annotated[Number, Field(gt=0, lt=1)] | None = Field(
+        None, description="share of val; null: the published val part if there is one, else 0.15"
+    )
+    test: Annotated[Number, Field(gt=0, lt=1)] | None = Field(
+        None, description="share of test, all images pooled; null: the published test part if there is one, else 0.15"
+    )
+
+
+class GroupSettings(Strict):
+    """Section `group`: what belongs together in addition to copies, such as the images of a patient."""
+
+    pattern: str = Field(description="regular expression; what its first group finds in the path of an image names it")
+
+
+class Positive(Strict):
+    """Section `positive`: the classes that a screening looks for."""
+
+    classes: list[str] = Field(min_length=1)
+    meaning: str = ""
+    medical: bool = False
+
+
+class Reference(Strict):
+    """Section `reference`: whom to cite, and on which terms the data may be used."""
+
+    citation: str = ""
+    url: str = ""
+    terms: str = ""
+
+
+class Description(Strict):
+    """data/<name>.yaml."""
+
+    source: dict[str, object] = Field(description="where the images come from")
+    classes: list[str] | dict[str, str] | None = Field(
+        None, description="names in their order, or folder or value -> name; null: as found, sorted"
+    )
+    group: GroupSettings | None = None
+    image: ImageSettings = ImageSettings()
+    duplicates: DuplicateSettings | None = Field(
+        None, description="null: max_bits 32 for image files, equal pixels for arrays"
+    )
+    split: SplitSettings = SplitSettings()
+    bad_files: Literal["stop", "skip"] = Field("stop", description="what happens to files that cannot be used")
+    images: Annotated[Integer, Field(ge=1)] | dict[str, Annotated[Integer, Field(ge=1)]] | None = Field(
+        None, description="number of images, or part -> number, checked"
+    )
+    positive: Positive | None = None
+    reference: Reference = Reference()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set: everything that is known before it is read."""
+
+    name: str
+    file: Path
+    about: Description
+    source: Source
+
+    @property
+    def duplicates(self) -> DuplicateSettings:
+        """Return which images are copies."""
+        default = DuplicateSettings(max_bits=32 if self.source.has_files else None)
+        return self.about.duplicates or default
+
+    @property
+    def n_images(self) -> dict[str, int]:
+        """Return the number of images per part as the file states it, "" where it names no parts; empty if unknown."""
+        stated = self.about.images
+        return {"": stated} if isinstance(stated, int) else stated or {}
+
+    @property
+    def spelled(self) -> Collection[str] | None:
+        """Return the classes as image files spell them, where the file names them."""
+        return self.about.classes if self.source.has_files else None
+
+    def read(self, root: Path) -> Iterator[RawImage]:
+        """Stream the images. root: of the repository. Raises DataError if the source cannot be read."""
+        return self.source.read(Where(root, Layout(root).raw(self.name)), self.spelled)
+
+    def class_of(self, label: str | int | None) -> str | None:
+        """Return the name of the class that a source spells like this; None if it has none."""
+        classes = self.about.classes
+        if label is None or classes is None:
+            return None if label is None else str(label)
+        if isinstance(label, int) and isinstance(classes, list):
+            return classes[label] if label < len(classes) else None
+        known = classes if isinstance(classes, dict) else {name: name for name in classes}
+        return known.get(str(label))
+
+    def class_names(self, labels: Counter[str]) -> list[str]:
+        """Return the classes in their order: that of the file, else sorted, numbers by value."""
+        classes = self.about.classes
+        if classes is None:
+            return sorted(labels, key=by_number)
+        return list(dict.fromkeys(classes.values() if isinstance(classes, dict) else classes))
+
+    def expected_digests(self) -> Mapping[str, str]:
+        """Return name -> sha256 of the files published byte for byte and of the content."""
+        return {**self.source.sha256, **self.source.content}
+
+    def wrong_digests(self, digests: Mapping[str, str]) -> list[str]:
+        """Return one line per digest that differs from the published one."""
+        expected = self.expected_digests()
+        wrong = {name: got for name, got in digests.items() if got != expected.get(name, got)}
+        return [f"{name}: sha256 must be {expected[name]}, got {got}" for name, got in wrong.items()]
+
+    def check_files(self, raw: Path) -> dict[str, str]:
+        """Return the sha256 of the files published byte for byte. Raises DataError if one changed or any is missing."""
+        files = self.source.files()
+        if missing := [f"{raw / f.name}: no such file" for f in files if not (raw / f.name).is_file()]:
+            raise DataError(f"{self.name}: raw files are missing; run: dvc repro download@{self.name}", missing)
+        digests = {f.name: sha256_file(raw / f.name) for f in files if f.sha256}
+        if problems := self.wrong_digests(digests):
+            raise DataError(f"{self.name}: raw files have changed; run: dvc repro download@{self.name}", problems)
+        return digests
+
+    def check_content(self, records: list[RawImage]) -> dict[str, str]:
+        """Return the content digests. Raises DataError if the records are not the images that the file describes."""
+        digests = self.source.digests(records) if self.source.content else {}
+        problems = self.wrong_digests(digests)
+        counts = Counter(record.official_part for record in records)
+        if self.n_images and (counts if "" not in self.n_images else {"": len(records)}) != self.n_images:
+            problems.append(f"images per part: must be {self.n_images}, got {dict(counts)}")
+        if problems:
+            raise DataError(f"{self.name}: the source does not hold the images that {self.file} describes", problems)
+        return digests
+
+
+def read_dataset(root: Path, name: str) -> Dataset:
+    """Read data/<name>.yaml. root: of the repository. Raises ConfigError with every problem of the file."""
+    file = root / "data" / f"{name}.yaml"
+    document = read_yaml(file)
+    about = validate(document, Description, document.values)
+    source = _source(document, document.values.get("source"))
+    if about and about.positive and about.classes:
+        names = about.classes if isinstance(about.classes, list) else list(about.classes.values())
+        for i, positive in enumerate(about.positive.classes):
+            if positive not in names:
+                key = ("positive", "classes", i)
+                document.problem(key, f"must be one of `classes`, got {positive!r}", names, positive)
+    document.check()
+    assert about
+    assert source
+    return Dataset(name, file, about, source)
+
+
+def _source(document: Document, values: object) -> Source | None:
+    """Return the source of the kind that its keys name."""
+    if not isinstance(values, dict):
+        return None  # noted already
+    known = kinds()
+    named = [key for key in values if key in known]
+    if len(named) != 1:
+        got = ", ".join(named or map(str, values)) or "nothing"
+        document.problem(("source",), f"must have one key of {', '.join(sorted(known))}, got {got}")
+        return None
+    return validate(document, known[named[0]], values, at=("source",))
+
+
+def watched(dataset: Dataset) -> str:
+    """Return what DVC watches for changes: a path on this machine, or the file of the data set."""
+    local = dataset.source.watched()
+    return str(Path(local).expanduser()) if local else f"data/{dataset.name}.yaml"
+
+
+def check_watched(dataset: Dataset, value: str) -> None:
+    """Raise ConfigError if params.yaml watches something else, so that changed images would not be noticed."""
+    if Path(value) != Path(needed := watched(dataset)):
+        why = "so that a change of the images is noticed"
+        raise ConfigError(f"params.yaml: datasets.{dataset.name}: must be {needed}, {why}, got {value}")

@@ -1,0 +1,45 @@
+"""A folder on this machine whose subfolders name the class."""
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from pipeline.core.errors import DataError
+from pipeline.datasets.class_folders import places
+from pipeline.datasets.records import RawImage, file_digest
+from pipeline.datasets.sources import Source, Where
+
+
+class FolderSource(Source):
+    """`source: {folder: ~/shapes}`."""
+
+    kind: ClassVar = "folder"
+    has_files: ClassVar = True
+
+    folder: str = Field(description="class folders, any depth below them; train, val and test above them name parts")
+
+    def addresses(self) -> list[str]:
+        """Return the folder."""
+        return [self.folder]
+
+    def read(self, where: Where, classes: Collection[str] | None) -> Iterator[RawImage]:
+        """Stream the files in the order of their paths."""
+        folder = self.path(self.folder, where)
+        paths = {path.relative_to(folder).as_posix(): path for path in files_below(folder)}
+        for name, place in places(paths, classes).items():
+            data = paths[name].read_bytes()
+            yield RawImage(name, place.official_part, place.label, hashlib.sha256(data).hexdigest(), data)
+
+    def digests(self, records: Iterable[RawImage]) -> dict[str, str]:
+        """Return the digest of names and files."""
+        return file_digest(records)
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Return all files at any depth, sorted. Raises DataError if there is no such folder."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; correct `source` in the file of the data set")
+    return sorted(path for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,66 @@
+"""A table on this machine that names an image file and its class in each row."""
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import pandas as pd
+from pydantic import Field
+
+from pipeline.core.errors import DataError, did_you_mean
+from pipeline.datasets.class_folders import PART_OF_FOLDER
+from pipeline.datasets.records import RawImage, file_digest
+from pipeline.datasets.sources import Source, Where
+
+
+class TableSource(Source):
+    """`source: {table: cases.csv, image: file, label: diagnosis, group: patient}`."""
+
+    kind: ClassVar = "table"
+    has_files: ClassVar = True
+
+    table: str = Field(description="CSV or Parquet file; paths in it are relative to its folder")
+    image: str = Field("image", description="column of the paths of the images")
+    label: str = Field("label", description="column of the classes")
+    group: str | None = Field(None, description="column of what belongs together, such as the patient")
+    part: str | None = Field(None, description="column of the parts: train, val or test")
+
+    def addresses(self) -> list[str]:
+        """Return the folder of the table, since the images are there."""
+        return [Path(self.table).parent.as_posix()]
+
+    def read(self, where: Where, classes: Collection[str] | None) -> Iterator[RawImage]:
+        """Stream the rows; a row whose file is missing has no data."""
+        path = where.root / Path(self.table).expanduser()
+        table = self._rows(path)
+        for row in table.itertuples(index=False):
+            file = path.parent / str(row.image)
+            data = file.read_bytes() if file.is_file() else b""
+            part = str(row.part).lower()
+            if part and part not in PART_OF_FOLDER:
+                raise DataError(f"{path}: column {self.part}: must be train, val or test, got {row.part!r}")
+            label = str(row.label) or None
+            digest = hashlib.sha256(data).hexdigest()
+            yield RawImage(str(row.image), PART_OF_FOLDER.get(part, ""), label, digest, data, group=str(row.group))
+
+    def _rows(self, path: Path) -> pd.DataFrame:
+        """Return image, label, group and part of each row as text."""
+        try:
+            if path.suffix == ".parquet":
+                table = pd.read_parquet(path).fillna("").astype(str)
+            else:
+                table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        except (OSError, ValueError, ImportError) as error:
+            raise DataError(f"{path}: cannot be read: {error}") from None
+        known = [str(column) for column in table]
+        columns = {name: getattr(self, name) for name in ("image", "label", "group", "part")}
+        missing = [name for name in columns.values() if name and name not in table]
+        if missing:
+            hints = [f"no column {name!r}{did_you_mean(name, known)}" for name in missing]
+            raise DataError(f"{path}: has the columns {', '.join(known)}", hints)
+        return pd.DataFrame({key: table[name] if name else "" for key, name in columns.items()})
+
+    def digests(self, records: Iterable[RawImage]) -> dict[str, str]:
+        """Return the digest of names and files."""
+        return file_digest(records)
