@@ -3,4 +3,4 @@
 Imports `core` and `artifacts`. The registry imports every module of this room, so that a data set is one new file.
 """
 
-__all__ = ["duplicates", "fetch", "overlap", "preparation", "registry", "splitting"]
+__all__ = ["duplicates", "fetch", "image_input", "overlap", "preparation", "registry", "splitting"]

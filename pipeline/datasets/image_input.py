@@ -1,0 +1,168 @@
+"""Images that a user hands to a trained model: where they are, and how they become what `prepare` makes of a file."""
+
+import base64
+import binascii
+import io
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from glob import glob
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from pipeline.artifacts.samples import DatasetInfo
+from pipeline.core.errors import DataError
+from pipeline.datasets.archives import IMAGE_SUFFIXES
+from pipeline.datasets.preparation import FORMATS, decode_image
+
+JUNK = {"__MACOSX", "Thumbs.db", "desktop.ini"}  # what systems leave in folders, besides hidden files
+SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")  # of JPEG, PNG and TIFF files
+GREY_MODES = ("1", "L", "LA", "La")
+MAX_NAME = 200  # characters of a path that are shown; what is no path can be much longer
+COLOUR_PX = 64  # side of the image whose colours are measured
+
+
+@dataclass
+class ImageFiles:
+    """What a search for image files returns."""
+
+    paths: list[Path]  # without repetition; the files of a folder are sorted
+    problems: list[str]  # `name: reason`
+    n_hidden: int = 0  # hidden files and folders, and those of JUNK
+    n_other: int = 0  # files without an image suffix
+
+
+@dataclass(frozen=True)
+class InputImage:
+    """An image as the model sees it, and what its file looked like."""
+
+    pixels: NDArray[np.uint8]  # DatasetInfo.image_shape
+    width: int
+    height: int
+    colour: float  # mean over pixels of the largest difference between two channels, 0 (grey) to 255
+
+
+def find_images(names: Sequence[str], lines: Sequence[str] = ()) -> ImageFiles:
+    """Find the files that the names mean: a file, a folder, searched at any depth, a glob pattern, or `-` for `lines`.
+
+    A file that is named is taken with any suffix; a folder or a pattern contributes image files only.
+    """
+    result = ImageFiles([], [])
+    for name in chain.from_iterable(lines if name == "-" else [name] for name in names):
+        path = Path(name)
+        if path.is_dir():
+            result.paths += _in_folder(path, result)
+        elif path.exists():
+            result.paths.append(path)
+        elif matches := sorted(glob(name, recursive=True)):  # noqa: PTH207 (Path.glob takes no absolute pattern)
+            for match in map(Path, matches):
+                result.paths += _in_folder(match, result) if match.is_dir() else _if_image(match, result)
+        else:
+            result.problems.append(f"{name}: no such file, and no file matches it as a pattern")
+    result.paths = list(dict.fromkeys(result.paths))
+    return result
+
+
+def _in_folder(folder: Path, result: ImageFiles) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        visible = sorted(name for name in folders if not _is_junk(name))
+        result.n_hidden += len(folders) - len(visible)
+        folders[:] = visible
+        for name in sorted(files):
+            yield from _if_image(Path(parent, name), result)
+
+
+def _if_image(path: Path, result: ImageFiles) -> Iterator[Path]:
+    if _is_junk(path.name):
+        result.n_hidden += 1
+    elif path.suffix.lower() not in IMAGE_SUFFIXES:
+        result.n_other += 1
+    else:
+        yield path
+
+
+def _is_junk(name: str) -> bool:
+    return name.startswith(".") or name in JUNK
+
+
+def read_image(image: Any, dataset: DatasetInfo, *, may_read_paths: bool = True) -> InputImage:
+    """Decode a path, the bytes of a file, their base64 text, or an array as `prepare` decodes files of the data set.
+
+    Arrays are (H, W) or (H, W, C) of 0 to 255 with 1, 3 or 4 channels, the fourth being opacity.
+    Raises DataError with the reason if that is impossible.
+    """
+    data = _file_bytes(image, may_read_paths)
+    decoded = decode_image(data, dataset.image_px)
+    is_grey = decoded.mode in GREY_MODES or decoded.mode.startswith("I;16")
+    pixels = decoded.pixels
+    if dataset.image_shape[2] == 3:
+        pixels = np.repeat(pixels, 3, axis=2) if is_grey else _rgb(data, dataset.image_px)
+    if pixels.shape != dataset.image_shape:
+        raise DataError(f"decoded to {pixels.shape}, but the model takes {dataset.image_shape}")
+    colour = 0.0 if is_grey else float(np.ptp(_rgb(data, COLOUR_PX), axis=2).mean())
+    return InputImage(pixels, decoded.width, decoded.height, colour)
+
+
+def image_name(image: Any, k: int) -> str:
+    """Return the path, or `image k` of an image without one."""
+    is_path = isinstance(image, os.PathLike) or (isinstance(image, str) and _from_base64(image) is None)
+    return str(image)[:MAX_NAME] if is_path else f"image {k}"
+
+
+def _rgb(data: bytes, px: int) -> NDArray[np.uint8]:
+    """Return (px, px, 3) of a file that `decode_image` can read."""
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        image.draft("RGB", (2 * px, 2 * px))
+        rgba = ImageOps.exif_transpose(image).convert("RGBA")
+    over_black = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba).convert("RGB")
+    return np.asarray(over_black.resize((px, px), Image.Resampling.BILINEAR), np.uint8)
+
+
+def _file_bytes(image: Any, may_read_paths: bool) -> bytes:
+    """Return the bytes of an image file."""
+    if isinstance(image, bytes | bytearray | memoryview):
+        return bytes(image)
+    if isinstance(image, str) and (data := _from_base64(image)):
+        return data
+    if isinstance(image, str | os.PathLike):
+        if not may_read_paths:
+            raise DataError(f"not the base64 text of a {', '.join(FORMATS)} file; a server reads no paths")
+        try:
+            return Path(image).read_bytes()
+        except OSError as error:
+            raise DataError(f"cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise DataError(f"no path, and not the base64 text of a {', '.join(FORMATS)} file: {error}") from error
+    return _png(np.asarray(image))
+
+
+def _from_base64(text: str) -> bytes | None:
+    """Return the file that the text holds, with or without `data:…;base64,` before it; None if it holds no image."""
+    try:
+        data = base64.b64decode("".join(text.rpartition(",")[2].split()), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return data if data.startswith(SIGNATURES) else None
+
+
+def _png(array: NDArray[Any]) -> bytes:
+    """Return the array as a PNG file, so that it takes the way of all files."""
+    if array.dtype.kind not in "uif":
+        raise DataError(f"must be a path, bytes, base64 text or an array of numbers, got {array.dtype}")
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if 0 in array.shape or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
+        raise DataError(f"an array must be (H, W) or (H, W, C) with 1, 3 or 4 channels, got {array.shape}")
+    low, high = float(array.min()), float(array.max())
+    if not (low >= 0 and high <= 255):  # NaN fails, too
+        raise DataError(f"an array must hold values from 0 to 255, got {low:g} to {high:g}")
+    if array.dtype.kind == "f" and 0 < high <= 1:
+        raise DataError(f"an array must hold values from 0 to 255, got {low:g} to {high:g}; multiply it by 255")
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(array.round().astype(np.uint8))).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
