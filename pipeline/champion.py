@@ -4,7 +4,7 @@ Like the command line, this module is next to the rooms: it joins the decoding o
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,15 +43,15 @@ class Champion:
         array (N, H, W, C); or a table of one column. Raises DataError that lists every image that cannot be read.
         """
         items = as_items(images)
-        names = [image_name(item, k) for k, item in enumerate(items)]
-        table, problems = self.predict_readable(names, items)
+        table, problems = self.predict_readable(items)
         if problems:
             n = f"{len(problems)} of {len(items)}"
             raise DataError(f"{n} images cannot be read; leave them out or replace them", problems)
         return table
 
-    def predict_readable(self, names: Sequence[str], images: Sequence[Any]) -> tuple[pd.DataFrame, list[str]]:
+    def predict_readable(self, images: Sequence[Any]) -> tuple[pd.DataFrame, list[str]]:
         """Return the rows of the images that can be read, and `name: reason` of the others."""
+        names = [image_name(image, k) for k, image in enumerate(images)]
         tables = [self._answers([])]
         problems: list[str] = []
         starts = range(0, len(images), EVAL_BATCH)
@@ -120,10 +120,10 @@ def _span(low: float, high: float) -> str:
 
 def as_items(images: Any) -> list[Any]:
     """Return a list of images: of one image, of a table of one column, or of an array (N, H, W) or (N, H, W, C)."""
-    if isinstance(images, pd.DataFrame):
-        if images.shape[1] != 1:
-            raise InputError(f"a table of images must have one column, got {list(images.columns)}")
-        images = images.iloc[:, 0]
+    if isinstance(images, pd.DataFrame | Mapping):
+        if len(names := list(images)) != 1:
+            raise InputError(f"a table of images must have one column, got {names}")
+        images = images[names[0]]
     if isinstance(images, str | bytes | bytearray | memoryview | os.PathLike):
         return [images]
     if isinstance(images, np.ndarray) and images.dtype.kind in "uif":

@@ -129,7 +129,7 @@ def predict(params: "Params", options: argparse.Namespace) -> None:
         raise DataError("no image file; name files, folders or patterns", files.problems)
     champion = load_champion(options.item, LAYOUT.root, tracking_uri=params.search.tracking_uri, choice=options.model)
     print(f"model: {champion.model.origin}", file=sys.stderr)
-    table, problems = champion.predict_readable([str(path) for path in files.paths], files.paths)
+    table, problems = champion.predict_readable(files.paths)
     _write_table(table, out)
     if problems := files.problems + problems:
         raise PipelineError("\n  ".join([f"{len(problems)} inputs have no prediction:", *problems]))

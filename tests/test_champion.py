@@ -261,6 +261,7 @@ def test_python_raises_for_unreadable_images_and_names_each(champion: Champion, 
         (np.array(["a", "b"]), 2),
         (pd.DataFrame({"image": ["a", "b"]}), 2),
         (pd.Series(["a", "b"]), 2),
+        ({"image": np.array(["a", "b"])}, 2),
     ],
 )
 def test_one_image_and_many(images: Any, n: int) -> None:

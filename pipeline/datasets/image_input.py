@@ -4,7 +4,7 @@ import base64
 import binascii
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob
 from itertools import chain
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from pipeline.artifacts.samples import DatasetInfo
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, first_line
 from pipeline.datasets.archives import IMAGE_SUFFIXES
 from pipeline.datasets.preparation import FORMATS, decode_image
 
 JUNK = {"__MACOSX", "Thumbs.db", "desktop.ini"}  # what systems leave in folders, besides hidden files
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")  # of JPEG, PNG and TIFF files
 GREY_MODES = ("1", "L", "LA", "La")
-MAX_NAME = 200  # characters of a path that are shown; what is no path can be much longer
+MAX_NAME = 4096  # characters of a path; what is no path can be much longer
 COLOUR_PX = 64  # side of the image whose colours are measured
 
 
@@ -54,27 +54,39 @@ def find_images(names: Sequence[str], lines: Sequence[str] = ()) -> ImageFiles:
     """
     result = ImageFiles([], [])
     for name in chain.from_iterable(lines if name == "-" else [name] for name in names):
-        path = Path(name)
-        if path.is_dir():
-            result.paths += _in_folder(path, result)
-        elif path.exists():
-            result.paths.append(path)
-        elif matches := sorted(glob(name, recursive=True)):  # noqa: PTH207 (Path.glob takes no absolute pattern)
-            for match in map(Path, matches):
-                result.paths += _in_folder(match, result) if match.is_dir() else _if_image(match, result)
-        else:
-            result.problems.append(f"{name}: no such file, and no file matches it as a pattern")
+        try:
+            result.paths += _matches(name, result)
+        except (OSError, ValueError) as error:  # too long, or with a null character
+            result.problems.append(f"{name}: {first_line(error)}")
     result.paths = list(dict.fromkeys(result.paths))
     return result
 
 
+def _matches(name: str, result: ImageFiles) -> Iterator[Path]:
+    """Yield the files that one name means; count and note in `result` what is skipped."""
+    path = Path(name)
+    if path.is_dir():
+        yield from _in_folder(path, result)
+    elif path.exists():
+        yield path
+    elif matches := sorted(glob(name, recursive=True)):  # noqa: PTH207 (Path.glob takes no absolute pattern)
+        for match in map(Path, matches):
+            yield from _in_folder(match, result) if match.is_dir() else _if_image(match, result)
+    else:
+        result.problems.append(f"{name}: no such file, and no file matches it as a pattern")
+
+
 def _in_folder(folder: Path, result: ImageFiles) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_noting(result)):
         visible = sorted(name for name in folders if not _is_junk(name))
         result.n_hidden += len(folders) - len(visible)
         folders[:] = visible
         for name in sorted(files):
             yield from _if_image(Path(parent, name), result)
+
+
+def _noting(result: ImageFiles) -> Callable[[OSError], None]:
+    return lambda error: result.problems.append(f"{error.filename}: cannot be read: {error.strerror}")
 
 
 def _if_image(path: Path, result: ImageFiles) -> Iterator[Path]:
@@ -109,9 +121,9 @@ def read_image(image: Any, dataset: DatasetInfo, *, may_read_paths: bool = True)
 
 
 def image_name(image: Any, k: int) -> str:
-    """Return the path, or `image k` of an image without one."""
+    """Return the path as text that any file can hold, or `image k` of an image without a path."""
     is_path = isinstance(image, os.PathLike) or (isinstance(image, str) and _from_base64(image) is None)
-    return str(image)[:MAX_NAME] if is_path else f"image {k}"
+    return os.fsencode(image).decode(errors="replace")[:MAX_NAME] if is_path else f"image {k}"
 
 
 def _rgb(data: bytes, px: int) -> NDArray[np.uint8]:

@@ -51,6 +51,11 @@ def test_files_patterns_and_lines_are_joined_without_repetition(tmp_path: Path) 
     assert [problem.partition(": ")[0] for problem in files.problems] == names[-2:]
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "x\0y"])
+def test_what_is_no_name_is_a_problem(name: str) -> None:
+    assert [problem.partition(": ")[0] for problem in find_images([name]).problems] == [name]
+
+
 @pytest.mark.parametrize("dataset", [GREY, COLOUR])
 def test_all_kinds_of_input_give_equal_pixels(dataset: Any, tmp_path: Path) -> None:
     data = encode(PIXELS)
@@ -136,4 +141,5 @@ def test_a_server_reads_no_paths(tmp_path: Path) -> None:
 
 def test_only_paths_name_an_image() -> None:
     assert image_name("a.png", 3) == image_name(Path("a.png"), 3) == "a.png"
+    assert image_name(Path(os.fsdecode(b"\xff.png")), 3) == "\N{REPLACEMENT CHARACTER}.png"
     assert image_name(base64.b64encode(encode(PIXELS)).decode(), 3) == image_name(PIXELS, 3) == "image 3"
