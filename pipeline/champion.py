@@ -37,10 +37,12 @@ class Champion:
     may_read_paths: bool = True
 
     def predict(self, images: Any) -> pd.DataFrame:
-        """Return a row per image: file, class, p_<class>, what `predicted` adds, and warning.
+        """Return a row per image: file, class, p_<class>, seed_sd with several seeds, and warning.
 
+        With positive classes also positive_score, threshold and decision; docs/predict.md describes all columns.
         images: one or a list of paths, bytes of a file, base64 texts and arrays (H, W) or (H, W, C) of 0 to 255; an
-        array (N, H, W, C); or a table of one column. Raises DataError that lists every image that cannot be read.
+        array (N, H, W) or (N, H, W, C); or a table of one column. Arrays are treated like published images, of any
+        size. Raises DataError that lists every image that cannot be read.
         """
         items = as_items(images)
         table, problems = self.predict_readable(items)
@@ -52,7 +54,7 @@ class Champion:
     def predict_readable(self, images: Sequence[Any]) -> tuple[pd.DataFrame, list[str]]:
         """Return the rows of the images that can be read, and `name: reason` of the others."""
         names = [image_name(image, k) for k, image in enumerate(images)]
-        tables = [self._answers([])]
+        tables: list[pd.DataFrame] = []
         problems: list[str] = []
         starts = range(0, len(images), EVAL_BATCH)
         with ThreadPoolExecutor(N_DECODERS) as pool:
@@ -61,7 +63,7 @@ class Champion:
                 both = list(zip(names[batch], pool.map(self._read, images[batch]), strict=True))
                 problems += [f"{name}: {image}" for name, image in both if isinstance(image, DataError)]
                 tables.append(self._answers([(name, image) for name, image in both if isinstance(image, InputImage)]))
-        return pd.concat(tables[1:] or tables, ignore_index=True), problems
+        return pd.concat(tables, ignore_index=True) if tables else self._answers([]), problems
 
     def _read(self, image: Any) -> InputImage | DataError:
         try:

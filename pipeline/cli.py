@@ -130,7 +130,8 @@ def predict(params: "Params", options: argparse.Namespace) -> None:
     champion = load_champion(options.item, LAYOUT.root, tracking_uri=params.search.tracking_uri, choice=options.model)
     print(f"model: {champion.model.origin}", file=sys.stderr)
     table, problems = champion.predict_readable(files.paths)
-    _write_table(table, out)
+    if len(table):
+        _write_table(table, out)
     if problems := files.problems + problems:
         raise PipelineError("\n  ".join([f"{len(problems)} inputs have no prediction:", *problems]))
 

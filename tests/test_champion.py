@@ -134,6 +134,17 @@ def test_unreadable_inputs_are_listed_and_the_others_predicted(
     assert not list(tmp_path.glob(".*part"))
 
 
+def test_without_any_answer_nothing_is_written(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "x.csv"
+    out.write_text("of an earlier call")
+    assert run(trained, monkeypatch, "predict", "quick", "params.yaml", "--out", str(out)) == 1
+    assert run(trained, monkeypatch, "predict", "quick", "params.yaml") == 1
+    assert out.read_text() == "of an earlier call"
+    assert capsys.readouterr().out == ""
+
+
 def test_without_out_a_table_is_printed(
     trained: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,7 +185,7 @@ def test_without_evaluation_and_database_nothing_is_created(tmp_path: Path) -> N
 
 def test_the_registry_alone_gives_the_same_answers(trained: Trained, champion: Champion, tmp_path: Path) -> None:
     registered = load_champion("quick", tmp_path, tracking_uri=uri(trained))
-    assert "quick@champion, version 1" in registered.model.origin
+    assert "quick@champion, version" in registered.model.origin
     assert not list(tmp_path.iterdir())
     pd.testing.assert_frame_equal(answers(registered, trained), answers(champion, trained))
 
@@ -199,16 +210,34 @@ def test_mlflow_takes_paths_bytes_base64_and_arrays(trained: Trained, champion: 
         assert model.predict(same).iloc[0, 1:].equals(table.iloc[0, 1:])
 
 
-def test_a_champion_is_registered_once_and_holds_no_pickle(trained: Trained) -> None:
-    evaluation = Evaluation.read(trained.layout.evaluate("quick"))
+def register(trained: Trained) -> dict[int, dict[str, str]]:
+    """Register the champion, check that it is the last version, and return the tags of all versions."""
+    folder = trained.layout.evaluate("quick")
     runs = EvaluationRuns.read(trained.layout.evaluation_runs("quick"))
     workspace = Workspace(trained.layout.root, SearchSettings())
+    register_champion(Evaluation.read(folder), runs, folder / "model/winner", workspace)
     client = MlflowClient(uri(trained))
-    for _ in range(2):
-        register_champion(evaluation, runs, trained.layout.evaluate("quick") / "model/winner", workspace)
-    versions = client.search_model_versions("name = 'quick'")
-    assert [(version.version, version.tags) for version in versions] == [(1, {"loader": LOADER})]
-    assert client.get_model_version_by_alias("quick", "champion").version == 1
+    tags = {int(version.version): version.tags for version in client.search_model_versions("name = 'quick'")}
+    assert int(client.get_model_version_by_alias("quick", "champion").version) == max(tags)
+    return tags
+
+
+def test_a_champion_is_registered_once(trained: Trained) -> None:
+    assert register(trained) == register(trained)
+    assert register(trained)[1] == {"loader": LOADER}
+
+
+def test_a_version_of_an_older_format_is_replaced(trained: Trained) -> None:
+    last = max(register(trained))
+    client = MlflowClient(uri(trained))
+    client.delete_model_version_tag("quick", str(last), "loader")
+    try:
+        assert max(register(trained)) == last + 1
+    finally:
+        client.set_model_version_tag("quick", str(last), "loader", LOADER)
+
+
+def test_what_is_registered_holds_no_pickle(trained: Trained) -> None:
     files = {path.name for path in (trained.layout.root / "mlartifacts").rglob("*") if path.is_file()}
     assert files - {"registered_model_meta"} == {  # MLflow adds the name and version on loading
         *("champion.json", "dataset.json", "model.json", "weights.safetensors"),

@@ -1,6 +1,7 @@
 """Images that users hand over: what is searched, and that all kinds of input are decoded as `prepare` decodes files."""
 
 import base64
+import inspect
 import io
 import os
 from pathlib import Path
@@ -76,6 +77,11 @@ def test_all_kinds_of_input_give_equal_pixels(dataset: Any, tmp_path: Path) -> N
 def test_grey_is_decoded_by_the_function_of_prepare(kind: str, mode: str) -> None:
     data = encode(PIXELS, kind, mode)
     np.testing.assert_array_equal(read_image(data, GREY).pixels, decode_image(data, 16).pixels)
+
+
+def test_every_setting_of_the_decoder_is_passed() -> None:
+    """Whoever adds one stores it in DatasetInfo, and passes it in `read_image`: images would be decoded otherwise."""
+    assert set(inspect.signature(decode_image).parameters) == {"data", "image_px"}
 
 
 def test_an_array_of_the_size_of_the_model_is_not_changed() -> None:
