@@ -25,6 +25,7 @@ import torch
 from mlflow import MlflowClient
 from PIL import Image
 
+import contract_data
 import documents
 from pipeline import cli
 from pipeline.artifacts.evaluation import Evaluation
@@ -33,7 +34,11 @@ from pipeline.artifacts.samples import Samples
 from pipeline.champion import FAR_SD, Champion, as_items, load_champion
 from pipeline.core.errors import DataError, InputError
 from pipeline.evaluation.model_registry import LOADER, register_champion
+from pipeline.evaluation.served_model import ServedModel, SizeRange
 from pipeline.execution.settings import SearchSettings, Workspace
+from pipeline.models.registry import Shapes, build_model, describe
+from pipeline.training.network import ModelDescription
+from pipeline.training.prediction import predict
 from trained_examples import Trained, train
 
 PARAMS = (Path(__file__).parents[1] / "params.yaml").read_text()
@@ -267,6 +272,31 @@ def test_unlike_images_get_a_warning(champion: Champion) -> None:
     starts = ["", "mean", "all", "size", "size", "in", ""]
     assert [warning.split(" ")[0] for warning in warnings] == starts
     assert "500 x 400" in warnings[3]
+
+
+def test_a_model_of_colour_images_takes_colour_and_warns_of_grey() -> None:
+    torch.manual_seed(0)
+    shapes = Shapes(3, 16, 16, 2)
+    described = ModelDescription(
+        **dict(describe("mlp", {}, shapes)),
+        mean=[150.0, 100.0, 100.0],
+        std=[50.0] * 3,
+        classes=["a", "b"],
+        positive=[],
+        precision="float32",
+        test_time_augmentation="none",
+    )
+    info = contract_data.dataset_info("x", ["a", "b"], []).model_copy(
+        update={"image_shape": (16, 16, 3), "image_px": 16}
+    )
+    sizes = SizeRange(width=(16, 16), height=(16, 16), aspect=(1, 1))
+    network = build_model("mlp", {}, shapes).eval()
+    images = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
+    images[1] = images[1, :, :, :1]
+    table = Champion(ServedModel([network], described, info, None, sizes, origin="")).predict(images)
+    np.testing.assert_allclose(table[["p_a", "p_b"]], predict(network, described, images), atol=1e-6)
+    assert list(table.columns) == ["file", "class", "p_a", "p_b", "warning"]
+    assert [warning.split(",")[0] for warning in table["warning"]] == ["", "grey"]
 
 
 def test_python_raises_for_unreadable_images_and_names_each(champion: Champion, trained: Trained) -> None:
