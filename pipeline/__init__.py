@@ -1,5 +1,13 @@
-"""From raw images to numbers that you can defend: download, split, search, evaluate, report."""
+"""Experiment pipeline: from raw images to a report. `python -m pipeline --help` lists the commands.
 
-import os
+`from pipeline import load_champion` loads a trained model.
+"""
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # importing mlflow starts its telemetry unless this is set
+from importlib import import_module
+
+
+def __getattr__(name: str) -> object:
+    """Import what the package offers when it is used: `import pipeline` must stay cheap."""
+    if name == "load_champion":
+        return import_module("pipeline.champion").load_champion
+    raise AttributeError(f"module 'pipeline' has no attribute {name!r}")

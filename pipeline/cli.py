@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 from pipeline.artifacts.layout import Layout
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from pipeline.execution.settings import Workspace
     from pipeline.params import Params
 
@@ -115,6 +117,59 @@ def publish(params: "Params", options: argparse.Namespace) -> None:
     publish_evaluation(LAYOUT.root.resolve(), options.item, params.search.tracking_uri)
 
 
+def predict(params: "Params", options: argparse.Namespace) -> None:
+    from pipeline.champion import load_champion
+    from pipeline.core.errors import DataError, PipelineError
+    from pipeline.datasets.image_input import find_images
+
+    out = _output(options.out, ".csv", ".json") if options.out else None
+    files = find_images(options.paths, sys.stdin.read().splitlines() if "-" in options.paths else [])
+    if files.n_hidden or files.n_other:
+        hidden = f"{files.n_hidden} hidden or system files and folders"
+        print(f"skipped: {hidden}, {files.n_other} files without the suffix of an image", file=sys.stderr)
+    if not files.paths:
+        raise DataError("no image file; name files, folders or patterns", files.problems)
+    champion = load_champion(options.item, LAYOUT.root, tracking_uri=params.search.tracking_uri, choice=options.model)
+    print(f"model: {champion.model.origin}", file=sys.stderr)
+    table, problems = champion.predict_readable(files.paths)
+    if len(table):
+        _write_table(table, out)
+    if problems := files.problems + problems:
+        raise PipelineError("\n  ".join([f"{len(problems)} inputs have no prediction:", *problems]))
+
+
+def export(params: "Params", options: argparse.Namespace) -> None:
+    from pipeline.champion import load_champion
+    from pipeline.evaluation.served_model import export_program
+
+    out = _output(options.out, ".pt2")
+    champion = load_champion(options.item, LAYOUT.root, tracking_uri=params.search.tracking_uri)
+    export_program(champion.model, out)
+    print(f"{out}: {champion.model.origin}", file=sys.stderr)
+
+
+def _output(name: str, *suffixes: str) -> Path:
+    from pipeline.core.errors import InputError
+
+    path = Path(name)
+    if path.suffix not in suffixes:
+        raise InputError(f"--out must end in {' or '.join(suffixes)}, got {name!r}")
+    return path
+
+
+def _write_table(table: "DataFrame", out: Path | None) -> None:
+    """Write a table to a CSV or JSON file, whole or not at all; None: show it."""
+    from pipeline.core.files import write_text
+    from pipeline.core.tables import write_csv
+
+    if out is None:
+        print(table.to_string(index=False))
+    elif out.suffix == ".csv":
+        write_csv(out, table)
+    else:
+        write_text(out, table.to_json(orient="records", indent=2, force_ascii=False) + "\n")
+
+
 def schema(_: "Params", __: argparse.Namespace) -> None:
     from pipeline.experiment.json_schema import experiment_schema
 
@@ -155,6 +210,8 @@ COMMANDS = {
     "layers": Command(layers, "experiments", "show the layers of baseline and winner with their shapes"),
     "publish": Command(publish, "experiments", "write finished searches and retrainings to MLflow again"),
     "new": Command(new, "", "write the files of a new data set or experiment"),
+    "predict": Command(predict, "experiments", "apply the trained model to image files"),
+    "export": Command(export, "experiments", "write the trained model as a program of torch.export"),
     "schema": Command(schema, "", "print the JSON schema of experiment files"),
 }
 
@@ -178,6 +235,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             options.add_argument("--adopt", metavar="STUDY", help="take over its trials although data or code changed")
             best = "enqueue the best configuration of each family of STUDY, or of the last study of an EXPERIMENT"
             options.add_argument("--from", metavar="STUDY", dest="source", help=best)
+        elif name == "predict":
+            paths = (
+                "image files, folders (searched at any depth), glob patterns; -: a list of them on stdin, one a line"
+            )
+            options.add_argument("paths", nargs="+", metavar="PATH", help=paths)
+            options.add_argument("--out", metavar="FILE", help="a .csv or .json file; default: a table on stdout")
+            seeds = "retraining with the best or the median score on val, or the mean over all (default: %(default)s)"
+            options.add_argument("--model", choices=("champion", "median", "all"), default="champion", help=seeds)
+        elif name == "export":
+            options.add_argument("--out", metavar="FILE", required=True, help="a .pt2 file")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # TERM stops as Ctrl-C does: state is kept
     sys.exit(_run(parser.parse_args(arguments)))
 

@@ -40,6 +40,7 @@ NOT_RUN = {  # command -> why tests/end_to_end/test_pipeline.py does not run it
     "ray start --head": "tests/execution/test_ray.py starts a cluster of its own",
     "ray start --address HEAD:6379": "tests/execution/test_ray.py starts a cluster of its own",
     "mlflow server": "runs until it is stopped",
+    "mlflow models serve": "runs until it is stopped; tests/test_champion.py starts it",
     "sbatch search.sh": "needs SLURM",
     "kubectl apply -f search.yaml": "needs Kubernetes",
 }

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -74,7 +74,7 @@ class DatasetInfo(JsonFile):
     terms: str
     citation: str
     source_url: str
-    fit: str = "squash"  # how published images became square: squash, pad or crop
+    fit: Literal["squash", "pad", "crop"] = "squash"  # how published images became square: squash, pad or crop
     white: int = 255  # published value that became white
     near_duplicate_bits: int | None  # largest Hamming distance of two hashes in one group; None: equal pixels only
     hash_size: int

@@ -14,8 +14,8 @@ def split_groups(table: pd.DataFrame, plan: SplitPlan, *, keeps_official_test: b
     """Set the column `part`, "" for dropped rows. Return reason -> number of dropped images.
 
     keeps_official_test: the official test part stays whole, and so does the official val part, if there is one and
-    the plan has no share of val. A group of a part that is kept whole is dropped from the others: first test keeps its images,
-    then val. Without an official val part, `val` is taken from the other images.
+    the plan has no share of val. A group of a part that is kept whole is dropped from the others: first test keeps
+    its images, then val. Without an official val part, `val` is taken from the other images.
     """
     conflict = label_conflicts(table)
     dropped = {"label_conflict": int(conflict.sum())}

@@ -5,5 +5,5 @@ Imports `core`, `statistics`, `artifacts`, `models`, `training`, `execution` and
 
 __all__ = [
     "corruptions", "cross_validation", "explanations", "layer_tables", "ledger", "model_card", "model_registry",
-    "result", "retrain", "seeds", "settings",
+    "result", "retrain", "seeds", "served_model", "settings",
 ]  # fmt: skip

@@ -1,86 +1,105 @@
 """The champion in MLflow's model registry, and the publication of a finished evaluation from its artifacts."""
 
 import logging
+import os
+import warnings
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import mlflow.pytorch
-import numpy as np
-import torch
+import mlflow.pyfunc
 from mlflow import MlflowClient
-from mlflow.models import infer_signature
-from torch import nn
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, Schema
 
-from pipeline.artifacts.evaluation import Evaluation, EvaluationInfo
+from pipeline.artifacts.evaluation import Evaluation
 from pipeline.artifacts.layout import Layout
+from pipeline.artifacts.predictions import probability_columns
 from pipeline.artifacts.runs import EvaluationRuns
 from pipeline.artifacts.search_result import SearchResult
-from pipeline.core.errors import first_line
+from pipeline.core.errors import InputError, first_line
 from pipeline.evaluation.retrain import evaluation_lock, retraining_name, study_run
+from pipeline.evaluation.served_model import ServedModel, read_champion, write_champion
 from pipeline.execution.settings import SearchSettings, Workspace
 from pipeline.tracking.mlflow import UNREACHABLE, address, write_runs
 from pipeline.tracking.roles import Role
 from pipeline.tracking.run_record import Outcome, RunRecord, StudyRecord
-from pipeline.training.network import ModelDescription
-from pipeline.training.prediction import load_trained, mean_logits
+
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a champion is four small files
+
+ALIAS = "champion"
+LOADER = "pipeline.champion"  # module whose `_load_pyfunc` MLflow calls: nothing is unpickled
 
 _log = logging.getLogger(__name__)
 
 
-class Served(nn.Module):
-    """A model that prepares its images itself, so that callers of the registry need not know how."""
-
-    mean: torch.Tensor
-    std: torch.Tensor
-
-    def __init__(self, model: nn.Module, description: ModelDescription) -> None:
-        super().__init__()
-        self.model, self.augmentation = model, description.test_time_augmentation
-        for name in ("mean", "std"):
-            self.register_buffer(name, torch.tensor(getattr(description, name)).view(1, -1, 1, 1))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return (B, K) probabilities. images: (B, C, H, W) float32, 0 to 255."""
-        return mean_logits(self.model, (images - self.mean) / self.std, self.augmentation).softmax(1)
-
-
-def register_champion(info: EvaluationInfo, runs: EvaluationRuns, folder: Path, workspace: Workspace) -> None:
+def register_champion(evaluation: Evaluation, runs: EvaluationRuns, models: Path, workspace: Workspace) -> None:
     """Point the alias `champion` of the experiment at the best retraining of the winner, registered once.
 
-    folder: model.json and one file of weights per seed. If MLflow is unreachable, log a warning and return.
+    models: model.json and one file of weights per seed. If MLflow is unreachable, log a warning and return.
     """
-    seed = info.champion.seed
-    run_id = runs.of("winner", seed).run_id
+    info = evaluation.info
+    run_id = runs.of("winner", info.champion.seed).run_id
     if not run_id:
         return
-    description = ModelDescription.read(folder / "model.json")
-    model = load_trained(description, folder / f"seed-{seed}.safetensors").cpu()
-    served = Served(model, description).eval().to(memory_format=torch.contiguous_format)  # torch.export requires it
-    shapes = description.shapes
-    example = np.full((2, shapes.channels, shapes.height, shapes.width), 128, np.float32)  # it requires two rows, too
     client = MlflowClient(address(workspace.root, workspace.search.tracking_uri))
     try:
-        known = client.search_model_versions(f"name = '{info.experiment}' and run_id = '{run_id}'")
-        version = known[0].version if known else _log_model(client, info.experiment, run_id, served, example)
-        client.set_registered_model_alias(info.experiment, "champion", str(version))
+        versions = client.search_model_versions(f"name = '{info.experiment}' and run_id = '{run_id}'")
+        known = [version for version in versions if version.tags.get("loader") == LOADER]  # others: of an older format
+        version = known[0].version if known else _log_champion(client, evaluation, run_id, models)
+        client.set_registered_model_alias(info.experiment, ALIAS, str(version))
     except UNREACHABLE as error:
         _log.warning("the champion of %s is not registered: %s; run publish later", info.experiment, first_line(error))
 
 
-def _log_model(client: MlflowClient, name: str, run_id: str, model: nn.Module, example: np.ndarray) -> str:
-    """Store the model with the run, and return its version in the registry."""
+def _log_champion(client: MlflowClient, evaluation: Evaluation, run_id: str, models: Path) -> str:
+    """Store the champion with its run, and return its version in the registry."""
     mlflow.set_tracking_uri(client.tracking_uri)
-    with torch.inference_mode():
-        signature = infer_signature(example, model(torch.from_numpy(example)).numpy())
-    with mlflow.start_run(run_id=run_id):
-        logged = mlflow.pytorch.log_model(
-            model,
+    name = evaluation.info.experiment
+    with TemporaryDirectory() as folder, mlflow.start_run(run_id=run_id), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*An input example was not provided")  # nor needed: no input is declared
+        write_champion(evaluation, models, Path(folder) / "champion")
+        logged = mlflow.pyfunc.log_model(
             name="model",
-            input_example=example,
-            signature=signature,
+            loader_module=LOADER,
+            data_path=str(Path(folder) / "champion"),
+            signature=_signature(evaluation),
             registered_model_name=name,
-            pip_requirements=["torch"],
+            pip_requirements=["torch", "timm", "safetensors", "pillow", "pandas"],
         )
-    return str(logged.registered_model_version)
+    version = str(logged.registered_model_version)
+    client.set_model_version_tag(name, version, "loader", LOADER)
+    return version
+
+
+def _signature(evaluation: Evaluation) -> ModelSignature:
+    """Return the columns of the answer. No input is declared: MLflow would turn arrays into tables, and refuse them."""
+    columns = [ColSpec("string", name) for name in ("file", "class")]
+    columns += [ColSpec("double", name) for name in probability_columns(evaluation.classes)]
+    if evaluation.positive:
+        columns += [ColSpec("double", "positive_score"), ColSpec("double", "threshold"), ColSpec("string", "decision")]
+    return ModelSignature(outputs=Schema([*columns, ColSpec("string", "warning")]))
+
+
+def registered_champion(root: Path, experiment: str, tracking_uri: str | None) -> ServedModel:
+    """Return the champion that the registry holds. Raises InputError if MLflow is unreachable or holds none."""
+    uri = address(root, tracking_uri)
+    evaluate_it = f"run: dvc repro evaluate@{experiment}"
+    if not tracking_uri and not (root / "mlflow.db").exists():  # connecting would create it
+        raise InputError(f"{experiment}: nothing is trained, neither data/evaluate nor mlflow.db exists; {evaluate_it}")
+    client = MlflowClient(uri)
+    try:
+        version = client.get_model_version_by_alias(experiment, ALIAS)
+        where = client.get_model_version_download_uri(experiment, version.version)
+        with TemporaryDirectory() as folder:
+            files = Path(mlflow.artifacts.download_artifacts(where, dst_path=folder, tracking_uri=uri))
+            origin = f"MLflow {uri}: {experiment}@{ALIAS}, version {version.version}"
+            flavor = Model.load(str(files)).flavors.get("python_function", {})
+            if flavor.get("loader_module") != LOADER:
+                again = f"run: python -m pipeline publish {experiment}"
+                raise InputError(f"{origin}: registered by another version of this project; {again}")
+            return read_champion(files / flavor["data"], origin)
+    except UNREACHABLE as error:
+        raise InputError(f"{experiment}: no {ALIAS} in MLflow {uri}: {first_line(error)}; {evaluate_it}") from error
 
 
 def publish_evaluation(root: Path, experiment: str, tracking_uri: str | None) -> None:
@@ -98,7 +117,7 @@ def publish_evaluation(root: Path, experiment: str, tracking_uri: str | None) ->
         ids = {key: record.written.run_id for key, record in records.items()}
         retrainings = [run.model_copy(update={"run_id": ids[run.model, run.seed]}) for run in runs.retrainings]
         here = runs.model_copy(update={"retrainings": retrainings})
-        register_champion(info, here, folder / "model" / "winner", workspace)
+        register_champion(evaluation, here, folder / "model" / "winner", workspace)
 
 
 def published_records(evaluation: Evaluation, runs: EvaluationRuns) -> dict[tuple[str, int], RunRecord]:

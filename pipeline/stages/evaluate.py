@@ -57,4 +57,4 @@ def run(layout: Layout, experiment: str, dataset: str, workspace: Workspace, set
     corrupted.write(out)
     write_models(evaluation, retrained, out / "model")
     runs.write(layout.evaluation_runs(experiment))
-    register_champion(evaluation.info, runs, out / "model/winner", workspace)
+    register_champion(evaluation, runs, out / "model/winner", workspace)
