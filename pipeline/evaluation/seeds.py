@@ -12,7 +12,6 @@ from pipeline.statistics.jackknife import Scored, left_out_scores, seed_variance
 from pipeline.statistics.scores import confusion_matrix, scores
 from pipeline.statistics.units import unit_weights
 from pipeline.training.cost import estimate_training_s
-from pipeline.training.network import image_shapes
 from pipeline.training.prediction import load_trained, predict
 
 LEAST, MOST = 3, 10
@@ -46,9 +45,8 @@ def enough_seeds(
 
 
 def affordable_seeds(config: Configuration, development: Samples) -> int:
-    """Return how many trainings of the winner MOST_S allows, from LEAST to MOST, with all images in each epoch."""
-    n_train = int((development.table["part"] == "train").sum())
-    return min(MOST, max(LEAST, int(MOST_S / estimate_training_s(config, image_shapes(development), n_train))))
+    """Return how many trainings of the winner MOST_S allows, from LEAST to MOST."""
+    return min(MOST, max(LEAST, int(MOST_S / estimate_training_s(config, development))))
 
 
 def seeds_needed(trained: Sequence[FinishedRetraining], development: Samples) -> tuple[int, float]:

@@ -6,7 +6,6 @@ from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.samples import Samples
 from pipeline.experiment.experiment import Experiment
 from pipeline.training.cost import estimate_training_s
-from pipeline.training.network import image_shapes
 
 IsAffordable = Callable[[Configuration], bool]
 
@@ -19,12 +18,5 @@ def limit_of_cost(experiment: Experiment, samples: Samples) -> IsAffordable:
     if experiment.max_cost is None or experiment.sampler.exhaustive:
         return lambda config: True
     known = [experiment.baseline, *experiment.references.values(), *experiment.enqueued]
-    shapes, in_train = image_shapes(samples), samples.table["part"] == "train"
-    per_unit = samples.table[in_train].groupby("group").size()
-
-    def seconds(config: Configuration) -> float:
-        n_drawn = per_unit.clip(upper=int(config.get("images_per_unit") or per_unit.max())).sum()
-        return estimate_training_s(config, shapes, int(n_drawn))
-
-    most = experiment.max_cost * max(map(seconds, known))
-    return lambda config: seconds(config) <= most
+    most = experiment.max_cost * max(estimate_training_s(config, samples) for config in known)
+    return lambda config: estimate_training_s(config, samples) <= most

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.artifacts.configuration import Configuration
+from pipeline.artifacts.samples import Samples
 from pipeline.core.yaml_document import Scalar
 from pipeline.models.registry import Shapes
-from pipeline.training.network import build_network
+from pipeline.training.network import build_network, image_shapes
 
 # seconds of one CPU core, fitted to measured epochs within a factor of about two
 OPERATION_S = 1.2e-11  # a multiplication and an addition, forward and back (bfloat16 and float32 alike)
@@ -20,11 +21,18 @@ LAYER_S = 1.5e-4  # a layer in a step, however small
 MUON_S = 6e-4  # a convolution that muon makes orthogonal, in a step
 
 
-def estimate_training_s(config: Configuration, shapes: Shapes, n_images: int) -> float:
+def images_per_epoch(config: Configuration, samples: Samples) -> int:
+    """Return how many images of train an epoch has: at most `images_per_unit` of each unit."""
+    per_unit = samples.table[samples.table["part"] == "train"].groupby("group").size()
+    return int(per_unit.clip(upper=int(config.get("images_per_unit") or per_unit.max())).sum())
+
+
+def estimate_training_s(config: Configuration, samples: Samples) -> float:
     """Return the seconds that a full training takes on one CPU core, roughly.
 
-    n_images: drawn per epoch. Raises InputError if the network does not fit them.
+    Raises InputError if the network does not fit the images.
     """
+    shapes, n_images = image_shapes(samples), images_per_epoch(config, samples)
     shaping = {key: value for key, value in config.items() if key == "model" or "." in key}
     operations, values, layers, convolutions = _network(tuple(sorted(shaping.items())), shapes)
     n_epochs, batch = int(config["n_epochs"]), min(int(config["batch_size"]), n_images)
