@@ -2,7 +2,7 @@
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALLED := $(VENV)/.installed
-SCHEMA := experiments/schema.json
+SCHEMAS := experiments/schema.json data/schema.json
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder # two test files at a time, in their order: the longest come early
 
 .PHONY: help install demo repro test test-all check architecture bench ui
@@ -11,7 +11,7 @@ PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder # two test files at a ti
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 15
 
-install: $(INSTALLED) $(SCHEMA) ## create .venv and install into it: several GB, a few minutes, once
+install: $(INSTALLED) $(SCHEMAS) ## create .venv and install into it: several GB, a few minutes, once
 
 $(INSTALLED): requirements.txt pyproject.toml
 	@echo "Installing into $(VENV): several GB, a few minutes, once"
@@ -20,8 +20,11 @@ $(INSTALLED): requirements.txt pyproject.toml
 	python -m pip install --disable-pip-version-check --quiet --no-deps --editable .
 	touch $@
 
-$(SCHEMA): $(INSTALLED) $(shell find pipeline/experiment pipeline/models pipeline/training -name '*.py') # for editors
+experiments/schema.json: $(INSTALLED) $(shell find pipeline/experiment pipeline/models pipeline/training -name '*.py')
 	python -m pipeline schema > $@
+
+data/schema.json: $(INSTALLED) $(shell find pipeline/datasets -name '*.py')
+	python -m pipeline schema dataset > $@
 
 demo: install ## run the whole pipeline on the digits in scikit-learn: no download, about two minutes
 	dvc repro explore@digits report@digits

@@ -170,10 +170,11 @@ def _write_table(table: "DataFrame", out: Path | None) -> None:
         write_text(out, table.to_json(orient="records", indent=2, force_ascii=False) + "\n")
 
 
-def schema(_: "Params", __: argparse.Namespace) -> None:
+def schema(_: "Params", options: argparse.Namespace) -> None:
+    from pipeline.datasets.json_schema import dataset_schema
     from pipeline.experiment.json_schema import experiment_schema
 
-    print(json.dumps(experiment_schema(), indent=2))
+    print(json.dumps(dataset_schema() if options.of == "dataset" else experiment_schema(), indent=2))
 
 
 def new(params: "Params", options: argparse.Namespace) -> None:
@@ -212,7 +213,7 @@ COMMANDS = {
     "new": Command(new, "", "write the files of a new data set or experiment"),
     "predict": Command(predict, "experiments", "apply the trained model to image files"),
     "export": Command(export, "experiments", "write the trained model as a program of torch.export"),
-    "schema": Command(schema, "", "print the JSON schema of experiment files"),
+    "schema": Command(schema, "", "print the JSON schema of experiment files or those of data sets"),
 }
 
 
@@ -225,6 +226,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         options = commands.add_parser(name, help=command.help, description=command.help)
         if command.items:
             options.add_argument("item", help=f"one of `{command.items}` in params.yaml")
+        if name == "schema":
+            options.add_argument("of", nargs="?", choices=("experiment", "dataset"), default="experiment")
         if name == "new":
             options.add_argument("kind", choices=("dataset", "experiment"))
             options.add_argument("name", help="lower-case letters, digits and _")

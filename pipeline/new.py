@@ -10,7 +10,8 @@ from pipeline.datasets.description import read_dataset, watched
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")  # what DVC, MLflow and paths all take
 
-DATASET = """# {name}: what these images are, and where they come from. Keys: docs/data.md
+DATASET = """# yaml-language-server: $schema=schema.json
+# {name}: what these images are, and where they come from. Keys: docs/data.md
 source: {{folder: {folder}}}
 # group: {{pattern: "(patient\\\\d+)_"}} # the part of the path that names the patient
 # image: {{px: 64, fit: pad}}

@@ -19,6 +19,7 @@ import contract_data
 from pipeline import cli
 from pipeline.artifacts.layout import Layout
 from pipeline.core.errors import InputError
+from pipeline.datasets.json_schema import dataset_schema
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.execution.settings import SearchSettings, Workspace
 from pipeline.experiment.json_schema import experiment_schema
@@ -39,10 +40,10 @@ def layout(monkeypatch: pytest.MonkeyPatch, experiment_file: Path, digits_folder
     return layout
 
 
-def run(name: str) -> None:
+def run(name: str, **options: str) -> None:
     """Run a command for the experiment quick."""
     params: Any = SimpleNamespace(experiments={"quick": "digits"}, search=SearchSettings(threads=1))
-    cli.COMMANDS[name].run(params, Namespace(item="quick"))
+    cli.COMMANDS[name].run(params, Namespace(item="quick", **options))
 
 
 def test_space_prints_the_check(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,14 +70,17 @@ def test_layers_prints_baseline_and_winner(layout: Layout, capsys: pytest.Captur
 
 
 def test_schema_prints_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
-    run("schema")
+    run("schema", of="experiment")
     assert json.loads(capsys.readouterr().out) == experiment_schema()
+    run("schema", of="dataset")
+    assert json.loads(capsys.readouterr().out) == dataset_schema()
 
 
 def test_make_writes_the_schema_and_git_ignores_it() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    assert "SCHEMA := experiments/schema.json" in makefile
+    assert "SCHEMAS := experiments/schema.json data/schema.json" in makefile
     assert "python -m pipeline schema > $@" in makefile
+    assert "python -m pipeline schema dataset > $@" in makefile
     assert "/experiments/schema.json" in (ROOT / ".gitignore").read_text().splitlines()
 
 

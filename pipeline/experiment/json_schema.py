@@ -2,15 +2,13 @@
 
 from typing import Any
 
+from pipeline.core.json_schema import DRAFT, standard_schema
 from pipeline.core.yaml_document import field_type
 from pipeline.experiment.given import FROM
 from pipeline.experiment.reader import ExperimentFile
 from pipeline.experiment.registry import pruners, samplers
 from pipeline.experiment.search_parameters import Range
 from pipeline.training.config import all_fields
-
-# pydantic's own names for bounds that follow a validator
-STANDARD = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
 
 
 def experiment_schema() -> dict[str, Any]:
@@ -38,14 +36,8 @@ def experiment_schema() -> dict[str, Any]:
     for name, section in sections.items():
         schema["properties"][name] = {"description": schema["properties"][name]["description"], **section}
     schema["$defs"] |= {**definitions, "range": Range.model_json_schema()}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_standard(schema), "title": "An experiment"}
+    return {"$schema": DRAFT, **standard_schema(schema), "title": "An experiment"}
 
 
 def _only(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": False, "properties": properties}
-
-
-def _standard(schema: Any) -> Any:
-    if isinstance(schema, dict):
-        return {STANDARD.get(key, key): _standard(value) for key, value in schema.items()}
-    return [_standard(value) for value in schema] if isinstance(schema, list) else schema

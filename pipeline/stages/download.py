@@ -2,6 +2,7 @@
 
 from pipeline.artifacts.layout import Layout
 from pipeline.core.errors import DownloadError
+from pipeline.core.files import write_text
 from pipeline.datasets.description import check_watched, read_dataset
 from pipeline.datasets.fetch import DownloadSettings, Fetcher
 
@@ -13,7 +14,8 @@ def run(layout: Layout, name: str, watched: str, settings: DownloadSettings) -> 
     """
     dataset = read_dataset(layout.root, name)
     check_watched(dataset, watched)
-    layout.raw(name).mkdir(parents=True, exist_ok=True)
+    if not dataset.source.files():
+        write_text(layout.raw(name) / "source.txt", f"read where it is: {watched}\n")
     fetcher = Fetcher(dataset, settings, layout.root, scratch=layout.root / ".state/download" / name)
     problems = [problem for file in fetcher.missing() for problem in fetcher.fetch(file)]
     if problems:

@@ -5,10 +5,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
+from ruamel.yaml import YAML
 
 from described import ROOT, describe, of_project
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.datasets.description import check_watched, read_dataset, watched
+from pipeline.datasets.json_schema import dataset_schema
 from pipeline.datasets.records import RawImage
 from pipeline.params import read_params
 
@@ -34,6 +37,19 @@ def test_the_files_of_the_project(name: str) -> None:
     for file in dataset.source.files():
         assert file.url.startswith(("https://", "package:"))
         assert file.sha256 or dataset.source.content
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_schema_accepts_what_the_reader_accepts(name: str) -> None:
+    schema = dataset_schema()
+    Draft202012Validator.check_schema(schema)
+    text = (ROOT / f"data/{name}.yaml").read_text()
+    assert text.startswith("# yaml-language-server: $schema=schema.json\n")
+    values = YAML(typ="safe").load(text)
+    validator = Draft202012Validator(schema)
+    assert not list(validator.iter_errors(values))
+    for wrong in ({"source": {"fodler": "x"}}, {"image": {"px": 2}}, {"clases": ["a"]}, {"split": {"val": 1.5}}):
+        assert list(validator.iter_errors({**values, **wrong}))
 
 
 def test_a_folder_needs_one_line(tmp_path: Path) -> None:
