@@ -138,8 +138,8 @@ def _preparation(info: EvaluationInfo, winner: ModelDescription) -> list[str]:
         ("mean and standard deviation per channel", " and ".join(numbers)),
     ]
     return [
-        f"Source: {link(dataset.source_url)}",
-        table(["item", "value"], rows),
+        *([f"Source: {link(dataset.source_url)}"] if dataset.source_url else []),
+        table(["item", "value"], [row for row in rows if row[1]]),
         "A group is an image with its copies, and all images of its patient where the patient is known; no group is "
         f"split between parts, which are therefore disjoint by {dataset.disjoint}. In this run the test part was "
         "scored once per retrained model, after the search. How often earlier versions of the project scored it is the "

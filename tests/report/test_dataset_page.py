@@ -36,6 +36,19 @@ def test_page_and_figures(root: Path) -> None:
     assert "Research only, not a medical device" in html
 
 
+def test_what_was_left_out_is_listed_and_what_is_not_stated_is_not_shown(root: Path, tmp_path: Path) -> None:
+    info = Samples.read(root / "split/development").info
+    own = {"left_out": {"a/<b>.png": "empty or missing file"}, "terms": "", "citation": "", "source_url": ""}
+    contract_data.write_split(tmp_path / "prepared", tmp_path / "split", info.model_copy(update=own))
+    write(tmp_path, tmp_path / "out")
+    html, text = (tmp_path / f"out/{name}" for name in ("index.html", "README.md"))
+    assert "Files left out because they cannot be used: 1" in html.read_text()
+    assert "a/&lt;b&gt;.png" in html.read_text()
+    assert "empty or missing file" in text.read_text()
+    assert "<dt>Terms</dt>" not in html.read_text()
+    assert "<dt>Terms</dt>" in (root / "out/index.html").read_text()
+
+
 def test_class_balance_counts_every_part(root: Path) -> None:
     html = (root / "out/index.html").read_text(encoding="utf-8")
     tables = [pd.read_csv(root / "split" / name / "samples.csv") for name in ("development", "test")]
