@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 
@@ -30,6 +31,8 @@ class Command(NamedTuple):
     items: Literal["datasets", "experiments", ""]
     """section of params.yaml that names the items"""
     help: str
+    options: "Callable[[argparse.ArgumentParser], None]" = lambda _: None
+    """adds what the command takes besides the item"""
 
 
 def download(params: "Params", options: argparse.Namespace) -> None:
@@ -177,6 +180,12 @@ def schema(_: "Params", options: argparse.Namespace) -> None:
     print(json.dumps(dataset_schema() if options.of == "dataset" else experiment_schema(), indent=2))
 
 
+def list_all(params: "Params", _: argparse.Namespace) -> None:
+    from pipeline.listing import listing
+
+    print("\n".join(listing(Path(), params)))
+
+
 def new(params: "Params", options: argparse.Namespace) -> None:
     from pipeline.core.errors import InputError
     from pipeline.new import new_dataset, new_experiment
@@ -197,57 +206,70 @@ def _workspace(params: "Params") -> "Workspace":
     return Workspace(Path().resolve(), params.search)
 
 
+def _schema_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("of", nargs="?", choices=("experiment", "dataset"), default="experiment")
+
+
+def _new_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", choices=("dataset", "experiment"))
+    parser.add_argument("name", help="lower-case letters, digits and _")
+    parser.add_argument("--folder", help="of a data set: subfolders name the class")
+    parser.add_argument("--like", default="digits", help="experiment to start from (default: %(default)s)")
+
+
+def _search_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--fresh", action="store_true", help="start a new study instead of resuming")
+    parser.add_argument("--adopt", metavar="STUDY", help="take over its trials although data or code changed")
+    best = "enqueue the best configuration of each family of STUDY, or of the last study of an EXPERIMENT"
+    parser.add_argument("--from", metavar="STUDY", dest="source", help=best)
+
+
+def _predict_options(parser: argparse.ArgumentParser) -> None:
+    paths = "image files, folders (searched at any depth), glob patterns; -: a list of them on stdin, one a line"
+    parser.add_argument("paths", nargs="+", metavar="PATH", help=paths)
+    parser.add_argument("--out", metavar="FILE", help="a .csv or .json file; default: a table on stdout")
+    seeds = "retraining with the best or the median score on val, or the mean over all (default: %(default)s)"
+    parser.add_argument("--model", choices=("champion", "median", "all"), default="champion", help=seeds)
+
+
+def _export_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", metavar="FILE", required=True, help="a .pt2 file")
+
+
 COMMANDS = {
     "download": Command(download, "datasets", "fetch the published files and check them"),
     "prepare": Command(prepare, "datasets", "decode the images and group the copies"),
     "split": Command(split, "datasets", "assign whole groups to train, val and the sealed test part"),
     "explore": Command(explore, "datasets", "write the page of a data set"),
     "overlap": Command(overlap, "", "write the page of the images and patients that data sets share"),
-    "search": Command(search, "experiments", "train the trials of an experiment; resumes an interrupted search"),
+    "search": Command(
+        search, "experiments", "train the trials of an experiment; resumes an interrupted search", _search_options
+    ),
     "evaluate": Command(evaluate, "experiments", "retrain winner and baseline under fresh seeds, score test once"),
     "report": Command(report, "experiments", "write the page of an experiment"),
     "summary": Command(summary, "", "write the page of all experiments"),
     "space": Command(space, "experiments", "check an experiment file and show its search space; trains nothing"),
     "layers": Command(layers, "experiments", "show the layers of baseline and winner with their shapes"),
     "publish": Command(publish, "experiments", "write finished searches and retrainings to MLflow again"),
-    "new": Command(new, "", "write the files of a new data set or experiment"),
-    "predict": Command(predict, "experiments", "apply the trained model to image files"),
-    "export": Command(export, "experiments", "write the trained model as a program of torch.export"),
-    "schema": Command(schema, "", "print the JSON schema of experiment files or those of data sets"),
+    "list": Command(list_all, "", "show data sets, experiments and models, how far each has come, and its score"),
+    "new": Command(new, "", "write the files of a new data set or experiment", _new_options),
+    "predict": Command(predict, "experiments", "apply the trained model to image files", _predict_options),
+    "export": Command(export, "experiments", "write the trained model as a program of torch.export", _export_options),
+    "schema": Command(schema, "", "print the JSON schema of experiment files or those of data sets", _schema_options),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Exit with 0 on success, 1 if a run failed, 2 on bad input, 130 when interrupted."""
     parser = argparse.ArgumentParser(prog="pipeline", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('cnn-experiments')}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         options = commands.add_parser(name, help=command.help, description=command.help)
         if command.items:
             options.add_argument("item", help=f"one of `{command.items}` in params.yaml")
-        if name == "schema":
-            options.add_argument("of", nargs="?", choices=("experiment", "dataset"), default="experiment")
-        if name == "new":
-            options.add_argument("kind", choices=("dataset", "experiment"))
-            options.add_argument("name", help="lower-case letters, digits and _")
-            options.add_argument("--folder", help="of a data set: subfolders name the class")
-            options.add_argument("--like", default="digits", help="experiment to start from (default: %(default)s)")
-        if name == "search":
-            options.add_argument("--fresh", action="store_true", help="start a new study instead of resuming")
-            options.add_argument("--adopt", metavar="STUDY", help="take over its trials although data or code changed")
-            best = "enqueue the best configuration of each family of STUDY, or of the last study of an EXPERIMENT"
-            options.add_argument("--from", metavar="STUDY", dest="source", help=best)
-        elif name == "predict":
-            paths = (
-                "image files, folders (searched at any depth), glob patterns; -: a list of them on stdin, one a line"
-            )
-            options.add_argument("paths", nargs="+", metavar="PATH", help=paths)
-            options.add_argument("--out", metavar="FILE", help="a .csv or .json file; default: a table on stdout")
-            seeds = "retraining with the best or the median score on val, or the mean over all (default: %(default)s)"
-            options.add_argument("--model", choices=("champion", "median", "all"), default="champion", help=seeds)
-        elif name == "export":
-            options.add_argument("--out", metavar="FILE", required=True, help="a .pt2 file")
+        command.options(options)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # TERM stops as Ctrl-C does: state is kept
     sys.exit(_run(parser.parse_args(arguments)))
 
@@ -258,6 +280,8 @@ def _run(options: argparse.Namespace) -> int:
 
     name, command = options.command, COMMANDS[options.command]
     try:
+        if not Path("params.yaml").exists():
+            raise InputError("there is no params.yaml in this folder; run from the root of the repository")
         params = read_params(Path("params.yaml"))
         if command.items and options.item not in (known := getattr(params, command.items)):
             of = "data sets" if command.items == "datasets" else "experiments"

@@ -1,14 +1,18 @@
 """Write the files of a new data set or experiment, valid and commented, and their lines in params.yaml."""
 
+import json
 import re
 from pathlib import Path
 
 from pipeline.artifacts.layout import Layout
 from pipeline.core.errors import InputError
 from pipeline.core.files import write_text
-from pipeline.datasets.description import read_dataset, watched
+from pipeline.core.yaml_document import read_yaml
+from pipeline.datasets.class_folders import places
+from pipeline.datasets.sources.folder import files_below
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")  # what DVC, MLflow and paths all take
+RESERVED = ("data",)  # reports/data holds the pages of the data sets
 
 DATASET = """# yaml-language-server: $schema=schema.json
 # {name}: what these images are, and where they come from. Keys: docs/data.md
@@ -35,23 +39,24 @@ space:
 def new_dataset(root: Path, name: str, folder: str) -> list[str]:
     """Write data/<name>.yaml for class folders, and experiments/<name>.yaml. Return what to do next.
 
-    root: of the repository. Raises InputError if a file is there already, or the folder holds no class folders.
+    root: of the repository. Raises InputError if a file is there already, DataError if the folder is missing; nothing
+    is written then.
     """
     file, experiment = root / f"data/{name}.yaml", Layout(root).experiment_file(name)
     _check(name, file, experiment)
-    write_text(file, DATASET.format(name=name, folder=folder))
-    try:
-        dataset = read_dataset(root, name)
-        classes = {record.label for record in dataset.read(root)}
-        if len(classes - {None}) < 2:
-            names = ", ".join(sorted(str(label) for label in classes - {None})) or "none"
-            raise InputError(f"{folder}: must hold a folder of images for each of two or more classes, found: {names}")
-    except BaseException:
-        file.unlink()
-        raise
+    path = root / Path(folder).expanduser()
+    labels = {
+        place.label for place in places([p.relative_to(path).as_posix() for p in files_below(path)], None).values()
+    }
+    classes = labels - {None}
+    if len(classes) < 2:
+        what = "one folder" if classes else "no folder"
+        raise InputError(f"{folder}: must hold a folder of images for each of two or more classes, got {what}")
+    params = _with_line(root, "datasets", name, str(Path(folder).expanduser()))
+    params = _with_line(root, "experiments", name, name, params)
+    write_text(file, DATASET.format(name=name, folder=json.dumps(folder)))
     write_text(experiment, EXPERIMENT.format(name=name, dataset=name))
-    _add(root, "datasets", f"{name}: {watched(dataset)}")
-    _add(root, "experiments", f"{name}: {name}")
+    write_text(root / "params.yaml", params)
     return [
         f"wrote data/{name}.yaml ({len(classes)} classes) and experiments/{name}.yaml, and added them to params.yaml",
         f"next: dvc repro explore@{name} report@{name}",
@@ -65,29 +70,39 @@ def new_experiment(root: Path, name: str, like: str) -> list[str]:
     if not source.is_file():
         known = ", ".join(sorted(path.stem for path in source.parent.glob("*.yaml")))
         raise InputError(f"--like {like}: there is no {source}; known are {known}")
+    dataset = str(read_yaml(source).values.get("dataset"))
+    if dataset not in read_yaml(root / "params.yaml").values.get("datasets", {}):
+        raise InputError(f"--like {like}: its data set {dataset} is not in params.yaml; add it under `datasets`")
+    params = _with_line(root, "experiments", name, dataset)
     text = source.read_text(encoding="utf-8")
-    dataset = re.search(r"^dataset: *(\w+)", text, re.MULTILINE)
-    write_text(file, text.replace(f"report@{like}", f"report@{name}"))
-    _add(root, "experiments", f"{name}: {dataset[1] if dataset else name}")
+    heading = f"# Like {like}.\n# Command: dvc repro report@{name}\n"  # its own speaks of its results
+    body = re.sub(r"\A(# yaml-language-server.*\n)?(#.*\n)*", lambda match: (match[1] or "") + heading, text)
+    write_text(file, body)
+    write_text(root / "params.yaml", params)
     return [
-        f"wrote {file.relative_to(root)}; added to params.yaml",
+        f"wrote experiments/{name}.yaml, and added it to params.yaml",
         f"next: edit it, then python -m pipeline space {name}",
     ]
 
 
 def _check(name: str, *files: Path) -> None:
-    if not NAME.fullmatch(name):
-        raise InputError(f"{name!r}: a name must start with a letter and hold lower-case letters, digits and _ alone")
+    if not NAME.fullmatch(name) or name in RESERVED:
+        rule = "a name must start with a letter and hold lower-case letters, digits and _ alone"
+        raise InputError(f"{name!r}: {rule}, and not be {', '.join(RESERVED)}")
     for file in files:
         if file.exists():
             raise InputError(f"{file} is there already; choose another name or delete it")
 
 
-def _add(root: Path, section: str, line: str) -> None:
-    """Add a line to the end of a section of params.yaml, whose comments stay."""
+def _with_line(root: Path, section: str, name: str, value: str, text: str | None = None) -> str:
+    """Return params.yaml with an entry more at the end of a section; its comments stay. text: None reads the file."""
     path = root / "params.yaml"
-    text = path.read_text(encoding="utf-8")
-    block = re.search(rf"^{section}:.*\n(?:[ #].*\n)*", text, re.MULTILINE)
+    if name in read_yaml(path, text).values.get(section, {}):
+        raise InputError(f"{path}: {section} names {name} already; delete the line or choose another name")
+    text = path.read_text(encoding="utf-8") if text is None else text
+    block = re.search(rf"^{section}: *(#.*)?\n(?:[ #].*\n)+", text, re.MULTILINE)
+    is_plain = re.fullmatch(r"[~./\w-]+", value) and not value.isdigit()
+    line = f"{name}: {value if is_plain else json.dumps(value)}"
     if not block:
-        raise InputError(f"{path} has no section {section}; add it, then the line {line}")
-    write_text(path, f"{text[: block.end()]}  {line}\n{text[block.end() :]}")
+        raise InputError(f"{path}: {section} must be a block with an entry on each line; add {line} by hand")
+    return f"{text[: block.end()]}  {line}\n{text[block.end() :]}"

@@ -10,6 +10,7 @@ from PIL import Image
 from described import ROOT
 from pipeline.artifacts.layout import Layout
 from pipeline.core.errors import InputError
+from pipeline.datasets.description import read_dataset
 from pipeline.datasets.fetch import DownloadSettings
 from pipeline.experiment.reader import read_experiment
 from pipeline.new import new_dataset, new_experiment
@@ -52,7 +53,19 @@ def test_an_experiment_like_another(root: Path) -> None:
     lines = new_experiment(root, "wider", like="digits")
     assert lines[-1] == "next: edit it, then python -m pipeline space wider"
     assert read_params(root / "params.yaml").experiments["wider"] == "digits"
-    assert "report@wider" in (root / "experiments/wider.yaml").read_text()
+    text = (root / "experiments/wider.yaml").read_text()
+    assert text.startswith(
+        "# yaml-language-server: $schema=schema.json\n# Like digits.\n# Command: dvc repro report@wider\n"
+    )
+    assert text.splitlines()[3].startswith("question:")
+
+
+def test_names_that_yaml_would_read_otherwise_are_quoted(root: Path) -> None:
+    odd = root.parent / "a, b #1"
+    (root.parent / "shapes").rename(odd)
+    new_dataset(root, "odd", "../a, b #1")
+    assert read_dataset(root, "odd").source.addresses() == ["../a, b #1"]
+    assert read_params(root / "params.yaml").datasets["odd"] == "../a, b #1"
 
 
 def test_what_cannot_be_written_leaves_nothing(root: Path) -> None:
@@ -62,10 +75,13 @@ def test_what_cannot_be_written_leaves_nothing(root: Path) -> None:
         new_experiment(root, "mine", like="digits")
     with pytest.raises(InputError, match="known are digits"):
         new_experiment(root, "other", like="digit")
-    for name in ("7", "a-b", "Ä", "a b"):
+    (root / "experiments/mine.yaml").unlink()
+    with pytest.raises(InputError, match="experiments names mine already; delete the line"):
+        new_experiment(root, "mine", like="digits")
+    for name in ("7", "a-b", "Ä", "a b", "data"):
         with pytest.raises(InputError, match="a name must start with a letter"):
             new_dataset(root, name, "../shapes")
-    with pytest.raises(InputError, match="two or more classes, found: none"):
+    with pytest.raises(InputError, match="two or more classes, got no folder"):
         new_dataset(root, "one", "../shapes/round")
     assert not list((root / "data").iterdir())
     assert (root / "params.yaml").read_text() == before.replace(

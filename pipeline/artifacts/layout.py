@@ -19,6 +19,10 @@ class Layout:
         """Folder of all images with their groups: Samples."""
         return self.root / "data/prepared" / dataset
 
+    def compared(self, dataset: str) -> Path:
+        """Folder of the pictures in which copies are sought, of image files: Samples."""
+        return self.prepared(dataset) / "compared"
+
     def split(self, dataset: str) -> Path:
         """Folder of the parts."""
         return self.root / "data/split" / dataset

@@ -75,7 +75,8 @@ class DatasetInfo(JsonFile):
     citation: str
     source_url: str
     fit: Literal["squash", "pad", "crop"] = "squash"  # how published images became square: squash, pad or crop
-    white: int = 255  # published value that became white
+    standardise: bool = False  # whether margins were cut off, and grey values evened out
+    white: int | None = None  # value that became white in files of more than 8 bits; None: no such file
     near_duplicate_bits: int | None  # largest Hamming distance of two hashes in one group; None: equal pixels only
     hash_size: int
     split: SplitPlan = Field(SplitPlan())

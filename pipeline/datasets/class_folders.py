@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from pipeline.core.errors import DataError
+
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".gif", ".bmp"}
 JUNK = {"__MACOSX", "Thumbs.db", "desktop.ini"}  # what operating systems leave in folders
 PART_OF_FOLDER = {
@@ -33,7 +35,7 @@ def places(paths: Iterable[str], classes: Collection[str] | None) -> dict[str, P
 
     classes: names of the class folders. None: the folders at the first level at which there are several, or, where
     these name parts (`train`, `val`, `test`), those below. Folders below a class folder are part of it. Files outside
-    of class folders count if they have the suffix of an image.
+    of class folders count if they have the suffix of an image. Raises DataError if only some folders name parts.
     """
     split = {path: PurePosixPath(unicodedata.normalize("NFC", path)).parts for path in paths if not is_junk(path)}
     if classes is not None:
@@ -42,7 +44,11 @@ def places(paths: Iterable[str], classes: Collection[str] | None) -> dict[str, P
     else:
         depth = _n_shared([parts[:-1] for path, parts in split.items() if is_image(path)])
         tops = {parts[depth] for path, parts in split.items() if is_image(path) and len(parts) > depth + 1}
-        by_part = bool(tops) and all(top.lower() in PART_OF_FOLDER for top in tops)
+        parts = {top for top in tops if top.lower() in PART_OF_FOLDER}
+        if parts and parts != tops:
+            names = ", ".join(sorted(tops - parts))
+            raise DataError(f"{names}: next to the parts {', '.join(sorted(parts))}; move them, or set `classes`")
+        by_part = bool(parts)
         placed = {path: _below(parts[depth:-1], by_part=by_part) for path, parts in split.items()}
     return {path: place for path, place in placed.items() if place.label is not None or is_image(path)}
 

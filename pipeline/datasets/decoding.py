@@ -3,14 +3,15 @@
 import io
 import warnings
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, first_line
 from pipeline.datasets.description import COMPARED_PX
+from pipeline.datasets.standardisation import even_out, head_box
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP")
 MAX_PIXELS = 50_000_000  # the largest published slice has 3.6 million; a small PNG can claim 20,000 x 20,000
@@ -29,6 +30,7 @@ class Target:
     width: int
     channels: Literal[1, 3] | None  # None: 3, and `coloured` says whether it needs them
     fit: Literal["squash", "pad", "crop"] = "squash"
+    standardise: bool = False  # cut off margins, and even out grey values
     white: int | None = None  # of arrays, and of files of more than 8 bits; None: 255, or what `scaled` is given
 
 
@@ -47,6 +49,7 @@ class DecodedImage:
     height: int
     peak: int = 0  # largest published value of pixels that are not of 8 bits
     coloured: bool = False
+    cropped: bool = False  # whether margins were cut off
 
 
 def decode(data: bytes | NDArray[Any], target: Target) -> DecodedImage:
@@ -83,7 +86,7 @@ def _decode_array(data: NDArray[Any], target: Target) -> DecodedImage:
     coloured = n_channels == 3
     if n_channels != (target.channels or n_channels):
         if target.channels == 1:
-            pixels = grey(pixels.astype(np.uint8)) if is_byte else pixels.mean(axis=2, keepdims=True)
+            pixels = grey(np.asarray(pixels, np.uint8)) if is_byte else pixels.mean(axis=2, keepdims=True)
         else:
             pixels = np.repeat(pixels, 3, axis=2)
     mode = "L" if n_channels == 1 else "RGB"
@@ -99,46 +102,66 @@ def _decode_file(data: bytes, target: Target) -> DecodedImage:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             stored = (str(image.format), image.mode, image.width, image.height)
-            pixels, peak, coloured = _pixels(image, target)
-        small = pixels
+            picture = _pixels(image, target)
+        small = picture.pixels
         if target != compared:  # decode again, since the pixels of a JPEG depend on the size it is decoded for
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                small, _, _ = _pixels(image, compared)
+                small = _pixels(image, compared).pixels
     except DataError:
         raise
     except UnidentifiedImageError as error:
         raise DataError(f"not a {', '.join(FORMATS)} file") from error
     except Exception as error:  # a damaged file makes Pillow raise OSError, SyntaxError, ValueError, struct.error, ...
-        raise DataError(f"cannot be decoded: {error or type(error).__name__}") from error
-    return DecodedImage(pixels, small, *stored, peak, coloured)
+        raise DataError(f"cannot be decoded: {first_line(error)}") from error
+    return DecodedImage(picture.pixels, small, *stored, picture.peak, picture.coloured, picture.cropped)
 
 
-def _pixels(image: Image.Image, target: Target) -> tuple[NDArray[Any], int, bool]:
-    """Return (height, width, channels), the largest value if it has more than 8 bits, and whether there is colour."""
+class _Pixels(NamedTuple):
+    pixels: NDArray[Any]  # (height, width, channels)
+    peak: int = 0  # as in DecodedImage
+    coloured: bool = False
+    cropped: bool = False
+
+
+def _pixels(image: Image.Image, target: Target) -> _Pixels:
     # Pillow opens what a JPEG container holds, e.g. the several pictures of an MPO, and moving pictures
     if (n_frames := getattr(image, "n_frames", 1)) != 1:
         raise DataError(f"must hold one picture, got {n_frames}; keep one of them")
-    deep = image.mode.startswith(("I", "F"))
     if image.mode in ("I", "F") and not target.white:
         raise DataError(f"mode {image.mode}: 32-bit values do not define white; set `image.white`")
-    if deep:
-        turned = ImageOps.exif_transpose(image)
-        values = np.asarray(turned, np.float32)
-        if not np.isfinite(values).all():
-            raise DataError("holds values that are not finite; replace them")
-        peak = int(values.max(initial=0))
-        plane = np.asarray(_fitted(Image.fromarray(np.maximum(values, 0)), target), np.float32)[:, :, None]
-        return (np.repeat(plane, 3, axis=2) if target.channels != 1 else plane), max(peak, 1), False
+    if image.mode.startswith(("I", "F")):
+        return _deep_pixels(ImageOps.exif_transpose(image), target)
     mode = "L" if target.channels == 1 else "RGB"
-    # lets a JPEG decode at the smallest scale that still has twice the target's sides; other formats ignore it
     if target.fit == "squash":
-        image.draft(mode, (2 * target.width, 2 * target.height))
-    fitted = _fitted(_converted(ImageOps.exif_transpose(image), mode), target)
-    pixels = np.asarray(fitted, np.uint8)
+        # lets a JPEG decode at the smallest scale that still has twice the target's sides, also if half of it is cut
+        # off; other formats ignore it
+        times = 4 if target.standardise else 2
+        image.draft(mode, (times * target.width, times * target.height))
+    converted = _converted(ImageOps.exif_transpose(image), mode)
+    if target.standardise:
+        return _standardised(converted, target)
+    pixels = np.asarray(_fitted(converted, target), np.uint8)
     if mode == "L":
-        pixels = pixels[:, :, None]
-    coloured = mode == "RGB" and bool((np.abs(np.diff(pixels.astype(np.int16), axis=2)) > COLOUR_STEP).any())
-    return pixels, 0, coloured
+        return _Pixels(pixels[:, :, None])
+    return _Pixels(pixels, coloured=bool((np.abs(np.diff(pixels.astype(np.int16), axis=2)) > COLOUR_STEP).any()))
+
+
+def _deep_pixels(image: Image.Image, target: Target) -> _Pixels:
+    """Return pixels of more than 8 bits, not scaled yet unless they are standardised."""
+    values = np.asarray(image, np.float32)
+    if not np.isfinite(values).all():
+        raise DataError("holds values that are not finite; replace them")
+    peak = max(int(values.max(initial=0)), 1)
+    if target.standardise:
+        return _standardised(Image.fromarray(scaled(np.maximum(values, 0), target.white or white_of(peak))), target)
+    plane = np.asarray(_fitted(Image.fromarray(np.maximum(values, 0)), target), np.float32)[:, :, None]
+    return _Pixels(np.repeat(plane, 3, axis=2) if target.channels != 1 else plane, peak)
+
+
+def _standardised(image: Image.Image, target: Target) -> _Pixels:
+    whole, box = (0, 0, *image.size), head_box(image)
+    pixels = np.asarray(_fitted(image.crop(box), target), np.uint8)[:, :, None]
+    return _Pixels(even_out(pixels), cropped=box != whole)
 
 
 def _converted(image: Image.Image, mode: str) -> Image.Image:

@@ -1,12 +1,13 @@
 """The language of data/<name>.yaml: where the images of a data set come from, and how they are prepared and split."""
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.artifacts.layout import Layout
 from pipeline.core.errors import ConfigError, DataError
@@ -36,6 +37,15 @@ class ImageSettings(Strict):
         description="value that becomes white, in arrays and in files of more than 8 bits; null: 255, or for 16 bits "
         "the least power of two, less one, that holds all",
     )
+    standardise: bool = Field(
+        False, description="of grey slices of heads: cut off the margins, and even out grey values"
+    )
+
+    @model_validator(mode="after")
+    def _of_grey(self) -> "ImageSettings":
+        if self.standardise and self.channels != 1:
+            raise ValueError("standardise is for grey images; set channels: 1 too")
+        return self
 
 
 class DuplicateSettings(Strict):
@@ -47,6 +57,12 @@ class DuplicateSettings(Strict):
     hash_size: Annotated[
         Integer, Field(ge=4, le=COMPARED_PX // OVERSAMPLING, description="perceptual hash of hash_size**2 bits")
     ] = 16
+
+    @model_validator(mode="after")
+    def _tells_apart(self) -> "DuplicateSettings":
+        if self.max_bits is not None and self.max_bits >= self.hash_size**2 // 2:
+            raise ValueError(f"max_bits must be below {self.hash_size**2 // 2}, by which unlike pictures differ")
+        return self
 
 
 class SplitSettings(Strict):
@@ -60,11 +76,28 @@ class SplitSettings(Strict):
         None, description="share of test, all images pooled; null: the published test part if there is one, else 0.15"
     )
 
+    @model_validator(mode="after")
+    def _leaves_some(self) -> "SplitSettings":
+        if (self.val or 0) + (self.test or 0) >= 1:
+            raise ValueError("val and test must be less than 1 together, so that train has images")
+        return self
+
 
 class GroupSettings(Strict):
     """Section `group`: what belongs together in addition to copies, such as the images of a patient."""
 
     pattern: str = Field(description="regular expression; what its first group finds in the path of an image names it")
+
+    @field_validator("pattern")
+    @classmethod
+    def _has_a_group(cls, pattern: str) -> str:
+        try:
+            n_groups = re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"must be a regular expression: {error}") from None
+        if not n_groups:
+            raise ValueError("must hold a group in brackets, such as (patient\\d+)_")
+        return pattern
 
 
 class Positive(Strict):
@@ -140,7 +173,7 @@ class Dataset:
         if label is None or classes is None:
             return None if label is None else str(label)
         if isinstance(label, int) and isinstance(classes, list):
-            return classes[label] if label < len(classes) else None
+            return classes[label] if 0 <= label < len(classes) else None
         known = classes if isinstance(classes, dict) else {name: name for name in classes}
         return known.get(str(label))
 
@@ -173,8 +206,12 @@ class Dataset:
 
     def check_content(self, records: list[RawImage]) -> dict[str, str]:
         """Return the content digests. Raises DataError if the records are not the images that the file describes."""
-        digests = self.source.digests(records) if self.source.content else {}
+        digests = self.source.digests(records)
         problems = self.wrong_digests(digests)
+        if unknown := self.source.content.keys() - digests.keys():
+            problems.append(
+                f"source.content: {', '.join(sorted(unknown))}: no such digest; known are {', '.join(digests)}"
+            )
         counts = Counter(record.official_part for record in records)
         if self.n_images and (counts if "" not in self.n_images else {"": len(records)}) != self.n_images:
             problems.append(f"images per part: must be {self.n_images}, got {dict(counts)}")
@@ -195,6 +232,8 @@ def read_dataset(root: Path, name: str) -> Dataset:
             if positive not in names:
                 key = ("positive", "classes", i)
                 document.problem(key, f"must be one of `classes`, got {positive!r}", names, positive)
+    if source:
+        _check_source(document, source)
     document.check()
     assert about
     assert source
@@ -212,6 +251,23 @@ def _source(document: Document, values: object) -> Source | None:
         document.problem(("source",), f"must have one key of {', '.join(sorted(known))}, got {got}")
         return None
     return validate(document, known[named[0]], values, at=("source",))
+
+
+def _check_source(document: Document, source: Source) -> None:
+    """Note what would be read without its check, or not be noticed."""
+    names = [file.name for file in source.files()]
+    if "" in names or len(set(names)) < len(names):
+        document.problem(("source",), f"must name files with different names, got {', '.join(names)}; rename them")
+    for name in source.sha256.keys() - set(names):
+        document.problem(("source", "sha256", name), "is no file that is downloaded", names, name)
+    if source.content and len(names) > 1:
+        document.problem(("source", "content"), "must be left out with several files; give the sha256 of each")
+    if document.values.get("image", {}).get("standardise") and not source.has_files:
+        document.problem(("image", "standardise"), "is for image files; arrays are kept as they are")
+    if source.watched() in (".", ""):
+        document.problem(
+            ("source",), "must not be in the root of the repository; move the files to a folder of their own"
+        )
 
 
 def watched(dataset: Dataset) -> str:

@@ -133,8 +133,11 @@ def _copy(source: str, whole: Path) -> None:
     """Copy from a folder or an installed package."""
     if source.startswith(PACKAGED):
         package, _, name = source.removeprefix(PACKAGED).partition("/")
-        with importlib.resources.as_file(importlib.resources.files(package) / name) as path:
-            shutil.copyfile(path, whole)
+        try:
+            with importlib.resources.as_file(importlib.resources.files(package) / name) as path:
+                shutil.copyfile(path, whole)
+        except (ModuleNotFoundError, FileNotFoundError) as error:
+            raise SourceError(f"the installed package {package} does not hold it; pip install --upgrade it") from error
         return
     path = Path(source).expanduser()
     if not path.is_file():

@@ -18,7 +18,7 @@ from PIL import Image
 from pipeline.artifacts.samples import DatasetInfo
 from pipeline.core.errors import DataError, first_line
 from pipeline.datasets.class_folders import is_image, is_junk
-from pipeline.datasets.decoding import FORMATS, WHITE, Target, decode, scaled, white_of
+from pipeline.datasets.decoding import FORMATS, Target, decode, scaled, white_of
 
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"GIF8", b"RIFF", b"BM")  # of FORMATS
 GREY_MODES = ("1", "L", "LA", "La")
@@ -100,8 +100,7 @@ def _if_image(path: Path, result: ImageFiles) -> Iterator[Path]:
 def target_of_model(dataset: DatasetInfo) -> Target:
     """Return what images are decoded to for a model of a data set, as `prepare` decodes its files."""
     height, width, n_channels = dataset.image_shape
-    white = dataset.white if dataset.white > WHITE else None  # the white of smaller values is that of arrays
-    return Target(height, width, 3 if n_channels == 3 else 1, dataset.fit, white)
+    return Target(height, width, 3 if n_channels == 3 else 1, dataset.fit, dataset.standardise, dataset.white)
 
 
 def read_image(image: Any, dataset: DatasetInfo, *, may_read_paths: bool = True) -> InputImage:

@@ -35,20 +35,26 @@ class Pictures:
     labels: list[str]  # names of the classes
     left_out: dict[str, str]  # path -> why it cannot be used
     white: int
+    read: list[RawImage]  # all images of the source, in its order, without their data
+
+    @property
+    def is_deep(self) -> bool:
+        """Return whether any picture has more than 8 bits, or another white."""
+        return any(picture.peak for picture in self.decoded)
 
     def images(self, channels: int | None) -> NDArray[np.uint8]:
         """Return (N, H, W, C). channels: None for three where any picture has colour, else one."""
-        pixels = [self._bytes(picture.pixels, picture) for picture in self.decoded]
+        pixels = [self._bytes(picture.pixels) for picture in self.decoded]
         if channels is None and pixels[0].shape[2] == 3 and not any(picture.coloured for picture in self.decoded):
             pixels = [grey(x) for x in pixels]
         return np.stack(pixels)
 
     def compared(self) -> NDArray[np.uint8]:
         """Return (N, h, w, C) by which copies are found: the published pixels, or pictures of a fixed size."""
-        return np.stack([self._bytes(picture.compared, picture) for picture in self.decoded])
+        return np.stack([self._bytes(picture.compared) for picture in self.decoded])
 
-    def _bytes(self, pixels: NDArray[Any], picture: DecodedImage) -> NDArray[np.uint8]:
-        return scaled(pixels, self.white) if picture.peak else pixels
+    def _bytes(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
+        return pixels if pixels.dtype == np.uint8 else scaled(pixels, self.white)
 
 
 def read_pictures(dataset: Dataset, root: Path) -> Pictures:
@@ -56,7 +62,7 @@ def read_pictures(dataset: Dataset, root: Path) -> Pictures:
 
     Raises DataError that lists every unusable file, unless the data set skips them.
     """
-    pattern = _pattern(dataset)
+    pattern = re.compile(dataset.about.group.pattern) if dataset.about.group else None
     records: list[RawImage] = []
     decoded: list[DecodedImage] = []
     labels: list[str] = []
@@ -83,6 +89,9 @@ def read_pictures(dataset: Dataset, root: Path) -> Pictures:
     _check(dataset, problems, strangers, seen)
     if not records:
         raise DataError(f"{dataset.name}: the source of {dataset.file} holds no images")
+    if not dataset.source.has_files and len(shapes := {picture.compared.shape for picture in decoded}) > 1:
+        sizes = ", ".join(" x ".join(map(str, shape)) for shape in sorted(shapes))
+        raise DataError(f"{dataset.name}: arrays must be of one size, got {sizes}; resize them, or use image files")
     order = sorted(range(len(records)), key=lambda i: (records[i].sha256, records[i].source))
     peak = max(picture.peak for picture in decoded)
     white = dataset.about.image.white or white_of(peak)
@@ -91,7 +100,7 @@ def read_pictures(dataset: Dataset, root: Path) -> Pictures:
             f"{dataset.name}: the largest value of its 16-bit images is {peak:,}, so {white:,} is white (image.white)"
         )
     return Pictures(
-        [records[i] for i in order], [decoded[i] for i in order], [labels[i] for i in order], problems, white
+        [records[i] for i in order], [decoded[i] for i in order], [labels[i] for i in order], problems, white, seen
     )
 
 
@@ -109,18 +118,6 @@ def _check(dataset: Dataset, problems: dict[str, str], strangers: Counter[str], 
         raise DataError(f"{dataset.name}: {len(problems):,} of {len(seen):,} files cannot be used; {how}", lines)
 
 
-def _pattern(dataset: Dataset) -> "re.Pattern[str] | None":
-    if not dataset.about.group:
-        return None
-    try:
-        pattern = re.compile(dataset.about.group.pattern)
-    except re.error as error:
-        raise ConfigError(f"{dataset.file}: group.pattern: must be a regular expression: {error}") from None
-    if not pattern.groups:
-        raise ConfigError(f"{dataset.file}: group.pattern: must hold a group in brackets, such as (patient\\d+)_")
-    return pattern
-
-
 def _group_of(pattern: "re.Pattern[str] | None", path: str) -> str:
     match = pattern.search(path) if pattern else None
     return (match[1] or "") if match else ""
@@ -131,7 +128,7 @@ def target_of(image: ImageSettings, shape: tuple[int, ...] | None = None) -> Tar
     px = image.px or (shape[:2] if shape else DEFAULT_PX)
     height, width = (px, px) if isinstance(px, int) else px
     own: Literal[1, 3] | None = None if shape is None else 3 if shape[2] == 3 else 1
-    return Target(height, width, image.channels or own, image.fit, image.white)
+    return Target(height, width, image.channels or own, image.fit, image.standardise, image.white)
 
 
 def decode_all(
@@ -151,6 +148,8 @@ def decode_all(
 
 
 def _decoded(record: RawImage, target: Target) -> DecodedImage | DataError:
+    if record.problem:
+        return DataError(record.problem)
     try:
         return decode(record.data, target)
     except DataError as error:
@@ -195,6 +194,9 @@ def dataset_info(
 ) -> DatasetInfo:
     """Return dataset.json. shape: (H, W, C) of the prepared images."""
     about, positive = dataset.about, dataset.about.positive
+    if positive and (unknown := set(positive.classes) - set(classes)):
+        names = ", ".join(sorted(unknown))
+        raise ConfigError(f"{dataset.file}: positive.classes: {names}: not among the classes {', '.join(classes)}")
     parts = {record.official_part for record in pictures.records}
     return DatasetInfo(
         name=dataset.name,
@@ -205,7 +207,8 @@ def dataset_info(
         keeps_official_test="test" in parts and about.split.test is None,
         image_shape=shape,
         fit=about.image.fit,
-        white=pictures.white,
+        standardise=about.image.standardise,
+        white=pictures.white if dataset.source.has_files and (pictures.is_deep or about.image.white) else None,
         counts=counts,
         left_out=pictures.left_out,
         digests=digests,

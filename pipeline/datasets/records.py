@@ -4,6 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ class RawImage:
     label: str | int | None  # as the source spells it: a folder, a value of a table, a number; None: it has none
     sha256: str  # of the file; for arrays, of the label byte followed by the pixels
     data: bytes | NDArray[Any]  # an encoded image file, or pixels (H, W, C)
+    problem: str = ""  # why the file cannot be read
     group: str = ""  # patient, or another group that the source states; "" where unknown
 
 
@@ -33,3 +35,12 @@ def record_digests(records: Iterable[RawImage]) -> dict[str, str]:
     for record in records:
         parts[record.official_part or "records"].append(bytes.fromhex(record.sha256))
     return {part: hashlib.sha256(b"".join(sorted(digests))).hexdigest() for part, digests in parts.items()}
+
+
+def file_record(path: Path, source: str, official_part: str, label: str | None, group: str = "") -> RawImage:
+    """Return the record of an image file on this machine; one that cannot be read has no data, but a problem."""
+    try:
+        data, problem = path.read_bytes(), ""
+    except OSError as error:
+        data, problem = b"", f"cannot be read: {error.strerror}"
+    return RawImage(source, official_part, label, hashlib.sha256(data).hexdigest(), data, problem, group)

@@ -23,7 +23,8 @@ def split_groups(table: pd.DataFrame, plan: SplitPlan, *, keeps_official_test: b
     rows = ~conflict
     table["part"] = ""
     kept = ["test"] if keeps_official_test else []
-    if kept and plan.val is None and (rows & (table["official_part"] == "val")).any():
+    official = set(table.loc[rows, "official_part"])
+    if plan.val is None and "val" in official and (keeps_official_test or "test" not in official):
         kept.append("val")
     for part in kept:
         own = rows & (table["official_part"] == part)

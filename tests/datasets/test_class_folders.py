@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.core.errors import DataError
 from pipeline.datasets.class_folders import Place, by_number, is_junk, places
 
 LAYOUTS = {  # paths -> label and part of each
@@ -48,6 +49,13 @@ def test_what_is_no_image_is_left_out() -> None:
     placed = places(["cat/1.png", "dog/2.jpeg", "README.md", "notes/labels.csv", *junk], {"cat", "dog"})
     assert list(placed) == ["cat/1.png", "dog/2.jpeg"]
     assert list(places(["cat/notes.txt"], {"cat"})) == ["cat/notes.txt"]  # in a class folder every file is an image
+
+
+def test_a_folder_next_to_parts_is_no_class() -> None:
+    paths = ["x/train/cat/1.png", "x/test/dog/2.png", "x/extra/cat/3.png"]
+    with pytest.raises(DataError, match="extra: next to the parts test, train; move them, or set `classes`"):
+        places(paths, None)
+    assert places(paths, {"cat", "dog"})["x/extra/cat/3.png"] == Place("cat", "")
 
 
 def test_one_class_folder_is_none() -> None:

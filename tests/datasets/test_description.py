@@ -65,6 +65,8 @@ def test_what_is_watched_is_what_is_read(tmp_path: Path) -> None:
     )
     check_watched(folder, "../shapes/")
     check_watched(table, "../cases")
+    arrays = describe(tmp_path, "b", source={"idx": {"train": {"images": "../mnist/x.gz", "labels": "../mnist/y.gz"}}})
+    check_watched(arrays, "../mnist")
     with pytest.raises(ConfigError, match=r"datasets\.a: must be \.\./shapes, so that .* noticed, got data/a\.yaml"):
         check_watched(folder, "data/a.yaml")
 
@@ -81,6 +83,27 @@ def test_what_is_watched_is_what_is_read(tmp_path: Path) -> None:
         ("source: {folder: x}\nclases: [a]", r":2: clases: .*classes"),
         ("source: {folder: x}\nclasses: [a, b]\npositive: {classes: [c]}", r":3: positive\.classes\.0: must be one of"),
         ("source: {folder: x}\nsplit: {val: 1.5}", r":2: split\.val"),
+        ("source: {folder: x}\nsplit: {val: 0.6, test: 0.5}", r":2: split: .*less than 1 together"),
+        ("source: {folder: x}\nduplicates: {max_bits: 32, hash_size: 4}", r":2: duplicates: .*below 8"),
+        ("source: {folder: x}\ngroup: {pattern: patient}", r":2: group\.pattern: .*in brackets"),
+        ("source: {folder: x}\ngroup: {pattern: '('}", r":2: group\.pattern: .*regular expression"),
+        ("source: {table: cases.csv}", r"source: must not be in the root"),
+        (
+            "source: {npz: ../x.npz}\nimage: {channels: 1, standardise: true}",
+            r":2: image\.standardise: is for image files",
+        ),
+        ("source: {folder: x}\nimage: {standardise: true}", r":2: image: .*set channels: 1 too"),
+        ("source: {archive: https://a.org/b.zip, sha256: {c.zip: '00'}}", r"source\.sha256\.c\.zip: is no file"),
+        ("source: {archive: https://a.org/b/}", r"source: must name files with different names"),
+        ("source: {idx: {tset: {images: a, labels: b}}}", r"source\.idx"),
+        (
+            "source: {idx: {train: {images: https://a.org/x, labels: https://b.org/x}}}",
+            r"source: must name files with different names, got x, x",
+        ),
+        (
+            "source: {idx: {train: {images: https://a.org/x, labels: https://b.org/y}}, content: {train: '00'}}",
+            r"source\.content: must be left out with several files",
+        ),
     ],
 )
 def test_problems_are_named_with_their_line(tmp_path: Path, text: str, problem: str) -> None:
@@ -114,7 +137,7 @@ def test_missing_files_and_images_are_listed(tmp_path: Path) -> None:
 
 def test_names_of_classes(tmp_path: Path) -> None:
     listed = describe(tmp_path, "a", source={"npz": "a.npz"}, classes=["normal", "ill"])
-    assert [listed.class_of(label) for label in (0, 1, 2, None)] == ["normal", "ill", None, None]
+    assert [listed.class_of(label) for label in (0, 1, 2, -1, None)] == ["normal", "ill", None, None, None]
     renamed = describe(
         tmp_path, "a", source={"folder": "a"}, classes={"no": "healthy", "yes": "tumor", "maybe": "tumor"}
     )

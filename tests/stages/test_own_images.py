@@ -98,8 +98,8 @@ def test_patients_in_the_names_of_files(tmp_path: Path, run: Callable[..., dict[
     table = pd.concat([part.table for part in run(folder, **keys).values()])
     assert table["patient"].nunique() == 20
     assert table.groupby("patient")["part"].nunique().max() == 1
-    with pytest.raises(ConfigError, match="must hold a group in brackets"):
-        run(folder, source={"folder": str(folder)}, group={"pattern": "patient"})
+    with pytest.raises(ConfigError, match=r"positive\.classes: rond: not among the classes round, square"):
+        run(folder, source={"folder": str(folder)}, positive={"classes": ["rond"]})
 
 
 def test_parts_that_exist_are_kept_but_for_what_they_share(
@@ -166,7 +166,22 @@ def test_a_missing_folder_a_missing_file_and_a_missing_column(
     pd.DataFrame({"image": ["round/00.png", "gone.png"], "label": ["a", "b"]}).to_csv(folder / "a.csv", index=False)
     with pytest.raises(DataError) as error:
         run(folder, source={"table": str(folder / "a.csv")})
-    assert error.value.problems == ["gone.png: empty or missing file"]
+    assert error.value.problems == ["gone.png: cannot be read: No such file or directory"]
     with pytest.raises(DataError, match="has the columns image, label") as error:
         run(folder, source={"table": str(folder / "a.csv"), "label": "lable"})
     assert error.value.problems == ["no column 'lable'; did you mean 'label'?"]
+
+
+def test_a_val_part_alone_is_kept_and_arrays_of_two_sizes_are_refused(
+    tmp_path: Path, run: Callable[..., dict[str, Samples]]
+) -> None:
+    folder = write(
+        tmp_path / "shapes", {f"{'val' if int(p[-6:-4]) < 6 else 'train'}/{p}": d for p, d in SHAPES.items()}
+    )
+    info = run(folder, source={"folder": str(folder)})["test"].info
+    assert not info.keeps_official_test
+    assert info.parts["val"].images == 12
+    images = {f"{part}_images": np.zeros((4, px, px), np.uint8) for part, px in (("train", 28), ("test", 32))}
+    np.savez(tmp_path / "a.npz", **images, train_labels=np.arange(4) % 2, test_labels=np.arange(4) % 2)
+    with pytest.raises(DataError, match="arrays must be of one size, got 28 x 28 x 1, 32 x 32 x 1"):
+        run(tmp_path / "a.npz", source={"npz": str(tmp_path / "a.npz")})

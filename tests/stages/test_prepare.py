@@ -74,9 +74,9 @@ GOOD = {
 IMAGES = {path: data for path, data in GOOD.items() if path != "metadata.csv"}
 
 
-def prepared(layout: Layout, bits: int | None = None, image_px: int = 32) -> Samples:
+def prepared(layout: Layout, bits: int | None = None, image_px: int = 32, *, standardise: bool = False) -> Samples:
     keys = YAML(typ="safe").load(layout.root / "data/brains.yaml")
-    duplicates, image = {"max_bits": bits, "hash_size": 16}, {"px": image_px, "channels": 1}
+    duplicates, image = {"max_bits": bits, "hash_size": 16}, {"px": image_px, "channels": 1, "standardise": standardise}
     describe(layout.root, "brains", **keys | {"duplicates": duplicates, "image": image})
     prepare.run(layout, "brains")
     return Samples.read(layout.prepared("brains"))
@@ -172,7 +172,7 @@ def test_unusable_files_are_left_out_if_the_data_set_says_so(publish):
     layout = publish(IMAGES | BAD, bad_files="skip")
     keys = YAML(typ="safe").load(layout.root / "data/brains.yaml")
     del keys["images"]
-    describe(layout.root, "brains", **keys | {"source": {"archive": URL}})
+    describe(layout.root, "brains", **keys)
     samples = prepared(layout)
     assert list(samples.info.left_out) == list(BAD)
     assert len(samples.table) == len(IMAGES)
@@ -210,6 +210,31 @@ def test_too_few_images_are_noticed(publish):
     with pytest.raises(DataError) as error:
         prepared(publish(IMAGES, images=9))
     assert error.value.problems == ["images per part: must be {'': 9}, got {'': 8}"]
+
+
+def test_cropped_images_are_counted(publish):
+    """Two slices with a wide margin, and one that fills its picture."""
+    files = {}
+    for k, margin in ((1, 40), (2, 30), (3, 0)):
+        image = Image.new("L", (120 + 2 * margin, 100 + 2 * margin))
+        brain = Image.open(io.BytesIO(picture(k))).resize((120, 100)).point(lambda value: 80 + value // 2)
+        image.paste(brain, (margin, margin))
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG")
+        files[(tumor if k == 3 else healthy)(k)] = buffer.getvalue()
+    layout = publish(files)
+    standardised, plain = (prepared(layout, standardise=flag).info for flag in (True, False))
+    assert standardised.counts == plain.counts | {"cropped_images": 2}
+    assert (standardised.standardise, plain.standardise) == (True, False)
+
+
+def test_the_pictures_that_other_data_sets_are_compared_with_are_as_published(good):
+    plain, standardised = (prepared(good, image_px=64, standardise=flag) for flag in (False, True))
+    compared = Samples.read(good.compared("brains"))
+    assert (compared.images == plain.images).all()
+    assert (standardised.images != plain.images).any()
+    assert compared.table.equals(standardised.table)
+    assert (compared.info.image_shape, compared.info.standardise) == ((64, 64, 1), False)
 
 
 @pytest.mark.parametrize("px", [None, 16])
@@ -262,14 +287,14 @@ def scan(k: int, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def test_groups_and_parts_do_not_depend_on_image_px(publish):
+def test_groups_and_parts_depend_neither_on_image_px_nor_on_standardisation(publish):
     """As they would if copies were sought in the prepared pictures."""
     originals = {path(k): scan(k, 95) for k in range(60) for path in (healthy, tumor) if (k % 4 < 2) == (path is tumor)}
     copies = {f"{path}.copy.jpg": scan(int(path.split("(")[1].split(")")[0]), 80) for path in [*originals][:20]}
     layout = publish(originals | copies, split={"seed": 1, "val": 0.2, "test": 0.2})
     tables, parts = [], []
-    for image_px in (8, 64, 200):
-        samples = prepared(layout, 32, image_px)
+    for image_px, standardise in ((8, False), (64, False), (64, True), (200, True)):
+        samples = prepared(layout, 32, image_px, standardise=standardise)
         assert samples.images.shape[1:] == (image_px, image_px, 1)
         split.run(layout, "brains")
         tables.append(samples.table)

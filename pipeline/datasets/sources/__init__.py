@@ -1,5 +1,6 @@
 """Where images come from: one file per kind of `source` of a data set, found automatically."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ class Source(Strict, ABC):
     def watched(self) -> str | None:
         """Return what changes if the images on this machine do; None if they are downloaded."""
         local = [address for address in self.addresses() if not is_remote(address)]
-        return local[0] if local else None
+        return os.path.commonpath([Path(address).expanduser() for address in local]) if local else None
 
     def files(self) -> tuple[RawFile, ...]:
         """Return the files to download."""

@@ -18,7 +18,7 @@ class ArchiveSource(Source):
     kind: ClassVar = "archive"
     has_files: ClassVar = True
 
-    archive: str = Field(description="URL or path of a zip or tar with class folders, as in `folder`")
+    archive: str = Field(description="URL or path of a zip or tar.gz with class folders, as in `folder`")
 
     def addresses(self) -> list[str]:
         """Return the archive."""

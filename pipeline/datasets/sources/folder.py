@@ -1,6 +1,5 @@
 """A folder on this machine whose subfolders name the class."""
 
-import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -9,7 +8,7 @@ from pydantic import Field
 
 from pipeline.core.errors import DataError
 from pipeline.datasets.class_folders import places
-from pipeline.datasets.records import RawImage, file_digest
+from pipeline.datasets.records import RawImage, file_digest, file_record
 from pipeline.datasets.sources import Source, Where
 
 
@@ -30,8 +29,7 @@ class FolderSource(Source):
         folder = self.path(self.folder, where)
         paths = {path.relative_to(folder).as_posix(): path for path in files_below(folder)}
         for name, place in places(paths, classes).items():
-            data = paths[name].read_bytes()
-            yield RawImage(name, place.official_part, place.label, hashlib.sha256(data).hexdigest(), data)
+            yield file_record(paths[name], name, place.official_part, place.label)
 
     def digests(self, records: Iterable[RawImage]) -> dict[str, str]:
         """Return the digest of names and files."""

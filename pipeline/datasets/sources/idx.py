@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,9 @@ class IdxSource(Source):
 
     kind: ClassVar = "idx"
 
-    idx: dict[str, IdxPart] = Field(description="part (train, test) -> URLs or paths of its images and labels")
+    idx: dict[Literal["train", "val", "test"], IdxPart] = Field(
+        description="part (train, test) -> URLs or paths of its images and labels"
+    )
 
     def addresses(self) -> list[str]:
         """Return images and labels of each part."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -32,12 +33,14 @@ class NpzSource(Source):
         """Stream the images of all parts. Arrays: (N, H, W) or (N, H, W, C), labels (N,) or (N, 1)."""
         path = self.path(self.npz, where)
         try:
+            if not zipfile.is_zipfile(path):
+                raise DataError(f"{path}: not an .npz file; write one with numpy.savez")
             with np.load(path, allow_pickle=False) as arrays:
                 names = [prefix for prefix in PARTS if f"{prefix}images" in arrays]
                 loaded = {prefix: (arrays[f"{prefix}images"], arrays[f"{prefix}labels"]) for prefix in names}
         except KeyError as error:
             raise DataError(f"{path}: {error.args[0]}") from None
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(f"{path}: cannot be read: {error}") from None
         if not loaded:
             raise DataError(f"{path}: must hold the arrays images and labels, or train_images, train_labels, …")

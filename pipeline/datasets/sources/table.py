@@ -1,6 +1,5 @@
 """A table on this machine that names an image file and its class in each row."""
 
-import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -10,7 +9,7 @@ from pydantic import Field
 
 from pipeline.core.errors import DataError, did_you_mean
 from pipeline.datasets.class_folders import PART_OF_FOLDER
-from pipeline.datasets.records import RawImage, file_digest
+from pipeline.datasets.records import RawImage, file_digest, file_record
 from pipeline.datasets.sources import Source, Where
 
 
@@ -31,24 +30,22 @@ class TableSource(Source):
         return [Path(self.table).parent.as_posix()]
 
     def read(self, where: Where, classes: Collection[str] | None) -> Iterator[RawImage]:
-        """Stream the rows; a row whose file is missing has no data."""
+        """Stream the rows; a row whose file is missing has a problem."""
         path = where.root / Path(self.table).expanduser()
         table = self._rows(path)
         for row in table.itertuples(index=False):
-            file = path.parent / str(row.image)
-            data = file.read_bytes() if file.is_file() else b""
             part = str(row.part).lower()
             if part and part not in PART_OF_FOLDER:
                 raise DataError(f"{path}: column {self.part}: must be train, val or test, got {row.part!r}")
             label = str(row.label) or None
-            digest = hashlib.sha256(data).hexdigest()
-            yield RawImage(str(row.image), PART_OF_FOLDER.get(part, ""), label, digest, data, group=str(row.group))
+            file, name = path.parent / str(row.image), str(row.image)
+            yield file_record(file, name, PART_OF_FOLDER.get(part, ""), label, str(row.group))
 
     def _rows(self, path: Path) -> pd.DataFrame:
         """Return image, label, group and part of each row as text."""
         try:
             if path.suffix == ".parquet":
-                table = pd.read_parquet(path).fillna("").astype(str)
+                table = pd.read_parquet(path).astype(object).fillna("").astype(str)
             else:
                 table = pd.read_csv(path, dtype=str, keep_default_na=False)
         except (OSError, ValueError, ImportError) as error:
