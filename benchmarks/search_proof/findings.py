@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from benchmarks.measurement import Row
 from benchmarks.search_proof.intervals import N_DRAWS, Widths, half_widths
@@ -136,6 +137,8 @@ class Findings:
             xscale="log", ylim=(0, worst), xlabel="seconds of training, one worker", ylabel="regret, points",
             title=f"{name}: {n} configurations, {len(race.seeds)} replays on {self.table.n_seeds} seeds",
         )  # fmt: skip
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.legend()
         return figure
 
