@@ -14,7 +14,7 @@ def listing(root: Path, params: Params) -> Iterator[str]:
     """Yield the lines of `pipeline list`. root: of the repository."""
     layout = Layout(root)
     yield from _table("data set", {name: _dataset(layout, name) for name in params.datasets})
-    own = {path.stem for path in (root / "data").glob("*.yaml")} - set(params.datasets)
+    own = {path.stem for path in layout.dataset_file("*").parent.glob("*.yaml")} - set(params.datasets)
     yield from (f"  {name}: not in params.yaml" for name in sorted(own))
     yield from _table("experiment", {name: _experiment(layout, name) for name in params.experiments})
     other = {path.stem for path in (root / "experiments").glob("*.yaml")} - set(params.experiments)

@@ -42,7 +42,7 @@ def new_dataset(root: Path, name: str, folder: str) -> list[str]:
     root: of the repository. Raises InputError if a file is there already, DataError if the folder is missing; nothing
     is written then.
     """
-    file, experiment = root / f"data/{name}.yaml", Layout(root).experiment_file(name)
+    file, experiment = Layout(root).dataset_file(name), Layout(root).experiment_file(name)
     _check(name, file, experiment)
     path = root / Path(folder).expanduser()
     labels = {
@@ -58,7 +58,8 @@ def new_dataset(root: Path, name: str, folder: str) -> list[str]:
     write_text(experiment, EXPERIMENT.format(name=name, dataset=name))
     write_text(root / "params.yaml", params)
     return [
-        f"wrote data/{name}.yaml ({len(classes)} classes) and experiments/{name}.yaml, and added them to params.yaml",
+        f"wrote {file.relative_to(root)} ({len(classes)} classes) and {experiment.relative_to(root)}",
+        "added both to params.yaml",
         f"next: dvc repro explore@{name} report@{name}",
     ]
 

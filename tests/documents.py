@@ -23,6 +23,7 @@ NOT_RUN = {  # command -> why tests/end_to_end/test_pipeline.py does not run it
     "python -m benchmarks.search_proof mnist --workers 3": "takes hours",
     "make ui": "runs until it is stopped",
     "python -m pipeline new dataset shapes --folder ../shapes": "tests/test_new.py writes one",
+    "dvc repro explore@shapes report@shapes": "needs a folder of images; tests/end_to_end/test_own_images.py runs it",
     "dvc repro report@shapes": "needs a folder of images; tests/stages/test_own_images.py prepares one",
     "make architecture": "tests/test_docs.py calls what it calls",
     "source .venv/bin/activate": "tests have an environment of their own",

@@ -30,6 +30,8 @@ def test_the_examples_keep_the_contracts(tmp_path: Path) -> None:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "params.yaml"):
         shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "data").mkdir()
+    shutil.copy(ROOT / "data/digits.yaml", tmp_path / "data")
     names: dict[str, list[str]] = {}
     for section in CONTRACTS:
         files = contributing.examples(section)

@@ -11,6 +11,10 @@ class Layout:
 
     root: Path = Path()
 
+    def dataset_file(self, dataset: str) -> Path:
+        """File that describes a data set."""
+        return self.root / "data" / f"{dataset}.yaml"
+
     def raw(self, dataset: str) -> Path:
         """Folder of the published files."""
         return self.root / "data/raw" / dataset

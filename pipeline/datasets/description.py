@@ -222,7 +222,7 @@ class Dataset:
 
 def read_dataset(root: Path, name: str) -> Dataset:
     """Read data/<name>.yaml. root: of the repository. Raises ConfigError with every problem of the file."""
-    file = root / "data" / f"{name}.yaml"
+    file = Layout(root).dataset_file(name)
     document = read_yaml(file)
     about = validate(document, Description, document.values)
     source = _source(document, document.values.get("source"))
@@ -273,7 +273,7 @@ def _check_source(document: Document, source: Source) -> None:
 def watched(dataset: Dataset) -> str:
     """Return what DVC watches for changes: a path on this machine, or the file of the data set."""
     local = dataset.source.watched()
-    return str(Path(local).expanduser()) if local else f"data/{dataset.name}.yaml"
+    return str(Path(local).expanduser()) if local else Layout().dataset_file(dataset.name).as_posix()
 
 
 def check_watched(dataset: Dataset, value: str) -> None:
