@@ -1,6 +1,6 @@
 """The page of all experiments: leaderboard, winners on one data set compared pair by pair, and screening estimates."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -36,14 +36,20 @@ COMPARED = ("accuracy", "macro_f1")
 Reports = Mapping[str, ReportNumbers]  # by experiment
 
 
-def write_summary_page(reports: Reports, seconds: Mapping[str, tuple[float, float]], folder: Path) -> None:
-    """Write index.html and its Markdown twin. seconds: training of search and evaluation by experiment."""
+def write_summary_page(
+    reports: Reports, seconds: Mapping[str, tuple[float, float]], missing: Sequence[str], folder: Path
+) -> None:
+    """Write index.html and its Markdown twin.
+
+    seconds: training of search and evaluation by experiment. missing: experiments without a report.
+    """
     infos = {name: report.info for name, report in reports.items()}
     compared, refused = _pair_rows(reports)
     write_page(
         folder,
         "summary.jinja",
         infos=infos,
+        missing=missing,
         overlap=(folder / "data" / "README.md").exists(),
         leaderboard_picture=Picture("leaderboard", png(draw_leaderboard(infos))),
         panels=Picture("panels", png(draw_panels(infos))),

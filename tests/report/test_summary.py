@@ -12,6 +12,7 @@ from conftest import markdown_rows
 from evaluation_examples import once_per_group
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.report_numbers import SHARED
+from pipeline.core.errors import InputError
 from pipeline.core.files import read_json
 from pipeline.report.summary import compare_pairs
 from pipeline.stages import summary
@@ -88,6 +89,22 @@ def test_every_two_of_five_with_other_numbers_of_seeds() -> None:
     value = {(pair.first, pair.second): pair.difference["accuracy"].value or 0.0 for pair in compared}
     assert all(value[first, second] > 0 for first, second in pairwise(errors))
     assert value["a", "e"] == pytest.approx(value["a", "c"] + value["c", "e"])
+
+
+def test_what_has_no_report_is_named_and_left_out(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout, copy = Layout(root), Layout(tmp_path)
+    with pytest.raises(InputError, match="no experiment has a report; run: dvc repro report@gone"):
+        summary.run(copy, ["gone"])
+    shutil.copytree(layout.report_numbers("single"), copy.report_numbers("single"))
+    for path in (Layout.search_runs, Layout.evaluation_runs):
+        path(copy, "single").parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path(layout, "single"), path(copy, "single"))
+    summary.run(copy, ["single", "gone"])
+    assert "not reported, and not in the summary: gone" in capsys.readouterr().out
+    assert "Not reported, and not in the tables: gone." in (copy.reports() / "README.md").read_text()
+    assert list(read_json(copy.reports() / "metrics.json")) == ["single"]
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
