@@ -128,7 +128,7 @@ class Proof:
 
     @cached_property
     def folder(self) -> Path:
-        hashes = made_by(self.samples, SearchSettings())
+        hashes = made_by(self.experiment, self.samples, SearchSettings())
         digest = provenance.digest({"space": self.experiment.identity(), **hashes})
         return self.root / ".state" / "proof" / f"{self.experiment.name}@{digest[:8]}"
 

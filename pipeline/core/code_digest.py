@@ -10,6 +10,7 @@ It does change with names: also when a module is renamed that others use as `mod
 import ast
 import hashlib
 import pkgutil
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,15 @@ PACKAGE = __name__.partition(".")[0]
 ROOT = Path(__file__).parent.parent.parent
 
 
-def code_digest(*modules: str) -> str:
-    """Return the sha256 of what the modules, and all that they import, do."""
-    return _sha256(*sorted({_meaning(path) for path in import_closure(*modules)}))
+def code_digest(*modules: str, unused: Collection[str] = ()) -> str:
+    """Return the sha256 of what the modules, and all that they import, do. unused: see `import_closure`."""
+    return _sha256(*sorted({_meaning(path) for path in import_closure(*modules, unused=unused)}))
 
 
-def import_closure(*modules: str) -> list[Path]:
+def import_closure(*modules: str, unused: Collection[str] = ()) -> list[Path]:
     """Return the files of this package that importing the modules reads, sorted. Imports in functions count too.
 
+    unused: modules that do not count because a registry imports them, only if another module does.
     Raises ModuleNotFoundError for an unknown module.
     """
     paths: dict[str, Path] = {}
@@ -38,7 +40,8 @@ def import_closure(*modules: str) -> list[Path]:
         if path is None:
             raise ModuleNotFoundError(f"no module {name!r}")
         paths[name] = path
-        waiting += [name.rpartition(".")[0], *_read(path).modules]
+        registered = [module for module in _read(path).registered if module not in unused]
+        waiting += [name.rpartition(".")[0], *_read(path).modules, *registered]
     return sorted(paths.values())
 
 
@@ -68,6 +71,7 @@ class _Code(ast.NodeTransformer):
 
     def __init__(self, path: Path) -> None:
         self.modules: list[str] = []  # of this package, that importing the file reads
+        self.registered: list[str] = []  # of this package, that a registry in the file imports
         self.names: list[tuple[str, str, Path]] = []  # bound name, imported name ("" for a module), file it comes from
         self.text = repr(_plain(self.visit(ast.parse(path.read_bytes()))))
 
@@ -101,7 +105,7 @@ class _Code(ast.NodeTransformer):
             package = ast.literal_eval(node.args[0])
             init = _file(package)
             assert init, package
-            self.modules += [f"{package}.{module.name}" for module in pkgutil.iter_modules([str(init.parent)])]
+            self.registered += [f"{package}.{module.name}" for module in pkgutil.iter_modules([str(init.parent)])]
             node.args = []
         return self.generic_visit(node)
 

@@ -6,10 +6,10 @@ from pipeline.artifacts.runs import Origin, SearchRuns
 from pipeline.artifacts.samples import DEVELOPMENT, Samples
 from pipeline.artifacts.search_result import SearchResult
 from pipeline.core import provenance
-from pipeline.core.code_digest import code_digest
 from pipeline.execution.autotune import autotune
 from pipeline.execution.executor import device_of_workers, open_executor
 from pipeline.execution.settings import SearchSettings, Workspace
+from pipeline.experiment.experiment import Experiment
 from pipeline.experiment.reader import enqueued_from, read_experiment
 from pipeline.search.coordinator import Coordinator
 from pipeline.search.cost_limit import limit_of_cost
@@ -19,10 +19,9 @@ from pipeline.search.sampling import sample_parameters
 from pipeline.search.study import OpenStudy, open_study
 from pipeline.search.study_figures import draw_study
 from pipeline.search.trials import close_open_trials, ended_trials, note_sources
+from pipeline.search.used_code import study_code
 from pipeline.search.warm_start import enqueue_best, to_paste
 from pipeline.tracking.tracker import Tracker
-
-DECIDES_RESULTS = ("pipeline.execution.job", "pipeline.search.sampling", "pipeline.search.cost_limit")
 
 
 def search(
@@ -54,7 +53,7 @@ def search(
         most = experiment.parallel if settings.reproducible else None
         config, cache = experiment.configuration(first), workspace.searches / "autotune.json"
         settings = autotune(settings, config, development, cache=cache, most_workers=most)
-    hashes = made_by(samples, settings)
+    hashes = made_by(experiment, samples, settings)
     sources = [samples.source(part) for part in DEVELOPMENT]
     with open_study(workspace.searches, experiment, hashes, fresh=fresh, adopt=adopt) as study:
         close_open_trials(study.optuna)
@@ -77,12 +76,12 @@ def search(
         return result, search_runs(study, experiment, origin, tracker)
 
 
-def made_by(samples: Samples, settings: SearchSettings) -> dict[str, str]:
+def made_by(experiment: Experiment, samples: Samples, settings: SearchSettings) -> dict[str, str]:
     """Return what decides the results of a study besides its space: a change of it starts a new study."""
     versions = provenance.versions()
     return {
         "data": samples.info.digest,
-        "code": code_digest(*DECIDES_RESULTS),
+        "code": study_code(experiment),
         **{package: versions[package] for package in ("torch", "timm", "optuna")},
         "device": device_of_workers(settings),
         "threads": str(settings.threads),  # they decide the order of sums

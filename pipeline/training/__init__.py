@@ -3,4 +3,8 @@
 Imports `core`, `statistics`, `artifacts` and `models`.
 """
 
-__all__ = ["batches", "checkpoint", "config", "cost", "length", "network", "prediction", "process", "trainer"]
+# fmt: off
+__all__ = [
+    "batches", "checkpoint", "config", "cost", "length", "network", "prediction", "process", "registered",
+    "trainer",
+]

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.core.code_digest import import_closure
 from pipeline.experiment.registry import Pruner, Sampler, pruners, samplers
-from pipeline.search.search import DECIDES_RESULTS
+from pipeline.search.used_code import DECIDES_RESULTS
 
 ROOT = Path(__file__).parents[2]
 
