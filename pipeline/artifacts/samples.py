@@ -25,7 +25,7 @@ COLUMNS = {
     "class": "name of the class",
     "copies": "id of the group of its copies",
     "group": "id of the unit that counts once and stays in one part: copies, and the images of one patient where known",
-    "origin": "collection that the image comes from; empty where unknown",
+    "origin": "collection or source that the image comes from; empty where unknown",
     "patient": "collection and number of the patient, or the group that the source states; empty where unknown",
     "official_part": "train, val or test as published; empty where the publisher names no parts",
     "source": "path below the root of the archive, or file and index",

@@ -71,7 +71,7 @@ class Fetcher:
         whole = self.scratch / file.name
         problems: list[str] = []
         try:
-            self.scratch.mkdir(parents=True, exist_ok=True)
+            whole.parent.mkdir(parents=True, exist_ok=True)
             for source in self._sources(file):
                 try:
                     retry(partial(self._attempt, file, source, whole), self.settings.retries)
@@ -105,7 +105,7 @@ class Fetcher:
             resumed = download(source, whole, self.settings.timeout_s)
         else:
             _copy(source, whole)
-        if wrong := self._wrong_content(file, whole.parent):
+        if wrong := self._wrong_content(file, self.scratch):
             whole.unlink()
             # the first half of a resumed file may be what is wrong: the next attempt starts over
             raise (TransientError if resumed else SourceError)(f"wrong content, {wrong}")
@@ -116,8 +116,8 @@ class Fetcher:
         try:
             if file.sha256:
                 digests = {file.name: sha256_file(path)}
-            elif source.content:
-                digests = source.digests(source.read(Where(self.root, folder), self.dataset.spelled))
+            elif file.by_content:
+                digests = source.digests_of_file(file, Where(self.root, folder), self.dataset.spelled)
             else:
                 digests = {}
         except DataError as error:

@@ -67,7 +67,7 @@ def read_pictures(dataset: Dataset, root: Path) -> Pictures:
     for record, picture in track(
         decode_all(dataset.read(root), dataset.about.image), dataset.name, total=total, unit="images"
     ):
-        bare = replace(record, data=b"", group=record.group or _group_of(pattern, record.source))
+        bare = replace(record, data=b"", group=record.group or _group_of(pattern, record))
         seen.append(bare)
         label = dataset.class_of(record.label)
         if isinstance(picture, DataError):
@@ -121,9 +121,10 @@ def _pattern(dataset: Dataset) -> "re.Pattern[str] | None":
     return pattern
 
 
-def _group_of(pattern: "re.Pattern[str] | None", path: str) -> str:
-    match = pattern.search(path) if pattern else None
-    return (match[1] or "") if match else ""
+def _group_of(pattern: "re.Pattern[str] | None", record: RawImage) -> str:
+    match = pattern.search(record.source.removeprefix(f"{record.origin}/")) if pattern else None
+    group = (match[1] or "") if match else ""
+    return f"{record.origin}/{group}" if group and record.origin else group
 
 
 def target_of(image: ImageSettings, shape: tuple[int, ...] | None = None) -> Target:
@@ -165,6 +166,7 @@ def sample_table(pictures: Pictures, classes: Sequence[str], *, copies: NDArray[
     copy = sample.groupby(sample).cumcount()  # 0 for the first of equal files, then 1, 2, ...
     origins = origins_of(sha256s)
     stated = pd.Series([r.group for r in records], dtype=str)
+    named = pd.Series([r.origin for r in records], dtype=str)
     patient = stated.where(stated != "", origins["patient"])
     numbers = {name: i for i, name in enumerate(classes)}
     return pd.DataFrame(
@@ -174,7 +176,7 @@ def sample_table(pictures: Pictures, classes: Sequence[str], *, copies: NDArray[
             "class": pictures.labels,
             "copies": group_names(copies, sha256s),
             "group": group_names(join_patients(copies, list(patient)), sha256s),
-            "origin": origins["origin"],
+            "origin": named.where(named != "", origins["origin"]),
             "patient": patient,
             "official_part": [r.official_part for r in records],
             "source": [r.source for r in records],

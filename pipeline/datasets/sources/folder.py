@@ -17,9 +17,13 @@ class FolderSource(Source):
     """`source: {folder: ~/shapes}`."""
 
     kind: ClassVar = "folder"
-    has_files: ClassVar = True
 
     folder: str = Field(description="class folders, any depth below them; train, val and test above them name parts")
+
+    @property
+    def has_files(self) -> bool:
+        """Return True."""
+        return True
 
     def addresses(self) -> list[str]:
         """Return the folder."""
