@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,8 +14,9 @@ from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.files import sha256_file
 from pipeline.core.yaml_document import Document, Integer, Key, Number, Strict, read_yaml, validate
 from pipeline.datasets.class_folders import by_number
+from pipeline.datasets.recorded_digests import read_recorded
 from pipeline.datasets.records import RawImage
-from pipeline.datasets.sources import Source, Where, kinds
+from pipeline.datasets.sources import RawFile, Source, Where, kinds
 from pipeline.datasets.sources.joined import joined
 
 COMPARED_PX = 64  # copies of image files are sought at this fixed size, so that groups do not depend on `image`
@@ -117,6 +118,12 @@ class Dataset:
     file: Path
     about: Description
     source: Source
+    recorded: Mapping[str, str] = field(default_factory=dict)  # name of a file -> sha256 of what the first download got
+
+    @property
+    def digest_file(self) -> Path:
+        """Return data/<name>.sha256."""
+        return self.file.with_suffix(".sha256")
 
     @property
     def duplicates(self) -> DuplicateSettings:
@@ -157,18 +164,25 @@ class Dataset:
         return list(dict.fromkeys(classes.values() if isinstance(classes, dict) else classes))
 
     def expected_digests(self) -> Mapping[str, str]:
-        """Return name -> sha256 of the files published byte for byte and of the content."""
-        return {**self.source.sha256, **self.source.content}
+        """Return name -> sha256 of the files published byte for byte or recorded, and of the content."""
+        files = {file.name: file.sha256 for file in self.files() if file.sha256}
+        return {**files, **self.source.sha256, **self.source.content}
+
+    def files(self) -> list[RawFile]:
+        """Return the files to download, with the digests that are stated or recorded."""
+        return [replace(f, sha256=self.recorded.get(f.name)) if f.is_recorded else f for f in self.source.files()]
 
     def wrong_digests(self, digests: Mapping[str, str]) -> list[str]:
         """Return one line per digest that differs from the published one."""
         expected = self.expected_digests()
         wrong = {name: got for name, got in digests.items() if got != expected.get(name, got)}
-        return [f"{name}: sha256 must be {expected[name]}, got {got}" for name, got in wrong.items()]
+        accept = f", as recorded at the first download; to accept the new file, delete its line in {self.digest_file}"
+        how = {name: accept for name in self.recorded if name not in self.source.sha256}
+        return [f"{name}: sha256 must be {expected[name]}, got {got}{how.get(name, '')}" for name, got in wrong.items()]
 
     def check_files(self, raw: Path) -> dict[str, str]:
         """Return the sha256 of the files published byte for byte. Raises DataError if one changed or any is missing."""
-        files = self.source.files()
+        files = self.files()
         if missing := [f"{raw / f.name}: no such file" for f in files if not (raw / f.name).is_file()]:
             raise DataError(f"{self.name}: raw files are missing; run: dvc repro download@{self.name}", missing)
         digests = {f.name: sha256_file(raw / f.name) for f in files if f.sha256}
@@ -203,7 +217,7 @@ def read_dataset(root: Path, name: str) -> Dataset:
     document.check()
     assert about
     assert source
-    return Dataset(name, file, about, source)
+    return Dataset(name, file, about, source=source, recorded=read_recorded(file.with_suffix(".sha256")))
 
 
 def _any_source(document: Document) -> Source | None:

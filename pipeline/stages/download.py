@@ -20,3 +20,5 @@ def run(layout: Layout, name: str, watched: str, settings: DownloadSettings) -> 
     problems = [problem for file in fetcher.missing() for problem in fetcher.fetch(file)]
     if problems:
         raise DownloadError(f"{name}: no source delivered every file", problems)
+    if recorded := fetcher.record():
+        print(f"{name}: recorded the sha256 of {', '.join(recorded)} in data/{name}.sha256; commit it to git")

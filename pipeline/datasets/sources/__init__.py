@@ -24,6 +24,11 @@ class RawFile:
     sha256: str | None = None
     by_content: bool = False  # the content digest of the source decides whether it is right
 
+    @property
+    def is_recorded(self) -> bool:
+        """Return whether nothing states its digest, so that the one of the first download is recorded."""
+        return not (self.sha256 or self.by_content or self.url.startswith(PACKAGED))
+
 
 @dataclass(frozen=True)
 class Where:
