@@ -76,6 +76,7 @@ class DatasetInfo(JsonFile):
     source_url: str
     fit: Literal["squash", "pad", "crop"] = "squash"  # how published images became square: squash, pad or crop
     white: int = 255  # published value that became white
+    window: tuple[float, float] | None = None  # center and width of grey values, of DICOM and NIfTI files
     near_duplicate_bits: int | None  # largest Hamming distance of two hashes in one group; None: equal pixels only
     hash_size: int
     split: SplitPlan = Field(SplitPlan())

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".gif", ".bmp"}
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".gif", ".bmp", ".dcm", ".nii", ".nii.gz"}
 JUNK = {"__MACOSX", "Thumbs.db", "desktop.ini"}  # what operating systems leave in folders
 PART_OF_FOLDER = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -40,8 +40,10 @@ def places(paths: Iterable[str], classes: Collection[str] | None) -> dict[str, P
         known = {unicodedata.normalize("NFC", name) for name in classes}
         placed = {path: _among(parts[:-1], known) for path, parts in split.items()}
     else:
-        depth = _n_shared([parts[:-1] for path, parts in split.items() if is_image(path)])
-        tops = {parts[depth] for path, parts in split.items() if is_image(path) and len(parts) > depth + 1}
+        # DICOM files may have no suffix
+        images = [parts for path, parts in split.items() if is_image(path)] or list(split.values())
+        depth = _n_shared([parts[:-1] for parts in images])
+        tops = {parts[depth] for parts in images if len(parts) > depth + 1}
         by_part = bool(tops) and all(top.lower() in PART_OF_FOLDER for top in tops)
         placed = {path: _below(parts[depth:-1], by_part=by_part) for path, parts in split.items()}
     return {path: place for path, place in placed.items() if place.label is not None or is_image(path)}
@@ -49,7 +51,7 @@ def places(paths: Iterable[str], classes: Collection[str] | None) -> dict[str, P
 
 def is_image(path: str) -> bool:
     """Return whether a path has the suffix of an image file."""
-    return PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES
+    return path.lower().endswith(tuple(IMAGE_SUFFIXES))
 
 
 def _among(folders: tuple[str, ...], classes: Collection[str]) -> Place:

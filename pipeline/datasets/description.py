@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.artifacts.layout import Layout
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.files import sha256_file
 from pipeline.core.yaml_document import Document, Integer, Key, Number, Strict, read_yaml, validate
 from pipeline.datasets.class_folders import by_number
+from pipeline.datasets.medical import in_slices
 from pipeline.datasets.recorded_digests import read_recorded
 from pipeline.datasets.records import RawImage
 from pipeline.datasets.sources import RawFile, Source, Where, kinds
@@ -39,6 +40,13 @@ class ImageSettings(Strict):
         description="value that becomes white, in arrays and in files of more than 8 bits; null: 255, or for 16 bits "
         "the least power of two, less one, that holds all",
     )
+
+    window: tuple[Number, Annotated[Number, Field(gt=0)]] | None = Field(
+        None,
+        description="[center, width] of the grey values of DICOM and NIfTI files; null: that of the DICOM header, "
+        "else `white`",
+    )
+    slices: Literal["middle", "all"] = Field("middle", description="slices of a NIfTI volume, along its last axis")
 
 
 class DuplicateSettings(Strict):
@@ -67,7 +75,18 @@ class SplitSettings(Strict):
 class GroupSettings(Strict):
     """Section `group`: what belongs together in addition to copies, such as the images of a patient."""
 
-    pattern: str = Field(description="regular expression; what its first group finds in the path of an image names it")
+    pattern: str | None = Field(
+        None, description="regular expression; what its first group finds in the path of an image names it"
+    )
+    dicom: Literal["PatientID", "StudyInstanceUID"] | None = Field(
+        None, description="identifier of the DICOM header, of which a running number is kept"
+    )
+
+    @model_validator(mode="after")
+    def _has_one_key(self) -> "GroupSettings":
+        if (self.pattern is None) == (self.dicom is None):
+            raise ValueError("must be either `pattern` or `dicom`")
+        return self
 
 
 class Positive(Strict):
@@ -144,7 +163,8 @@ class Dataset:
 
     def read(self, root: Path) -> Iterator[RawImage]:
         """Stream the images. root: of the repository. Raises DataError if the source cannot be read."""
-        return self.source.read(Where(root, Layout(root).raw(self.name)), self.spelled)
+        records = self.source.read(Where(root, Layout(root).raw(self.name)), self.spelled)
+        return in_slices(records) if self.about.image.slices == "all" else records
 
     def class_of(self, label: str | int | None) -> str | None:
         """Return the name of the class that a source spells like this; None if it has none."""
@@ -214,6 +234,8 @@ def read_dataset(root: Path, name: str) -> Dataset:
             if positive not in names:
                 key = ("positive", "classes", i)
                 document.problem(key, f"must be one of `classes`, got {positive!r}", names, positive)
+    if about and source and source.content and about.image.slices == "all":
+        document.problem(("image", "slices"), "digests of `content` are of whole files; state `sha256`, or none")
     document.check()
     assert about
     assert source

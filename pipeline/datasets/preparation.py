@@ -1,6 +1,5 @@
 """Prepare a data set: decode its images, put them into canonical order, and describe each in a table."""
 
-import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,11 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.artifacts.samples import DatasetInfo, SplitPlan, label_conflicts
-from pipeline.core.errors import ConfigError, DataError
+from pipeline.core.errors import DataError
 from pipeline.core.progress import track
 from pipeline.datasets.decoding import DecodedImage, Target, decode, grey, scaled, white_of
 from pipeline.datasets.description import Dataset, ImageSettings
 from pipeline.datasets.duplicates import equal_pixels, group_names
+from pipeline.datasets.grouping import Grouping
 from pipeline.datasets.origins import families_of, join_patients, origins_of
 from pipeline.datasets.records import RawImage
 
@@ -56,7 +56,7 @@ def read_pictures(dataset: Dataset, root: Path) -> Pictures:
 
     Raises DataError that lists every unusable file, unless the data set skips them.
     """
-    pattern = _pattern(dataset)
+    grouping = Grouping.of(dataset)
     records: list[RawImage] = []
     decoded: list[DecodedImage] = []
     labels: list[str] = []
@@ -67,7 +67,13 @@ def read_pictures(dataset: Dataset, root: Path) -> Pictures:
     for record, picture in track(
         decode_all(dataset.read(root), dataset.about.image), dataset.name, total=total, unit="images"
     ):
-        bare = replace(record, data=b"", group=record.group or _group_of(pattern, record))
+        group = ""
+        if not isinstance(picture, DataError):
+            try:
+                group = grouping.group(record)
+            except DataError as error:
+                picture = error
+        bare = replace(record, data=b"", group=group)
         seen.append(bare)
         label = dataset.class_of(record.label)
         if isinstance(picture, DataError):
@@ -90,9 +96,8 @@ def read_pictures(dataset: Dataset, root: Path) -> Pictures:
         print(
             f"{dataset.name}: the largest value of its 16-bit images is {peak:,}, so {white:,} is white (image.white)"
         )
-    return Pictures(
-        [records[i] for i in order], [decoded[i] for i in order], [labels[i] for i in order], problems, white
-    )
+    named = grouping.pseudonymised([records[i] for i in order], problems)
+    return Pictures(named, [decoded[i] for i in order], [labels[i] for i in order], problems, white)
 
 
 def _check(dataset: Dataset, problems: dict[str, str], strangers: Counter[str], seen: list[RawImage]) -> None:
@@ -109,30 +114,12 @@ def _check(dataset: Dataset, problems: dict[str, str], strangers: Counter[str], 
         raise DataError(f"{dataset.name}: {len(problems):,} of {len(seen):,} files cannot be used; {how}", lines)
 
 
-def _pattern(dataset: Dataset) -> "re.Pattern[str] | None":
-    if not dataset.about.group:
-        return None
-    try:
-        pattern = re.compile(dataset.about.group.pattern)
-    except re.error as error:
-        raise ConfigError(f"{dataset.file}: group.pattern: must be a regular expression: {error}") from None
-    if not pattern.groups:
-        raise ConfigError(f"{dataset.file}: group.pattern: must hold a group in brackets, such as (patient\\d+)_")
-    return pattern
-
-
-def _group_of(pattern: "re.Pattern[str] | None", record: RawImage) -> str:
-    match = pattern.search(record.source.removeprefix(f"{record.origin}/")) if pattern else None
-    group = (match[1] or "") if match else ""
-    return f"{record.origin}/{group}" if group and record.origin else group
-
-
 def target_of(image: ImageSettings, shape: tuple[int, ...] | None = None) -> Target:
     """Return what images are decoded to. shape: (H, W, C) of published pixels; None for image files."""
     px = image.px or (shape[:2] if shape else DEFAULT_PX)
     height, width = (px, px) if isinstance(px, int) else px
     own: Literal[1, 3] | None = None if shape is None else 3 if shape[2] == 3 else 1
-    return Target(height, width, image.channels or own, image.fit, image.white)
+    return Target(height, width, image.channels or own, image.fit, image.white, image.window)
 
 
 def decode_all(
@@ -208,6 +195,7 @@ def dataset_info(
         image_shape=shape,
         fit=about.image.fit,
         white=pictures.white,
+        window=about.image.window,
         counts=counts,
         left_out=pictures.left_out,
         digests=digests,

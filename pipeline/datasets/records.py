@@ -18,6 +18,7 @@ class RawImage:
     label: str | int | None  # as the source spells it: a folder, a value of a table, a number; None: it has none
     sha256: str  # of the file; for arrays, of the label byte followed by the pixels
     data: bytes | NDArray[Any]  # an encoded image file, or pixels (H, W, C)
+    volume: str = ""  # path of the volume that it is a slice of
     origin: str = ""  # name of its source, where several are joined
     group: str = ""  # patient, or another group that the source states; "" where unknown
 

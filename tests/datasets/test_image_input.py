@@ -16,8 +16,8 @@ from pipeline.core.errors import DataError
 from pipeline.datasets.decoding import Target, decode
 from pipeline.datasets.image_input import find_images, image_name, read_image, target_of_model
 
-GREY: Any = SimpleNamespace(image_shape=(16, 16, 1), fit="squash", white=255)
-COLOUR: Any = SimpleNamespace(image_shape=(16, 16, 3), fit="squash", white=255)
+GREY: Any = SimpleNamespace(image_shape=(16, 16, 1), fit="squash", white=255, window=None)
+COLOUR: Any = SimpleNamespace(image_shape=(16, 16, 3), fit="squash", white=255, window=None)
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
 
 
@@ -81,14 +81,14 @@ def test_grey_is_decoded_by_the_function_of_prepare(kind: str, mode: str) -> Non
 
 def test_every_setting_of_the_decoder_is_passed() -> None:
     """A new one must be stored in DatasetInfo, and set in `target_of_model`: images would be decoded otherwise."""
-    info: Any = SimpleNamespace(image_shape=(20, 30, 3), fit="pad", white=4095)
-    assert target_of_model(info) == Target(20, 30, 3, "pad", 4095)
-    assert {field.name for field in fields(Target)} == {"height", "width", "channels", "fit", "white"}
+    info: Any = SimpleNamespace(image_shape=(20, 30, 3), fit="pad", white=4095, window=(40, 80))
+    assert target_of_model(info) == Target(20, 30, 3, "pad", 4095, (40, 80))
+    assert {field.name for field in fields(Target)} == {"height", "width", "channels", "fit", "white", "window"}
 
 
 def test_scans_of_more_than_8_bits_have_the_white_of_the_data_set() -> None:
     values = np.full((8, 8), 2048, np.uint16)
-    deep: Any = SimpleNamespace(image_shape=(8, 8, 1), fit="squash", white=4095)
+    deep: Any = SimpleNamespace(image_shape=(8, 8, 1), fit="squash", white=4095, window=None)
     assert read_image(encode(values), deep).pixels.max() == 127
     assert read_image(encode(values), GREY).pixels.max() == 127  # of the values themselves: 4,095 is white
 
