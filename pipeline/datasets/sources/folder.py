@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from pipeline.core.errors import DataError
-from pipeline.datasets.class_folders import places
+from pipeline.datasets.class_folders import is_junk, places
 from pipeline.datasets.records import RawImage, file_digest
 from pipeline.datasets.sources import Source, Where
 
@@ -34,7 +34,10 @@ class FolderSource(Source):
         folder = self.path(self.folder, where)
         paths = {path.relative_to(folder).as_posix(): path for path in files_below(folder)}
         for name, place in places(paths, classes).items():
-            data = paths[name].read_bytes()
+            try:
+                data = paths[name].read_bytes()
+            except OSError as error:
+                raise DataError(f"{paths[name]}: cannot be read: {error.strerror}") from error
             yield RawImage(name, place.official_part, place.label, hashlib.sha256(data).hexdigest(), data)
 
     def digests(self, records: Iterable[RawImage]) -> dict[str, str]:
@@ -43,7 +46,13 @@ class FolderSource(Source):
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Return all files at any depth, sorted. Raises DataError if there is no such folder."""
+    """Return all files at any depth, sorted. Raises DataError if there is no folder, or a link leads to no file."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; correct `source` in the file of the data set")
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    paths = sorted(folder.rglob("*"))
+    dangling = [path for path in paths if path.is_symlink() and not path.is_file()]
+    links = [path for path in dangling if not is_junk(path.relative_to(folder).as_posix())]
+    if links:
+        how = "put the files or folders themselves there"
+        raise DataError(f"{folder}: {len(links):,} links lead to no file; {how}", [f"{path}: link" for path in links])
+    return [path for path in paths if path.is_file()]
