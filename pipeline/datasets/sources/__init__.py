@@ -81,6 +81,13 @@ class Source(Strict, ABC):
         of = {name: self.sha256.get(name) for name in names}
         return tuple(RawFile(n, url, of[n], bool(self.content)) for n, url in zip(names, remote, strict=True))
 
+    def fetch(self, where: Where) -> None:
+        """Download what a library fetches below `where.raw`; `files` are downloaded without it.
+
+        Raises DownloadError with what to do instead, InputError if the library is missing.
+        """
+        return
+
     def path(self, address: str, where: Where) -> Path:
         """Return where the file or folder of an address is on this machine."""
         return where.raw / address.rsplit("/", 1)[-1] if is_remote(address) else where.root / Path(address).expanduser()

@@ -62,6 +62,11 @@ class JoinedSource(Source):
         parts = [(name, file) for name, source in self.named.items() for file in source.files()]
         return tuple(replace(file, name=f"{name}/{file.name}") for name, file in parts)
 
+    def fetch(self, where: Where) -> None:
+        """Download what the libraries of the parts fetch."""
+        for name, source in self.named.items():
+            source.fetch(_within(where, name))
+
 
 def joined(named: Mapping[str, Source]) -> JoinedSource:
     """Return several sources as one, with the digests that they state."""
