@@ -1,6 +1,5 @@
 """The language of data/<name>.yaml: where the images of a data set come from, and how they are prepared and split."""
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,13 +11,13 @@ from pydantic import Field, model_validator
 from pipeline.artifacts.layout import Layout
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.files import sha256_file
-from pipeline.core.yaml_document import Document, Integer, Key, Number, Strict, read_yaml, validate
+from pipeline.core.yaml_document import Integer, Number, Strict, read_yaml, validate
 from pipeline.datasets.class_folders import by_number
 from pipeline.datasets.medical import in_slices
 from pipeline.datasets.recorded_digests import read_recorded
 from pipeline.datasets.records import RawImage
-from pipeline.datasets.sources import RawFile, Source, Where, kinds
-from pipeline.datasets.sources.joined import joined
+from pipeline.datasets.sources import RawFile, Source, Where
+from pipeline.datasets.sources.reader import read_source
 
 COMPARED_PX = 64  # copies of image files are sought at this fixed size, so that groups do not depend on `image`
 OVERSAMPLING = 4  # side of the transformed picture, in hash sides, as in imagehash.phash
@@ -227,7 +226,7 @@ def read_dataset(root: Path, name: str) -> Dataset:
     file = root / "data" / f"{name}.yaml"
     document = read_yaml(file)
     about = validate(document, Description, document.values)
-    source = _any_source(document)
+    source = read_source(document)
     if about and about.positive and about.classes:
         names = about.classes if isinstance(about.classes, list) else list(about.classes.values())
         for i, positive in enumerate(about.positive.classes):
@@ -240,49 +239,6 @@ def read_dataset(root: Path, name: str) -> Dataset:
     assert about
     assert source
     return Dataset(name, file, about, source=source, recorded=read_recorded(file.with_suffix(".sha256")))
-
-
-def _any_source(document: Document) -> Source | None:
-    """Return what `source` or `sources` describes; None with a problem noted."""
-    values = document.values
-    if ("source" in values) == ("sources" in values):
-        document.problem(("source",), "must be given, or several `sources`, but not both")
-    elif "source" in values:
-        return _source(document, values["source"], ("source",))
-    elif isinstance(values["sources"], list):
-        return _joined_source(document, values["sources"])
-    return None
-
-
-def _joined_source(document: Document, entries: list[object]) -> Source | None:
-    named: dict[str, Source] = {}
-    for i, entry in enumerate(entries):
-        at = ("sources", i)
-        values = dict(entry) if isinstance(entry, dict) else {}
-        name = values.pop("name", None)
-        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9]\w*", name) or name in named:
-            document.problem((*at, "name"), f"must be letters, digits and _, another for each source, got {name!r}")
-        elif source := _source(document, values, at):
-            named[name] = source
-    if len({source.has_files for source in named.values()}) > 1:
-        kinds_of = ", ".join(f"{name}: {source.kind}" for name, source in named.items())
-        document.problem(("sources",), f"must all be image files, or all arrays, got {kinds_of}")
-    if not entries:
-        document.problem(("sources",), "must name a source")
-    return joined(named) if named else None
-
-
-def _source(document: Document, values: object, at: Key) -> Source | None:
-    """Return the source of the kind that its keys name."""
-    if not isinstance(values, dict):
-        return None  # noted already
-    known = kinds()
-    named = [key for key in values if key in known]
-    if len(named) != 1:
-        got = ", ".join(named or map(str, values)) or "nothing"
-        document.problem(at, f"must have one key of {', '.join(sorted(known))}, got {got}")
-        return None
-    return validate(document, known[named[0]], values, at=at)
 
 
 def watched(dataset: Dataset) -> str:

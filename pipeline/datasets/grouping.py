@@ -38,10 +38,10 @@ class Grouping:
 
     def group(self, record: RawImage) -> str:
         """Return the group of an image, "" if it has none. Raises DataError if its header must name one."""
-        if record.group:
-            return record.group
         if self.keyword:
             group = dicom_identifier(record.data, self.keyword)
+        elif record.group:
+            return record.group
         else:
             match = self.pattern.search(record.source.removeprefix(f"{record.origin}/")) if self.pattern else None
             group = (match[1] or "") if match else ""

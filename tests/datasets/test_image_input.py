@@ -36,11 +36,13 @@ def touch(root: Path, *names: str) -> None:
 
 def test_folders_are_searched_at_any_depth_and_junk_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    touch(tmp_path, "scans/b.PNG", "scans/deep/er/a.jpeg", "scans/c.tif", "scans/notes.txt")
+    touch(tmp_path, "scans/b.PNG", "scans/deep/er/a.jpeg", "scans/c.tif", "scans/notes.txt", "scans/notes.gz")
+    touch(tmp_path, "scans/v.nii.gz", "scans/w.DCM")
     touch(tmp_path, "scans/.DS_Store", "scans/._b.png", "scans/Thumbs.db", "scans/__MACOSX/a.png", "scans/.git/a.png")
     files = find_images(["scans"])
-    assert [path.as_posix() for path in files.paths] == ["scans/b.PNG", "scans/c.tif", "scans/deep/er/a.jpeg"]
-    assert (files.n_hidden, files.n_other, files.problems) == (5, 1, [])
+    names = [path.relative_to("scans").as_posix() for path in files.paths]
+    assert names == ["b.PNG", "c.tif", "v.nii.gz", "w.DCM", "deep/er/a.jpeg"]
+    assert (files.n_hidden, files.n_other, files.problems) == (5, 2, [])
 
 
 def test_files_patterns_and_lines_are_joined_without_repetition(tmp_path: Path) -> None:
