@@ -25,7 +25,7 @@ COLUMNS = {
     "class": "name of the class",
     "copies": "id of the group of its copies",
     "group": "id of the unit that counts once and stays in one part: copies, and the images of one patient where known",
-    "origin": "collection that the image comes from; empty where unknown",
+    "origin": "collection or source that the image comes from; empty where unknown",
     "patient": "collection and number of the patient, or the group that the source states; empty where unknown",
     "official_part": "train, val or test as published; empty where the publisher names no parts",
     "source": "path below the root of the archive, or file and index",
@@ -77,6 +77,7 @@ class DatasetInfo(JsonFile):
     fit: Literal["squash", "pad", "crop"] = "squash"  # how published images became square: squash, pad or crop
     standardise: bool = False  # whether margins were cut off, and grey values evened out
     white: int | None = None  # value that became white in files of more than 8 bits; None: no such file
+    window: tuple[float, float] | None = None  # center and width of grey values, of DICOM and NIfTI files
     near_duplicate_bits: int | None  # largest Hamming distance of two hashes in one group; None: equal pixels only
     hash_size: int
     split: SplitPlan = Field(SplitPlan())

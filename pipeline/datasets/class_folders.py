@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from pipeline.core.errors import DataError
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".gif", ".bmp"}
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".gif", ".bmp", ".dcm", ".nii", ".nii.gz"}
 JUNK = {"__MACOSX", "Thumbs.db", "desktop.ini"}  # what operating systems leave in folders
 PART_OF_FOLDER = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -42,20 +42,22 @@ def places(paths: Iterable[str], classes: Collection[str] | None) -> dict[str, P
         known = {unicodedata.normalize("NFC", name) for name in classes}
         placed = {path: _among(parts[:-1], known) for path, parts in split.items()}
     else:
-        depth = _n_shared([parts[:-1] for path, parts in split.items() if is_image(path)])
-        tops = {parts[depth] for path, parts in split.items() if is_image(path) and len(parts) > depth + 1}
-        parts = {top for top in tops if top.lower() in PART_OF_FOLDER}
-        if parts and parts != tops:
-            names = ", ".join(sorted(tops - parts))
-            raise DataError(f"{names}: next to the parts {', '.join(sorted(parts))}; move them, or set `classes`")
-        by_part = bool(parts)
+        # DICOM files may have no suffix
+        images = [parts for path, parts in split.items() if is_image(path)] or list(split.values())
+        depth = _n_shared([parts[:-1] for parts in images])
+        tops = {parts[depth] for parts in images if len(parts) > depth + 1}
+        named = {top for top in tops if top.lower() in PART_OF_FOLDER}
+        if named and named != tops:
+            others = ", ".join(sorted(tops - named))
+            raise DataError(f"{others}: next to the parts {', '.join(sorted(named))}; move them, or set `classes`")
+        by_part = bool(named)
         placed = {path: _below(parts[depth:-1], by_part=by_part) for path, parts in split.items()}
     return {path: place for path, place in placed.items() if place.label is not None or is_image(path)}
 
 
 def is_image(path: str) -> bool:
     """Return whether a path has the suffix of an image file."""
-    return PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES
+    return path.lower().endswith(tuple(IMAGE_SUFFIXES))
 
 
 def _among(folders: tuple[str, ...], classes: Collection[str]) -> Place:

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -9,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pipeline.core.errors import DataError, first_line
+from pipeline.core.errors import DataError, InputError
 from pipeline.datasets.description import COMPARED_PX
+from pipeline.datasets.medical import Window, medical_format, medical_image
 from pipeline.datasets.standardisation import even_out, head_box
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP")
+KINDS = ", ".join((*FORMATS, "DICOM", "NIfTI"))
 MAX_PIXELS = 50_000_000  # the largest published slice has 3.6 million; a small PNG can claim 20,000 x 20,000
 WHITE = 255  # of 8 bits
 COLOUR_STEP = 16  # channels of grey pictures that were stored as colour differ by less
@@ -32,6 +35,7 @@ class Target:
     fit: Literal["squash", "pad", "crop"] = "squash"
     standardise: bool = False  # cut off margins, and even out grey values
     white: int | None = None  # of arrays, and of files of more than 8 bits; None: 255, or what `scaled` is given
+    window: Window | None = None  # of DICOM and NIfTI files; None: that of the DICOM header, else `white`
 
 
 @dataclass(frozen=True)
@@ -98,22 +102,32 @@ def _decode_array(data: NDArray[Any], target: Target) -> DecodedImage:
 def _decode_file(data: bytes, target: Target) -> DecodedImage:
     if not data:
         raise DataError("empty or missing file")
-    compared = Target(COMPARED_PX, COMPARED_PX, 1, white=target.white)
+    compared = Target(COMPARED_PX, COMPARED_PX, 1, white=target.white, window=target.window)
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        open_image = _opener(data, target)
+        with open_image() as image:
             stored = (str(image.format), image.mode, image.width, image.height)
             picture = _pixels(image, target)
         small = picture.pixels
         if target != compared:  # decode again, since the pixels of a JPEG depend on the size it is decoded for
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            with open_image() as image:
                 small = _pixels(image, compared).pixels
-    except DataError:
+    except InputError:
         raise
     except UnidentifiedImageError as error:
-        raise DataError(f"not a {', '.join(FORMATS)} file") from error
+        raise DataError(f"not a {KINDS} file") from error
     except Exception as error:  # a damaged file makes Pillow raise OSError, SyntaxError, ValueError, struct.error, ...
-        raise DataError(f"cannot be decoded: {first_line(error)}") from error
+        reason = " ".join(str(error).split()) or type(error).__name__  # on one line
+        raise DataError(f"cannot be decoded: {reason}") from error
     return DecodedImage(picture.pixels, small, *stored, picture.peak, picture.coloured, picture.cropped)
+
+
+def _opener(data: bytes, target: Target) -> Callable[[], Image.Image]:
+    """Return a function that opens a file each time it is called."""
+    if medical_format(data):
+        image = medical_image(data, target.window, target.white)
+        return lambda: image
+    return lambda: Image.open(io.BytesIO(data), formats=FORMATS)
 
 
 class _Pixels(NamedTuple):

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,8 +14,11 @@ from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.files import sha256_file
 from pipeline.core.yaml_document import Document, Integer, Number, Strict, read_yaml, validate
 from pipeline.datasets.class_folders import by_number
+from pipeline.datasets.medical import in_slices
+from pipeline.datasets.recorded_digests import read_recorded
 from pipeline.datasets.records import RawImage
-from pipeline.datasets.sources import Source, Where, kinds
+from pipeline.datasets.sources import RawFile, Source, Where
+from pipeline.datasets.sources.reader import read_source
 
 COMPARED_PX = 64  # copies of image files are sought at this fixed size, so that groups do not depend on `image`
 OVERSAMPLING = 4  # side of the transformed picture, in hash sides, as in imagehash.phash
@@ -40,6 +43,13 @@ class ImageSettings(Strict):
     standardise: bool = Field(
         False, description="of grey slices of heads: cut off the margins, and even out grey values"
     )
+
+    window: tuple[Number, Annotated[Number, Field(gt=0)]] | None = Field(
+        None,
+        description="[center, width] of the grey values of DICOM and NIfTI files; null: that of the DICOM header, "
+        "else `white`",
+    )
+    slices: Literal["middle", "all"] = Field("middle", description="slices of a NIfTI volume, along its last axis")
 
     @model_validator(mode="after")
     def _of_grey(self) -> "ImageSettings":
@@ -86,11 +96,24 @@ class SplitSettings(Strict):
 class GroupSettings(Strict):
     """Section `group`: what belongs together in addition to copies, such as the images of a patient."""
 
-    pattern: str = Field(description="regular expression; what its first group finds in the path of an image names it")
+    pattern: str | None = Field(
+        None, description="regular expression; what its first group finds in the path of an image names it"
+    )
+    dicom: Literal["PatientID", "StudyInstanceUID"] | None = Field(
+        None, description="identifier of the DICOM header, of which a running number is kept"
+    )
+
+    @model_validator(mode="after")
+    def _has_one_key(self) -> "GroupSettings":
+        if (self.pattern is None) == (self.dicom is None):
+            raise ValueError("must be either `pattern` or `dicom`")
+        return self
 
     @field_validator("pattern")
     @classmethod
-    def _has_a_group(cls, pattern: str) -> str:
+    def _has_a_group(cls, pattern: str | None) -> str | None:
+        if pattern is None:
+            return None
         try:
             n_groups = re.compile(pattern).groups
         except re.error as error:
@@ -119,7 +142,10 @@ class Reference(Strict):
 class Description(Strict):
     """data/<name>.yaml."""
 
-    source: dict[str, object] = Field(description="where the images come from")
+    source: dict[str, object] | None = Field(None, description="where the images come from")
+    sources: list[dict[str, object]] | None = Field(
+        None, description="instead of `source`: several, each with a `name`, which becomes the origin of its images"
+    )
     classes: list[str] | dict[str, str] | None = Field(
         None, description="names in their order, or folder or value -> name; null: as found, sorted"
     )
@@ -145,6 +171,12 @@ class Dataset:
     file: Path
     about: Description
     source: Source
+    recorded: Mapping[str, str] = field(default_factory=dict)  # name of a file -> sha256 of what the first download got
+
+    @property
+    def digest_file(self) -> Path:
+        """Return data/<name>.sha256."""
+        return self.file.with_suffix(".sha256")
 
     @property
     def duplicates(self) -> DuplicateSettings:
@@ -165,7 +197,8 @@ class Dataset:
 
     def read(self, root: Path) -> Iterator[RawImage]:
         """Stream the images. root: of the repository. Raises DataError if the source cannot be read."""
-        return self.source.read(Where(root, Layout(root).raw(self.name)), self.spelled)
+        records = self.source.read(Where(root, Layout(root).raw(self.name)), self.spelled)
+        return in_slices(records) if self.about.image.slices == "all" else records
 
     def class_of(self, label: str | int | None) -> str | None:
         """Return the name of the class that a source spells like this; None if it has none."""
@@ -185,18 +218,25 @@ class Dataset:
         return list(dict.fromkeys(classes.values() if isinstance(classes, dict) else classes))
 
     def expected_digests(self) -> Mapping[str, str]:
-        """Return name -> sha256 of the files published byte for byte and of the content."""
-        return {**self.source.sha256, **self.source.content}
+        """Return name -> sha256 of the files published byte for byte or recorded, and of the content."""
+        files = {file.name: file.sha256 for file in self.files() if file.sha256}
+        return {**files, **self.source.sha256, **self.source.content}
+
+    def files(self) -> list[RawFile]:
+        """Return the files to download, with the digests that are stated or recorded."""
+        return [replace(f, sha256=self.recorded.get(f.name)) if f.is_recorded else f for f in self.source.files()]
 
     def wrong_digests(self, digests: Mapping[str, str]) -> list[str]:
         """Return one line per digest that differs from the published one."""
         expected = self.expected_digests()
         wrong = {name: got for name, got in digests.items() if got != expected.get(name, got)}
-        return [f"{name}: sha256 must be {expected[name]}, got {got}" for name, got in wrong.items()]
+        accept = f", as recorded at the first download; to accept the new file, delete its line in {self.digest_file}"
+        how = {name: accept for name in self.recorded if name not in self.source.sha256}
+        return [f"{name}: sha256 must be {expected[name]}, got {got}{how.get(name, '')}" for name, got in wrong.items()]
 
     def check_files(self, raw: Path) -> dict[str, str]:
         """Return the sha256 of the files published byte for byte. Raises DataError if one changed or any is missing."""
-        files = self.source.files()
+        files = self.files()
         if missing := [f"{raw / f.name}: no such file" for f in files if not (raw / f.name).is_file()]:
             raise DataError(f"{self.name}: raw files are missing; run: dvc repro download@{self.name}", missing)
         digests = {f.name: sha256_file(raw / f.name) for f in files if f.sha256}
@@ -225,32 +265,21 @@ def read_dataset(root: Path, name: str) -> Dataset:
     file = Layout(root).dataset_file(name)
     document = read_yaml(file)
     about = validate(document, Description, document.values)
-    source = _source(document, document.values.get("source"))
+    source = read_source(document)
     if about and about.positive and about.classes:
         names = about.classes if isinstance(about.classes, list) else list(about.classes.values())
         for i, positive in enumerate(about.positive.classes):
             if positive not in names:
                 key = ("positive", "classes", i)
                 document.problem(key, f"must be one of `classes`, got {positive!r}", names, positive)
-    if source:
+    if about and source:
         _check_source(document, source)
+        if source.content and about.image.slices == "all":
+            document.problem(("image", "slices"), "digests of `content` are of whole files; state `sha256`, or none")
     document.check()
     assert about
     assert source
-    return Dataset(name, file, about, source)
-
-
-def _source(document: Document, values: object) -> Source | None:
-    """Return the source of the kind that its keys name."""
-    if not isinstance(values, dict):
-        return None  # noted already
-    known = kinds()
-    named = [key for key in values if key in known]
-    if len(named) != 1:
-        got = ", ".join(named or map(str, values)) or "nothing"
-        document.problem(("source",), f"must have one key of {', '.join(sorted(known))}, got {got}")
-        return None
-    return validate(document, known[named[0]], values, at=("source",))
+    return Dataset(name, file, about, source=source, recorded=read_recorded(file.with_suffix(".sha256")))
 
 
 def _check_source(document: Document, source: Source) -> None:
@@ -260,20 +289,28 @@ def _check_source(document: Document, source: Source) -> None:
         document.problem(("source",), f"must name files with different names, got {', '.join(names)}; rename them")
     for name in source.sha256.keys() - set(names):
         document.problem(("source", "sha256", name), "is no file that is downloaded", names, name)
-    if source.content and len(names) > 1:
+    is_whole = type(source).digests_of_file is Source.digests_of_file  # each file is checked with all others
+    if source.content and len(names) > 1 and is_whole:
         document.problem(("source", "content"), "must be left out with several files; give the sha256 of each")
     if document.values.get("image", {}).get("standardise") and not source.has_files:
         document.problem(("image", "standardise"), "is for image files; arrays are kept as they are")
-    if source.watched() in (".", ""):
-        document.problem(
-            ("source",), "must not be in the root of the repository; move the files to a folder of their own"
-        )
 
 
 def watched(dataset: Dataset) -> str:
-    """Return what DVC watches for changes: a path on this machine, or the file of the data set."""
+    """Return what DVC watches for changes: a path on this machine, or the file of the data set.
+
+    Raises ConfigError if the path holds the project: its own outputs would count as changed images.
+    """
     local = dataset.source.watched()
-    return str(Path(local).expanduser()) if local else Layout().dataset_file(dataset.name).as_posix()
+    if not local:
+        return Layout().dataset_file(dataset.name).as_posix()
+    root, path = dataset.file.absolute().parents[1], Path(local).expanduser()
+    if root.resolve().is_relative_to((root / path).resolve()):
+        rule = (
+            f"the images must be in a folder of their own, but all that they share is {path}, which holds the project"
+        )
+        raise ConfigError(f"{dataset.file}: {rule}; move them below one folder, such as ../{dataset.name}")
+    return str(path)
 
 
 def check_watched(dataset: Dataset, value: str) -> None:

@@ -17,6 +17,7 @@ from pipeline.core.errors import DataError, PipelineError
 from pipeline.core.files import sha256_file, writing
 from pipeline.core.yaml_document import Integer, Number, Strict
 from pipeline.datasets.description import Dataset
+from pipeline.datasets.recorded_digests import write_recorded
 from pipeline.datasets.resumable_download import SourceError, TransientError, download
 from pipeline.datasets.sources import PACKAGED, RawFile, Where
 
@@ -63,7 +64,7 @@ class Fetcher:
 
     def missing(self) -> list[RawFile]:
         """Return the files that are not in `out` with the published content."""
-        files = self.dataset.source.files()
+        files = self.dataset.files()
         return [f for f in files if not (self.out / f.name).is_file() or self._wrong_content(f, self.out)]
 
     def fetch(self, file: RawFile) -> list[str]:
@@ -71,7 +72,8 @@ class Fetcher:
         whole = self.scratch / file.name
         problems: list[str] = []
         try:
-            self.scratch.mkdir(parents=True, exist_ok=True)
+            whole.parent.mkdir(parents=True, exist_ok=True)
+            (self.out / file.name).unlink(missing_ok=True)  # wrong: it must not be used or recorded later
             for source in self._sources(file):
                 try:
                     retry(partial(self._attempt, file, source, whole), self.settings.retries)
@@ -87,6 +89,16 @@ class Fetcher:
             where, reason = error.filename or self.scratch, error.strerror or error
             raise PipelineError(f"{where}: cannot be written: {reason}; free space and run again") from error
         return [*problems, self._by_hand(file)]
+
+    def record(self) -> list[str]:
+        """Write the digests of files that have none yet to data/<name>.sha256; return the names of these files."""
+        known = self.dataset.recorded
+        files = [file.name for file in self.dataset.source.files() if file.is_recorded]
+        new = [name for name in files if name not in known]
+        if new:
+            digests = {name: known.get(name) or sha256_file(self.out / name) for name in files}
+            write_recorded(self.dataset.digest_file, digests)
+        return new
 
     def _sources(self, file: RawFile) -> list[str]:
         if file.url.startswith(PACKAGED):
@@ -105,7 +117,7 @@ class Fetcher:
             resumed = download(source, whole, self.settings.timeout_s)
         else:
             _copy(source, whole)
-        if wrong := self._wrong_content(file, whole.parent):
+        if wrong := self._wrong_content(file, self.scratch):
             whole.unlink()
             # the first half of a resumed file may be what is wrong: the next attempt starts over
             raise (TransientError if resumed else SourceError)(f"wrong content, {wrong}")
@@ -116,8 +128,8 @@ class Fetcher:
         try:
             if file.sha256:
                 digests = {file.name: sha256_file(path)}
-            elif source.content:
-                digests = source.digests(source.read(Where(self.root, folder), self.dataset.spelled))
+            elif file.by_content:
+                digests = source.digests_of_file(file, Where(self.root, folder), self.dataset.spelled)
             else:
                 digests = {}
         except DataError as error:

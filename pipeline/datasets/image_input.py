@@ -18,7 +18,8 @@ from PIL import Image
 from pipeline.artifacts.samples import DatasetInfo
 from pipeline.core.errors import DataError, first_line
 from pipeline.datasets.class_folders import is_image, is_junk
-from pipeline.datasets.decoding import FORMATS, Target, decode, scaled, white_of
+from pipeline.datasets.decoding import KINDS, Target, decode, scaled, white_of
+from pipeline.datasets.medical import medical_format
 
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"GIF8", b"RIFF", b"BM")  # of FORMATS
 GREY_MODES = ("1", "L", "LA", "La")
@@ -100,7 +101,9 @@ def _if_image(path: Path, result: ImageFiles) -> Iterator[Path]:
 def target_of_model(dataset: DatasetInfo) -> Target:
     """Return what images are decoded to for a model of a data set, as `prepare` decodes its files."""
     height, width, n_channels = dataset.image_shape
-    return Target(height, width, 3 if n_channels == 3 else 1, dataset.fit, dataset.standardise, dataset.white)
+    return Target(
+        height, width, 3 if n_channels == 3 else 1, dataset.fit, dataset.standardise, dataset.white, dataset.window
+    )
 
 
 def read_image(image: Any, dataset: DatasetInfo, *, may_read_paths: bool = True) -> InputImage:
@@ -134,13 +137,13 @@ def _file_bytes(image: Any, may_read_paths: bool) -> bytes:
         return data
     if isinstance(image, str | os.PathLike):
         if not may_read_paths:
-            raise DataError(f"not the base64 text of a {', '.join(FORMATS)} file; a server reads no paths")
+            raise DataError(f"not the base64 text of a {KINDS} file; a server reads no paths")
         try:
             return Path(image).read_bytes()
         except OSError as error:
             raise DataError(f"cannot be read: {error.strerror}") from error
         except ValueError as error:
-            raise DataError(f"no path, and not the base64 text of a {', '.join(FORMATS)} file: {error}") from error
+            raise DataError(f"no path, and not the base64 text of a {KINDS} file: {error}") from error
     return _png(np.asarray(image))
 
 
@@ -150,7 +153,7 @@ def _from_base64(text: str) -> bytes | None:
         data = base64.b64decode("".join(text.rpartition(",")[2].split()), validate=True)
     except (binascii.Error, ValueError):
         return None
-    return data if data.startswith(SIGNATURES) else None
+    return data if data.startswith(SIGNATURES) or medical_format(data) else None
 
 
 def _png(array: NDArray[Any]) -> bytes:

@@ -15,5 +15,15 @@ def dataset_schema() -> dict[str, Any]:
         source = kind.model_json_schema()
         schema["$defs"] |= source.pop("$defs", {})
         sources.append({**source, "required": [name]})
-    schema["properties"]["source"] = {"description": schema["properties"]["source"]["description"], "oneOf": sources}
+    entries = [_with_name(source) for source in sources]
+    properties = schema["properties"]
+    properties["source"] = {"description": properties["source"]["description"], "oneOf": sources}
+    listed = {"type": "array", "minItems": 1, "items": {"oneOf": entries}}
+    properties["sources"] = {"description": properties["sources"]["description"], **listed}
+    schema["oneOf"] = [{"required": ["source"]}, {"required": ["sources"]}]
     return {"$schema": DRAFT, **standard_schema(schema), "title": "A data set"}
+
+
+def _with_name(source: dict[str, Any]) -> dict[str, Any]:
+    properties = {**source["properties"], "name": {"type": "string"}}
+    return {**source, "properties": properties, "required": [*source["required"], "name"]}

@@ -1,6 +1,5 @@
 """Prepare a data set: decode its images, put them into canonical order, and describe each in a table."""
 
-import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from pipeline.core.progress import track
 from pipeline.datasets.decoding import DecodedImage, Target, decode, grey, scaled, white_of
 from pipeline.datasets.description import Dataset, ImageSettings
 from pipeline.datasets.duplicates import equal_pixels, group_names
+from pipeline.datasets.grouping import Grouping
 from pipeline.datasets.origins import families_of, join_patients, origins_of
 from pipeline.datasets.records import RawImage
 
@@ -62,7 +62,7 @@ def read_pictures(dataset: Dataset, root: Path) -> Pictures:
 
     Raises DataError that lists every unusable file, unless the data set skips them.
     """
-    pattern = re.compile(dataset.about.group.pattern) if dataset.about.group else None
+    grouping = Grouping.of(dataset)
     records: list[RawImage] = []
     decoded: list[DecodedImage] = []
     labels: list[str] = []
@@ -73,7 +73,13 @@ def read_pictures(dataset: Dataset, root: Path) -> Pictures:
     for record, picture in track(
         decode_all(dataset.read(root), dataset.about.image), dataset.name, total=total, unit="images"
     ):
-        bare = replace(record, data=b"", group=record.group or _group_of(pattern, record.source))
+        group = ""
+        if not isinstance(picture, DataError):
+            try:
+                group = grouping.group(record)
+            except DataError as error:
+                picture = error
+        bare = replace(record, data=b"", group=group)
         seen.append(bare)
         label = dataset.class_of(record.label)
         if isinstance(picture, DataError):
@@ -99,9 +105,8 @@ def read_pictures(dataset: Dataset, root: Path) -> Pictures:
         print(
             f"{dataset.name}: the largest value of its 16-bit images is {peak:,}, so {white:,} is white (image.white)"
         )
-    return Pictures(
-        [records[i] for i in order], [decoded[i] for i in order], [labels[i] for i in order], problems, white, seen
-    )
+    named = grouping.pseudonymised([records[i] for i in order], problems)
+    return Pictures(named, [decoded[i] for i in order], [labels[i] for i in order], problems, white, seen)
 
 
 def _check(dataset: Dataset, problems: dict[str, str], strangers: Counter[str], seen: list[RawImage]) -> None:
@@ -118,17 +123,12 @@ def _check(dataset: Dataset, problems: dict[str, str], strangers: Counter[str], 
         raise DataError(f"{dataset.name}: {len(problems):,} of {len(seen):,} files cannot be used; {how}", lines)
 
 
-def _group_of(pattern: "re.Pattern[str] | None", path: str) -> str:
-    match = pattern.search(path) if pattern else None
-    return (match[1] or "") if match else ""
-
-
 def target_of(image: ImageSettings, shape: tuple[int, ...] | None = None) -> Target:
     """Return what images are decoded to. shape: (H, W, C) of published pixels; None for image files."""
     px = image.px or (shape[:2] if shape else DEFAULT_PX)
     height, width = (px, px) if isinstance(px, int) else px
     own: Literal[1, 3] | None = None if shape is None else 3 if shape[2] == 3 else 1
-    return Target(height, width, image.channels or own, image.fit, image.standardise, image.white)
+    return Target(height, width, image.channels or own, image.fit, image.standardise, image.white, image.window)
 
 
 def decode_all(
@@ -164,6 +164,7 @@ def sample_table(pictures: Pictures, classes: Sequence[str], *, copies: NDArray[
     copy = sample.groupby(sample).cumcount()  # 0 for the first of equal files, then 1, 2, ...
     origins = origins_of(sha256s)
     stated = pd.Series([r.group for r in records], dtype=str)
+    named = pd.Series([r.origin for r in records], dtype=str)
     patient = stated.where(stated != "", origins["patient"])
     numbers = {name: i for i, name in enumerate(classes)}
     return pd.DataFrame(
@@ -173,7 +174,7 @@ def sample_table(pictures: Pictures, classes: Sequence[str], *, copies: NDArray[
             "class": pictures.labels,
             "copies": group_names(copies, sha256s),
             "group": group_names(join_patients(copies, list(patient)), sha256s),
-            "origin": origins["origin"],
+            "origin": named.where(named != "", origins["origin"]),
             "patient": patient,
             "official_part": [r.official_part for r in records],
             "source": [r.source for r in records],
@@ -209,6 +210,7 @@ def dataset_info(
         fit=about.image.fit,
         standardise=about.image.standardise,
         white=pictures.white if dataset.source.has_files and (pictures.is_deep or about.image.white) else None,
+        window=about.image.window,
         counts=counts,
         left_out=pictures.left_out,
         digests=digests,

@@ -20,6 +20,8 @@ class RawImage:
     sha256: str  # of the file; for arrays, of the label byte followed by the pixels
     data: bytes | NDArray[Any]  # an encoded image file, or pixels (H, W, C)
     problem: str = ""  # why the file cannot be read
+    volume: str = ""  # path of the volume that it is a slice of
+    origin: str = ""  # name of its source, where several are joined
     group: str = ""  # patient, or another group that the source states; "" where unknown
 
 
@@ -43,4 +45,4 @@ def file_record(path: Path, source: str, official_part: str, label: str | None, 
         data, problem = path.read_bytes(), ""
     except OSError as error:
         data, problem = b"", f"cannot be read: {error.strerror}"
-    return RawImage(source, official_part, label, hashlib.sha256(data).hexdigest(), data, problem, group)
+    return RawImage(source, official_part, label, hashlib.sha256(data).hexdigest(), data, problem, group=group)

@@ -142,9 +142,12 @@ NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64), np.u
 JPEG = encode(NOISE, "JPEG")
 REFUSED = {
     "empty": (b"", "empty or missing file"),
-    "text": (b"this is no picture", "not a JPEG, PNG, TIFF, WEBP, GIF, BMP file"),
-    "ppm": (encode(GREY, "PPM"), "not a JPEG, PNG, TIFF, WEBP, GIF, BMP file"),
-    "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a JPEG, PNG, TIFF, WEBP, GIF, BMP file"),
+    "text": (b"this is no picture", "not a JPEG, PNG, TIFF, WEBP, GIF, BMP, DICOM, NIfTI file"),
+    "ppm": (encode(GREY, "PPM"), "not a JPEG, PNG, TIFF, WEBP, GIF, BMP, DICOM, NIfTI file"),
+    "eps": (
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        "not a JPEG, PNG, TIFF, WEBP, GIF, BMP, DICOM, NIfTI file",
+    ),
     "moving GIF": (animated("GIF"), "must hold one picture, got 2; keep one of them"),
     "truncated JPEG": (JPEG[: len(JPEG) // 2], "cannot be decoded: image file is truncated"),
     "truncated PNG": (encode(NOISE, "PNG")[:1000], "cannot be decoded"),

@@ -16,8 +16,8 @@ from pipeline.core.errors import DataError
 from pipeline.datasets.decoding import Target, decode
 from pipeline.datasets.image_input import find_images, image_name, read_image, target_of_model
 
-GREY: Any = SimpleNamespace(image_shape=(16, 16, 1), fit="squash", standardise=False, white=None)
-COLOUR: Any = SimpleNamespace(image_shape=(16, 16, 3), fit="squash", standardise=False, white=None)
+GREY: Any = SimpleNamespace(image_shape=(16, 16, 1), fit="squash", standardise=False, white=None, window=None)
+COLOUR: Any = SimpleNamespace(image_shape=(16, 16, 3), fit="squash", standardise=False, white=None, window=None)
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
 
 
@@ -36,11 +36,13 @@ def touch(root: Path, *names: str) -> None:
 
 def test_folders_are_searched_at_any_depth_and_junk_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    touch(tmp_path, "scans/b.PNG", "scans/deep/er/a.jpeg", "scans/c.tif", "scans/notes.txt")
+    touch(tmp_path, "scans/b.PNG", "scans/deep/er/a.jpeg", "scans/c.tif", "scans/notes.txt", "scans/notes.gz")
+    touch(tmp_path, "scans/v.nii.gz", "scans/w.DCM")
     touch(tmp_path, "scans/.DS_Store", "scans/._b.png", "scans/Thumbs.db", "scans/__MACOSX/a.png", "scans/.git/a.png")
     files = find_images(["scans"])
-    assert [path.as_posix() for path in files.paths] == ["scans/b.PNG", "scans/c.tif", "scans/deep/er/a.jpeg"]
-    assert (files.n_hidden, files.n_other, files.problems) == (5, 1, [])
+    names = [path.relative_to("scans").as_posix() for path in files.paths]
+    assert names == ["b.PNG", "c.tif", "v.nii.gz", "w.DCM", "deep/er/a.jpeg"]
+    assert (files.n_hidden, files.n_other, files.problems) == (5, 2, [])
 
 
 def test_files_patterns_and_lines_are_joined_without_repetition(tmp_path: Path) -> None:
@@ -81,14 +83,15 @@ def test_grey_is_decoded_by_the_function_of_prepare(kind: str, mode: str) -> Non
 
 def test_every_setting_of_the_decoder_is_passed() -> None:
     """A new one must be stored in DatasetInfo, and set in `target_of_model`: images would be decoded otherwise."""
-    info: Any = SimpleNamespace(image_shape=(20, 30, 3), fit="pad", standardise=True, white=4095)
-    assert target_of_model(info) == Target(20, 30, 3, "pad", True, 4095)
-    assert {field.name for field in fields(Target)} == {"height", "width", "channels", "fit", "standardise", "white"}
+    info: Any = SimpleNamespace(image_shape=(20, 30, 3), fit="pad", standardise=True, white=4095, window=(40, 80))
+    assert target_of_model(info) == Target(20, 30, 3, "pad", True, 4095, (40, 80))
+    names = {"height", "width", "channels", "fit", "standardise", "white", "window"}
+    assert {field.name for field in fields(Target)} == names
 
 
 def test_scans_of_more_than_8_bits_have_the_white_of_the_data_set() -> None:
     values = np.full((8, 8), 2048, np.uint16)
-    deep: Any = SimpleNamespace(image_shape=(8, 8, 1), fit="squash", standardise=False, white=4095)
+    deep: Any = SimpleNamespace(image_shape=(8, 8, 1), fit="squash", standardise=False, white=4095, window=None)
     assert read_image(encode(values), deep).pixels.max() == 127
     assert read_image(encode(values), GREY).pixels.max() == 127  # of the values themselves: 4,095 is white
 

@@ -23,6 +23,12 @@ class RawFile:
     name: str
     url: str
     sha256: str | None = None
+    by_content: bool = False  # the content digest of the source decides whether it is right
+
+    @property
+    def is_recorded(self) -> bool:
+        """Return whether nothing states its digest, so that the one of the first download is recorded."""
+        return not (self.sha256 or self.by_content or self.url.startswith(PACKAGED))
 
 
 @dataclass(frozen=True)
@@ -37,10 +43,13 @@ class Source(Strict, ABC):
     """Settings of one kind of source, and how it is read. Its kind is the name of its first key."""
 
     kind: ClassVar[str]
-    has_files: ClassVar[bool] = False  # image files that are decoded; False: arrays of pixels of one size
-
     sha256: dict[str, str] = Field({}, description="of the files that are published byte for byte, by name")
     content: dict[str, str] = Field({}, description="digests of the content, where mirrors pack it differently")
+
+    @property
+    def has_files(self) -> bool:
+        """Return whether it reads image files, which are decoded; False: arrays of pixels of one size."""
+        return False
 
     @abstractmethod
     def addresses(self) -> list[str]:
@@ -57,16 +66,28 @@ class Source(Strict, ABC):
         """Return digests that depend neither on the packing nor on the order of the records; no pixels are needed."""
         return record_digests(records)
 
+    def digests_of_file(self, file: RawFile, where: Where, classes: Collection[str] | None) -> dict[str, str]:
+        """Return the digests of the content that a downloaded file belongs to. Raises DataError as `read` does."""
+        return self.digests(self.read(where, classes))
+
     def watched(self) -> str | None:
         """Return what changes if the images on this machine do; None if they are downloaded."""
         local = [address for address in self.addresses() if not is_remote(address)]
-        return os.path.commonpath([Path(address).expanduser() for address in local]) if local else None
+        return (os.path.commonpath([Path(address).expanduser() for address in local]) or ".") if local else None
 
     def files(self) -> tuple[RawFile, ...]:
         """Return the files to download."""
         remote = [address for address in self.addresses() if is_remote(address)]
         names = [address.rsplit("/", 1)[-1] for address in remote]
-        return tuple(RawFile(name, url, self.sha256.get(name)) for name, url in zip(names, remote, strict=True))
+        of = {name: self.sha256.get(name) for name in names}
+        return tuple(RawFile(n, url, of[n], bool(self.content)) for n, url in zip(names, remote, strict=True))
+
+    def fetch(self, where: Where) -> None:
+        """Download what a library fetches below `where.raw`; `files` are downloaded without it.
+
+        Raises DownloadError with what to do instead, InputError if the library is missing.
+        """
+        return
 
     def path(self, address: str, where: Where) -> Path:
         """Return where the file or folder of an address is on this machine."""

@@ -16,9 +16,13 @@ class ArchiveSource(Source):
     """`source: {archive: https://…/images.zip}`."""
 
     kind: ClassVar = "archive"
-    has_files: ClassVar = True
 
     archive: str = Field(description="URL or path of a zip or tar.gz with class folders, as in `folder`")
+
+    @property
+    def has_files(self) -> bool:
+        """Return True."""
+        return True
 
     def addresses(self) -> list[str]:
         """Return the archive."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from pipeline.core.errors import DataError
-from pipeline.datasets.class_folders import places
+from pipeline.datasets.class_folders import is_junk, places
 from pipeline.datasets.records import RawImage, file_digest, file_record
 from pipeline.datasets.sources import Source, Where
 
@@ -16,9 +16,13 @@ class FolderSource(Source):
     """`source: {folder: ~/shapes}`."""
 
     kind: ClassVar = "folder"
-    has_files: ClassVar = True
 
     folder: str = Field(description="class folders, any depth below them; train, val and test above them name parts")
+
+    @property
+    def has_files(self) -> bool:
+        """Return True."""
+        return True
 
     def addresses(self) -> list[str]:
         """Return the folder."""
@@ -37,7 +41,13 @@ class FolderSource(Source):
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Return all files at any depth, sorted. Raises DataError if there is no such folder."""
+    """Return all files at any depth, sorted. Raises DataError if there is no folder, or a link leads to no file."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; correct `source` in the file of the data set")
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    paths = sorted(folder.rglob("*"))
+    dangling = [path for path in paths if path.is_symlink() and not path.is_file()]
+    links = [path for path in dangling if not is_junk(path.relative_to(folder).as_posix())]
+    if links:
+        how = "put the files or folders themselves there"
+        raise DataError(f"{folder}: {len(links):,} links lead to no file; {how}", [f"{path}: link" for path in links])
+    return [path for path in paths if path.is_file()]

@@ -30,22 +30,29 @@ class NpzSource(Source):
         return [self.npz]
 
     def read(self, where: Where, classes: Collection[str] | None) -> Iterator[RawImage]:
-        """Stream the images of all parts. Arrays: (N, H, W) or (N, H, W, C), labels (N,) or (N, 1)."""
-        path = self.path(self.npz, where)
-        try:
-            if not zipfile.is_zipfile(path):
-                raise DataError(f"{path}: not an .npz file; write one with numpy.savez")
-            with np.load(path, allow_pickle=False) as arrays:
-                names = [prefix for prefix in PARTS if f"{prefix}images" in arrays]
-                loaded = {prefix: (arrays[f"{prefix}images"], arrays[f"{prefix}labels"]) for prefix in names}
-        except KeyError as error:
-            raise DataError(f"{path}: {error.args[0]}") from None
-        except (OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-            raise DataError(f"{path}: cannot be read: {error}") from None
-        if not loaded:
-            raise DataError(f"{path}: must hold the arrays images and labels, or train_images, train_labels, …")
-        for prefix, (images, labels) in loaded.items():
-            yield from _records(path, prefix, images, labels)
+        """Stream the images of all parts."""
+        return read_npz(self.path(self.npz, where))
+
+
+def read_npz(path: Path) -> Iterator[RawImage]:
+    """Stream the images of all parts. Arrays: (N, H, W) or (N, H, W, C), labels (N,) or (N, 1).
+
+    Raises DataError if the file cannot be read or holds other arrays.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            raise DataError(f"{path}: not an .npz file; write one with numpy.savez")
+        with np.load(path, allow_pickle=False) as arrays:
+            names = [prefix for prefix in PARTS if f"{prefix}images" in arrays]
+            loaded = {prefix: (arrays[f"{prefix}images"], arrays[f"{prefix}labels"]) for prefix in names}
+    except KeyError as error:
+        raise DataError(f"{path}: {error.args[0]}") from None
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from None
+    if not loaded:
+        raise DataError(f"{path}: must hold the arrays images and labels, or train_images, train_labels, …")
+    for prefix, (images, labels) in loaded.items():
+        yield from _records(path, prefix, images, labels)
 
 
 def _records(path: Path, prefix: str, images: NDArray[Any], labels: NDArray[Any]) -> Iterator[RawImage]:

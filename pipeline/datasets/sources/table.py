@@ -17,13 +17,17 @@ class TableSource(Source):
     """`source: {table: cases.csv, image: file, label: diagnosis, group: patient}`."""
 
     kind: ClassVar = "table"
-    has_files: ClassVar = True
 
     table: str = Field(description="CSV or Parquet file; paths in it are relative to its folder")
     image: str = Field("image", description="column of the paths of the images")
     label: str = Field("label", description="column of the classes")
     group: str | None = Field(None, description="column of what belongs together, such as the patient")
     part: str | None = Field(None, description="column of the parts: train, val or test")
+
+    @property
+    def has_files(self) -> bool:
+        """Return True."""
+        return True
 
     def addresses(self) -> list[str]:
         """Return the folder of the table, since the images are there."""
