@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
+from pipeline.artifacts.image_rows import IN_MEMORY_BYTES, ImageRows, Images, write_images
 from pipeline.artifacts.json_file import JsonFile, JsonPart
 from pipeline.artifacts.layout import rebuild
 from pipeline.core.errors import DataError
-from pipeline.core.files import writing
 from pipeline.core.tables import write_csv
 
 DEVELOPMENT = ("train", "val")
@@ -117,10 +117,15 @@ class Samples:
     table: pd.DataFrame  # N rows in the same order, with COLUMNS
     info: DatasetInfo
 
-    def part(self, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Return the images (n, H, W, C) and labels (n,) of one part, in row order."""
-        rows = self.table["part"].to_numpy() == name
-        return self.images[rows], self.table["label"].to_numpy(np.int64)[rows]
+    def part(self, name: str) -> tuple[NDArray[np.uint8] | ImageRows, NDArray[np.int64]]:
+        """Return the images (n, H, W, C) and labels (n,) of one part, in row order.
+
+        A part of more than IN_MEMORY_BYTES is read when it is indexed.
+        """
+        rows = np.flatnonzero(self.table["part"].to_numpy() == name)
+        images = ImageRows(self.images, rows)
+        is_large = images.n_bytes > IN_MEMORY_BYTES
+        return images if is_large else images[:], self.table["label"].to_numpy(np.int64)[rows]
 
     def source(self, part: str) -> DataSource:
         """Return what one part is."""
@@ -129,11 +134,8 @@ class Samples:
         return DataSource(dataset=self.info.name, part=part, digest=digest, url=self.info.source_url)
 
     def write(self, folder: Path) -> None:
-        """Write the three files; dataset.json gains the digest of the other two."""
-        with writing(folder / "images.npy") as part, part.open("wb") as f:
-            np.save(f, self.images, allow_pickle=False)
-        write_csv(folder / "samples.csv", self.table)
-        self.info.model_copy(update={"digest": samples_digest(folder)}).write(folder / "dataset.json")
+        """Write the three files."""
+        write_samples(folder, self.images, self.table, self.info)
 
     @classmethod
     def read(cls, folder: Path, *, mmap: bool = True) -> "Samples":
@@ -159,6 +161,13 @@ class Samples:
                 f"but images.npy holds {images.shape}; run: {rebuild(folder)}"
             )
         return cls(images, table, info)
+
+
+def write_samples(folder: Path, images: Images, table: pd.DataFrame, info: DatasetInfo) -> None:
+    """Write what `Samples.read` reads; dataset.json gains the digest of the other two files."""
+    write_images(folder / "images.npy", images)
+    write_csv(folder / "samples.csv", table)
+    info.model_copy(update={"digest": samples_digest(folder)}).write(folder / "dataset.json")
 
 
 def label_conflicts(table: pd.DataFrame) -> "pd.Series[bool]":

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.artifacts.image_rows import Images
 from pipeline.models.registry import rebuild
 from pipeline.training.batches import Normaliser
 from pipeline.training.network import ModelDescription
@@ -18,7 +19,7 @@ EVAL_BATCH = 256  # larger batches are no faster and take more memory
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, description: ModelDescription, images: np.ndarray) -> np.ndarray:
+def predict(model: nn.Module, description: ModelDescription, images: Images) -> np.ndarray:
     """Return class probabilities (N, K) float32 for (N, H, W, C) uint8 images.
 
     The model runs in evaluation mode, on fixed batches.

@@ -15,6 +15,7 @@ from torch import nn
 
 from pipeline.artifacts.configuration import Configuration, split_flat
 from pipeline.artifacts.epoch import Epoch
+from pipeline.artifacts.image_rows import Images
 from pipeline.artifacts.samples import Samples
 from pipeline.core.errors import TrainingError
 from pipeline.core.seeds import derive_seed
@@ -39,7 +40,7 @@ class Validation:
     weights: (N,), what an image counts, so that a group counts once in each class.
     """
 
-    images: np.ndarray
+    images: Images
     labels: np.ndarray
     positive: np.ndarray
     weights: np.ndarray
