@@ -27,13 +27,13 @@ class Images(Protocol):
 
 
 class ImageRows:
-    """Rows of an array or a mapped file, (n, H, W, C) uint8, copied when they are indexed.
+    """Rows of images, (n, H, W, C) uint8, copied when they are indexed.
 
     After each access to a mapped file, its pages leave the memory of this process. They remain in the page cache of
     the system, which all processes share and which shrinks as soon as memory is short.
     """
 
-    def __init__(self, images: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
+    def __init__(self, images: Images, rows: NDArray[np.int64]) -> None:
         """images: (N, H, W, C); rows: (n,), numbers of images."""
         self.shape = (len(rows), *images.shape[1:])
         self._images, self._rows = images, rows
@@ -48,10 +48,10 @@ class ImageRows:
     def __getitem__(self, index: Any, /) -> NDArray[np.uint8]:
         """Return (k, H, W, C). index: a slice, or (k,) places in the rows."""
         rows = self._rows[index]
-        mapped = self._images.base
+        mapped = self._images.base if isinstance(self._images, np.ndarray) else None
         if isinstance(mapped, mmap.mmap):
             self._read_ahead(mapped, rows)
-        copied: NDArray[np.uint8] = self._images[rows]
+        copied = self._images[rows]
         if isinstance(mapped, mmap.mmap):
             mapped.madvise(mmap.MADV_DONTNEED)
         return copied

@@ -32,7 +32,7 @@ class Target:
     white: int | None = None  # of arrays, and of files of more than 8 bits; None: 255, or what `scaled` is given
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DecodedImage:
     """A decoded picture at two sizes, and what its file looked like before conversion and resizing.
 

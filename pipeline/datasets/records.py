@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RawImage:
     """One image of a source, before it is decoded."""
 
