@@ -1,6 +1,7 @@
 """A data set as files: images.npy, samples.csv and dataset.json of one folder belong together."""
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -127,6 +128,12 @@ class Samples:
         is_large = images.n_bytes > IN_MEMORY_BYTES
         return images if is_large else images[:], self.table["label"].to_numpy(np.int64)[rows]
 
+    def memory(self) -> tuple[int, int]:
+        """Return the bytes of the images that `part` leaves on disk, and of all else that a training holds of these."""
+        sizes = self.table["part"].value_counts() * math.prod(self.images.shape[1:])
+        on_disk = int(sizes[sizes > IN_MEMORY_BYTES].sum())
+        return on_disk, int(sizes.sum()) - on_disk + int(self.table.memory_usage(deep=True).sum())
+
     def source(self, part: str) -> DataSource:
         """Return what one part is."""
         files = self.table.loc[self.table["part"] == part, "sha256"]
@@ -138,8 +145,8 @@ class Samples:
         write_samples(folder, self.images, self.table, self.info)
 
     @classmethod
-    def read(cls, folder: Path, *, mmap: bool = True) -> "Samples":
-        """Read what `write` wrote; mmap: images stay on disk until they are indexed.
+    def read(cls, folder: Path) -> "Samples":
+        """Read what `write` wrote; images stay on disk until they are indexed.
 
         Raises DataError if a file is missing, the files do not belong together, or a byte changed since.
         """
@@ -151,7 +158,7 @@ class Samples:
                 f"{folder}: data changed since they were written (digest must be {info.digest}, got {digest}); "
                 f"run: {rebuild(folder)}"
             )
-        images = np.load(folder / "images.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
+        images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
         # ids of hex digits like 123456789012 or 1234567890e1 would become numbers, and the class "" or "None" a gap
         types: Any = dict.fromkeys(TEXT_COLUMNS, str)
         table = pd.read_csv(folder / "samples.csv", dtype=types, keep_default_na=False)

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.filesize import decimal
-
 from pipeline.core.errors import BusyError, InputError
+from pipeline.core.progress import size_text
 
 
 @contextmanager
@@ -57,7 +56,7 @@ def check_space(folder: Path, n_bytes: int) -> None:
     free = shutil.disk_usage(existing).free
     if free < n_bytes:
         raise InputError(
-            f"{folder}: needs {decimal(n_bytes)} of disk space, but {decimal(free)} are free; delete files on this disk"
+            f"{folder}: needs {size_text(n_bytes)} of disk space, but {size_text(free)} are free; delete files on this disk"
         )
 
 

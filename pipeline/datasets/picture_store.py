@@ -11,10 +11,10 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.filesize import decimal
 
 from pipeline.core.errors import DataError, InputError
 from pipeline.core.files import check_space
+from pipeline.core.progress import size_text
 from pipeline.datasets.decoding import DecodedImage, grey, scaled
 
 MEMORY_BYTES = 3000  # of an image while it is prepared: its record, row of the table and perceptual hashes
@@ -73,8 +73,8 @@ class PictureStore:
         n_stored, stored = len(self._starts["pixels"]), self._file.seek(0, os.SEEK_END)
         written, temporary = n * math.prod(self._shapes["pixels"]), n * stored // n_stored
         print(
-            f"{name}: {n:,} images: prepare takes {decimal(n * MEMORY_BYTES)} of memory for them and writes at most "
-            f"{decimal(written)}, besides a temporary file of {decimal(temporary)}; split writes as much again"
+            f"{name}: {n:,} images: prepare takes {size_text(n * MEMORY_BYTES)} of memory for them and writes at most "
+            f"{size_text(written)}, besides a temporary file of {size_text(temporary)}; split writes as much again"
         )
         check_space(self.folder, written + temporary - stored)
 
