@@ -56,7 +56,7 @@ def check_space(folder: Path, n_bytes: int) -> None:
     free = shutil.disk_usage(existing).free
     if free < n_bytes:
         raise InputError(
-            f"{folder}: needs {size_text(n_bytes)} of disk space, but {size_text(free)} are free; delete files on this disk"
+            f"{folder}: needs {size_text(n_bytes)} of disk space, but {size_text(free)} are free; delete files on it"
         )
 
 
