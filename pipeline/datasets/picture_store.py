@@ -17,7 +17,8 @@ from pipeline.core.files import check_space
 from pipeline.core.progress import size_text
 from pipeline.datasets.decoding import DecodedImage, grey, scaled
 
-MEMORY_BYTES = 3000  # of an image while it is prepared: its record, row of the table and perceptual hashes
+# while images are prepared: measured on 10,000 and 40,000 files; paths, digests, table and perceptual hashes of each
+MEMORY_BYTES, MEMORY_BYTES_PER_IMAGE = 400_000_000, 2000
 NO_PIXELS = np.zeros((0, 0, 0), np.uint8)
 
 
@@ -72,8 +73,9 @@ class PictureStore:
         """Print what preparing n images like the stored ones takes. Raises InputError if the disk lacks the space."""
         n_stored, stored = len(self._starts["pixels"]), self._file.seek(0, os.SEEK_END)
         written, temporary = n * math.prod(self._shapes["pixels"]), n * stored // n_stored
+        memory = MEMORY_BYTES + n * MEMORY_BYTES_PER_IMAGE
         print(
-            f"{name}: {n:,} images: prepare takes {size_text(n * MEMORY_BYTES)} of memory for them and writes at most "
+            f"{name}: {n:,} images: prepare takes about {size_text(memory)} of memory and writes at most "
             f"{size_text(written)}, besides a temporary file of {size_text(temporary)}; split writes as much again"
         )
         check_space(self.folder, written + temporary - stored)

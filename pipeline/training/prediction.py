@@ -31,14 +31,14 @@ def predict(model: nn.Module, description: ModelDescription, images: Images) -> 
     was_training = model.training
     model.eval()
     guard = SmallInputGuard()
-    parts = []
+    probabilities = np.empty((len(images), shapes.n_classes), np.float32)  # in one piece: see `Trainer._pass`
     for start in range(0, len(images), EVAL_BATCH):
         batch = torch.from_numpy(np.array(images[start : start + EVAL_BATCH])).to(device)
         with arithmetic(device, description.precision), guard.forward_pass():
             logits = mean_logits(model, normalise(batch), description.test_time_augmentation)
-        parts.append(logits.softmax(1).cpu().numpy())
+        probabilities[start : start + EVAL_BATCH] = logits.softmax(1).cpu().numpy()
     model.train(was_training)
-    return np.concatenate(parts) if parts else np.zeros((0, shapes.n_classes), np.float32)
+    return probabilities
 
 
 def mean_logits(model: nn.Module, images: Tensor, augmentation: str) -> Tensor:
