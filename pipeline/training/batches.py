@@ -59,9 +59,11 @@ class Batches:
         self.images = images if isinstance(images, ImageRows) else torch.from_numpy(images).to(device)
         self.labels = torch.from_numpy(labels).to(device)  # (N,) int64
         in_train = development.table["part"].to_numpy() == "train"
-        table = development.table[in_train]
-        self.units = np.unique(table["group"].to_numpy(), return_inverse=True)[1]  # (N,)
-        self._balance = balanced_weights(labels, table["origin"].to_numpy()) if config.balance_origins else None
+        groups = development.table.loc[in_train, "group"].to_numpy()
+        self.units = np.unique(groups, return_inverse=True)[1]  # (N,)
+        self._balance: Tensor | None = None
+        if config.balance_origins:
+            self._balance = balanced_weights(labels, development.table.loc[in_train, "origin"].to_numpy())
         self.statistics = channel_statistics(images)
         self.normalise = Normaliser(**self.statistics, n_pixels=images.shape[1] * images.shape[2], device=device)
         n_drawn = len(self.draw(torch.Generator()))
