@@ -56,13 +56,27 @@ class ImageRows:
             mapped.madvise(mmap.MADV_DONTNEED)
         return copied
 
+    def in_memory(self) -> NDArray[np.uint8]:
+        """Return all rows, (n, H, W, C), copied chunk by chunk."""
+        copied = np.empty(self.shape, np.uint8)
+        start = 0
+        for chunk in chunks(self):
+            copied[start : start + len(chunk)] = chunk
+            start += len(chunk)
+        return copied
+
     def _read_ahead(self, mapped: mmap.mmap, rows: NDArray[np.int64]) -> None:
         """Request all rows at once: page by page, the system would wait for each, and read its neighbours too."""
         n_bytes = math.prod(self.shape[1:])
-        start = len(mapped) - n_bytes * len(self._images)  # of the first image; a header precedes it
-        for offset in (start + rows * n_bytes).tolist():
-            page = offset - offset % mmap.PAGESIZE
-            mapped.madvise(mmap.MADV_WILLNEED, page, offset + n_bytes - page)
+        first_byte = len(mapped) - n_bytes * len(self._images)  # of the first image; a header precedes it
+        gaps = np.flatnonzero(np.diff(rows) != 1)  # rows that follow one another are one request
+        first = rows[np.append(0, gaps + 1)] if len(rows) else rows
+        last = rows[np.append(gaps, len(rows) - 1)] if len(rows) else rows
+        starts = first_byte + first * n_bytes
+        pages = starts - starts % mmap.PAGESIZE
+        sizes = first_byte + (last + 1) * n_bytes - pages
+        for page, size in zip(pages.tolist(), sizes.tolist(), strict=True):
+            mapped.madvise(mmap.MADV_WILLNEED, page, size)
 
 
 def chunks(images: Images) -> Iterator[NDArray[np.uint8]]:

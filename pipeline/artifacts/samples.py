@@ -126,7 +126,7 @@ class Samples:
         rows = np.flatnonzero(self.table["part"].to_numpy() == name)
         images = ImageRows(self.images, rows)
         is_large = images.n_bytes > IN_MEMORY_BYTES
-        return images if is_large else self.images[rows], self.table["label"].to_numpy(np.int64)[rows]
+        return images if is_large else images.in_memory(), self.table["label"].to_numpy(np.int64)[rows]
 
     def memory(self) -> tuple[int, int]:
         """Return the bytes of the images that `part` leaves on disk, and of all else that a training holds of these."""

@@ -29,6 +29,7 @@ def test_rows_are_those_of_the_array(mapped: np.memmap, index: slice | np.ndarra
         assert (len(rows), rows.shape, rows.n_bytes) == (5, (5, 7, 5, 3), 5 * 7 * 5 * 3)
         assert np.array_equal(rows[index], IMAGES[ROWS][index])
         assert rows[index].flags.writeable
+        assert np.array_equal(rows.in_memory(), IMAGES[ROWS])
 
 
 @pytest.mark.parametrize("images", [IMAGES, IMAGES[:0], IMAGES[::2], IMAGES.transpose(0, 2, 1, 3)])
