@@ -95,7 +95,8 @@ def rows(rounds: int, raw: Path) -> Iterator[Row]:
 def training(task: Task, rounds: int) -> Iterator[Row]:
     """Yield the comparisons of a task with the usual way and with the bound."""
     samples = generated(task.n, N_VAL, task.shape)
-    with _usual_way(task.config, samples, SingleImages(*samples.part("train"))) as usual:
+    images, labels = samples.part("train")
+    with _usual_way(task.config, samples, SingleImages(images[:], labels)) as usual:
         ways: dict[str, Way] = {"usual": usual}
         ways["ours"] = partial(_timed, _ours, task.config, samples)
         ways["bound"] = partial(_timed, _bound, task.config, samples)
@@ -207,7 +208,7 @@ def _ours(config: Configuration, samples: Samples) -> Pass:
 
 def _bound(config: Configuration, samples: Samples) -> Pass:
     trainer = _trainer(config, samples, "bfloat16")
-    batch = trainer.batches.normalise(trainer.batches.images[: trainer.config.batch_size])
+    batch = trainer.batches.normalise(trainer.batches.read(slice(trainer.config.batch_size)))
     labels = trainer.batches.labels[: trainer.config.batch_size]
     return partial(_train_on, trainer, [(batch, labels)] * trainer.batches.n_steps)
 

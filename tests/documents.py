@@ -18,6 +18,8 @@ NOT_RUN = {  # command -> why tests/end_to_end/test_pipeline.py does not run it
     "make install": "the first step of all others",
     "make repro": "takes most of an hour and downloads data sets",
     "make bench": "takes half an hour",
+    "python -m benchmarks.larger_than_memory": "writes 3 GB; a test runs a small one",
+    "python -m benchmarks.larger_than_memory --gb 20 --limit 4": "writes 20 GB",
     "python -m benchmarks.search_proof digits": "tests/benchmarks/test_search_proof.py runs a small one",
     "python -m benchmarks.search_proof mnist --no-training": "needs MNIST, trained",
     "python -m benchmarks.search_proof mnist --workers 3": "takes hours",

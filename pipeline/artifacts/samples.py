@@ -1,6 +1,7 @@
 """A data set as files: images.npy, samples.csv and dataset.json of one folder belong together."""
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
+from pipeline.artifacts.image_rows import IN_MEMORY_BYTES, ImageRows, Images, write_images
 from pipeline.artifacts.json_file import JsonFile, JsonPart
 from pipeline.artifacts.layout import rebuild
 from pipeline.core.errors import DataError
-from pipeline.core.files import writing
 from pipeline.core.tables import write_csv
 
 DEVELOPMENT = ("train", "val")
@@ -119,10 +120,21 @@ class Samples:
     table: pd.DataFrame  # N rows in the same order, with COLUMNS
     info: DatasetInfo
 
-    def part(self, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Return the images (n, H, W, C) and labels (n,) of one part, in row order."""
-        rows = self.table["part"].to_numpy() == name
-        return self.images[rows], self.table["label"].to_numpy(np.int64)[rows]
+    def part(self, name: str) -> tuple[NDArray[np.uint8] | ImageRows, NDArray[np.int64]]:
+        """Return the images (n, H, W, C) and labels (n,) of one part, in row order.
+
+        A part of more than IN_MEMORY_BYTES is read when it is indexed.
+        """
+        rows = np.flatnonzero(self.table["part"].to_numpy() == name)
+        images = ImageRows(self.images, rows)
+        is_large = images.n_bytes > IN_MEMORY_BYTES
+        return images if is_large else images.in_memory(), self.table["label"].to_numpy(np.int64)[rows]
+
+    def memory(self) -> tuple[int, int]:
+        """Return the bytes of the images that `part` leaves on disk, and of all else that a training holds of these."""
+        sizes = self.table["part"].value_counts() * math.prod(self.images.shape[1:])
+        on_disk = int(sizes[sizes > IN_MEMORY_BYTES].sum())
+        return on_disk, int(sizes.sum()) - on_disk + int(self.table.memory_usage(deep=True).sum())
 
     def source(self, part: str) -> DataSource:
         """Return what one part is."""
@@ -131,15 +143,12 @@ class Samples:
         return DataSource(dataset=self.info.name, part=part, digest=digest, url=self.info.source_url)
 
     def write(self, folder: Path) -> None:
-        """Write the three files; dataset.json gains the digest of the other two."""
-        with writing(folder / "images.npy") as part, part.open("wb") as f:
-            np.save(f, self.images, allow_pickle=False)
-        write_csv(folder / "samples.csv", self.table)
-        self.info.model_copy(update={"digest": samples_digest(folder)}).write(folder / "dataset.json")
+        """Write the three files."""
+        write_samples(folder, self.images, self.table, self.info)
 
     @classmethod
-    def read(cls, folder: Path, *, mmap: bool = True) -> "Samples":
-        """Read what `write` wrote; mmap: images stay on disk until they are indexed.
+    def read(cls, folder: Path) -> "Samples":
+        """Read what `write` wrote; images stay on disk until they are indexed.
 
         Raises DataError if a file is missing, the files do not belong together, or a byte changed since.
         """
@@ -151,7 +160,7 @@ class Samples:
                 f"{folder}: data changed since they were written (digest must be {info.digest}, got {digest}); "
                 f"run: {rebuild(folder)}"
             )
-        images = np.load(folder / "images.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
+        images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
         # ids of hex digits like 123456789012 or 1234567890e1 would become numbers, and the class "" or "None" a gap
         types: Any = dict.fromkeys(TEXT_COLUMNS, str)
         table = pd.read_csv(folder / "samples.csv", dtype=types, keep_default_na=False)
@@ -161,6 +170,13 @@ class Samples:
                 f"but images.npy holds {images.shape}; run: {rebuild(folder)}"
             )
         return cls(images, table, info)
+
+
+def write_samples(folder: Path, images: Images, table: pd.DataFrame, info: DatasetInfo) -> None:
+    """Write what `Samples.read` reads; dataset.json gains the digest of the other two files."""
+    write_images(folder / "images.npy", images)
+    write_csv(folder / "samples.csv", table)
+    info.model_copy(update={"digest": samples_digest(folder)}).write(folder / "dataset.json")
 
 
 def label_conflicts(table: pd.DataFrame) -> "pd.Series[bool]":

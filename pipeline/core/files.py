@@ -4,12 +4,14 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.errors import BusyError
+from pipeline.core.errors import BusyError, InputError
+from pipeline.core.progress import size_text
 
 
 @contextmanager
@@ -46,6 +48,16 @@ def sha256_file(path: Path) -> str:
     """Return the sha256 of a file's bytes, in hex."""
     with path.open("rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def check_space(folder: Path, n_bytes: int) -> None:
+    """Raise InputError if the disk of a folder, which may not exist yet, has less than n_bytes of free space."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if free < n_bytes:
+        raise InputError(
+            f"{folder}: needs {size_text(n_bytes)} of disk space, but {size_text(free)} are free; delete files on it"
+        )
 
 
 @contextmanager

@@ -71,6 +71,11 @@ def _amount(n_done: int, total: int | None, unit: str) -> str:
     return f"{n_done}/{total} {unit}" if total else f"{n_done} {unit}"
 
 
+def size_text(n_bytes: int) -> str:
+    """Return a number of bytes with its unit, such as 1.2 GB."""
+    return decimal(n_bytes)
+
+
 def time_left(seconds: float, n_done: int, n_left: int) -> str:
     """Return "; about 3 min left" if `n_left` take as long each as the `n_done` of the last `seconds`, or ""."""
     if not n_done or n_left <= 0:

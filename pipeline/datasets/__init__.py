@@ -6,5 +6,5 @@ Imports `core` and `artifacts`. A kind of source is one file in `sources`, found
 # fmt: off
 __all__ = [
     "class_folders", "decoding", "description", "duplicates", "fetch", "image_input", "json_schema", "overlap",
-    "preparation", "records", "sources", "splitting",
+    "picture_store", "preparation", "records", "sources", "splitting",
 ]

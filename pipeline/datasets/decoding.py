@@ -38,14 +38,14 @@ class Target:
     window: Window | None = None  # of DICOM and NIfTI files; None: that of the DICOM header, else `white`
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DecodedImage:
     """A decoded picture at two sizes, and what its file looked like before conversion and resizing.
 
     Pixels of 16 bits or with another white are not scaled yet: `scaled` does it once the largest value is known.
     """
 
-    pixels: NDArray[Any]  # (height, width, channels) uint8, or float32 where peak is set
+    pixels: NDArray[Any]  # (height, width, channels) uint8, or float32 that are not scaled
     compared: NDArray[Any]  # (COMPARED_PX, COMPARED_PX, 1) by which copies are found, or the published pixels
     format: str
     mode: str
@@ -167,15 +167,16 @@ def _deep_pixels(image: Image.Image, target: Target) -> _Pixels:
         raise DataError("holds values that are not finite; replace them")
     peak = max(int(values.max(initial=0)), 1)
     if target.standardise:
-        return _standardised(Image.fromarray(scaled(np.maximum(values, 0), target.white or white_of(peak))), target)
+        top = float(values.max(initial=0)) or 1.0  # of this image: its own values are evened out
+        return _standardised(Image.fromarray((np.maximum(values, 0) * (WHITE / top)).astype(np.uint8)), target, peak)
     plane = np.asarray(_fitted(Image.fromarray(np.maximum(values, 0)), target), np.float32)[:, :, None]
     return _Pixels(np.repeat(plane, 3, axis=2) if target.channels != 1 else plane, peak)
 
 
-def _standardised(image: Image.Image, target: Target) -> _Pixels:
+def _standardised(image: Image.Image, target: Target, peak: int = 0) -> _Pixels:
     whole, box = (0, 0, *image.size), head_box(image)
     pixels = np.asarray(_fitted(image.crop(box), target), np.uint8)[:, :, None]
-    return _Pixels(even_out(pixels), cropped=box != whole)
+    return _Pixels(even_out(pixels), peak, cropped=box != whole)
 
 
 def _converted(image: Image.Image, mode: str) -> Image.Image:

@@ -13,28 +13,35 @@ from scipy.fft import dct
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from pipeline.artifacts.image_rows import ImageRows, Images, chunks
 from pipeline.core.progress import track
 from pipeline.datasets.description import OVERSAMPLING
 
 BLOCK_ROWS = 2048  # rows and columns of a tile of the all-pairs product: 16 MB of float32
 
 
-def equal_pixels(images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return (N,): the first row with the same pixels. images: (N, H, W, C)."""
+def equal_pixels(*parts: Images) -> NDArray[np.int64]:
+    """Return (N,): the first row with the same pixels; rows are numbered across the parts. parts: (n, H, W, C)."""
     first: dict[bytes, int] = {}
-    return np.array([first.setdefault(hashlib.sha256(x.tobytes()).digest(), i) for i, x in enumerate(images)], np.int64)
+    rows: list[int] = []
+    for images in parts:
+        for chunk in chunks(images):
+            for image in chunk:
+                rows.append(first.setdefault(hashlib.sha256(image.tobytes()).digest(), len(rows)))
+    return np.array(rows, np.int64)
 
 
-def group_rows(images: NDArray[np.uint8], near_duplicate_bits: int | None, hash_size: int) -> NDArray[np.int64]:
-    """Return (N,) group numbers. images: (N, H, W, C).
+def group_rows(
+    images: Images, first: NDArray[np.int64], near_duplicate_bits: int | None, hash_size: int
+) -> NDArray[np.int64]:
+    """Return (N,) group numbers. images: (N, H, W, C); first: (N,), see equal_pixels.
 
     near_duplicate_bits: largest Hamming distance of perceptual hashes that joins; None joins only equal pixels.
     """
-    first = equal_pixels(images)
     edges = [np.stack([np.arange(len(images)), first])]  # (2, E)
     if near_duplicate_bits is not None:
         distinct = np.unique(first)
-        hashes, *mirrored = perceptual_hashes(images[distinct], hash_size)
+        hashes, *mirrored = perceptual_hashes(ImageRows(images, distinct), hash_size)
         # brain_mri holds most slices a second time as a mirror image, left to right or top to bottom
         for other in (hashes, *mirrored):
             edges += [distinct[pairs] for pairs in near_pairs(hashes, other, near_duplicate_bits)]
@@ -43,7 +50,7 @@ def group_rows(images: NDArray[np.uint8], near_duplicate_bits: int | None, hash_
     return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
-def perceptual_hashes(images: NDArray[np.uint8], hash_size: int) -> list[NDArray[np.bool_]]:
+def perceptual_hashes(images: Images, hash_size: int) -> list[NDArray[np.bool_]]:
     """Compute imagehash.phash of many pictures: which of the lowest cosine frequencies exceed their median.
 
     images: (N, H, W, C) of 1 or 3 channels. Returns four arrays (N, hash_size**2): of the pictures as they are,
@@ -53,10 +60,10 @@ def perceptual_hashes(images: NDArray[np.uint8], hash_size: int) -> list[NDArray
     # mirroring turns the sign of the odd frequencies along its axis
     odd = np.where(np.arange(hash_size) % 2, -1, 1)
     mirrors = (1, odd[None, :], odd[:, None], odd[:, None] * odd[None, :])
-    squeezed = images[..., 0] if images.shape[-1] == 1 else images
     hashes: list[list[NDArray[np.bool_]]] = [[], [], [], []]
     for start in track(range(0, len(images), BLOCK_ROWS), "perceptual hash", unit="blocks"):
-        grey = (Image.fromarray(x).convert("L") for x in squeezed[start : start + BLOCK_ROWS])
+        block = images[start : start + BLOCK_ROWS]
+        grey = (Image.fromarray(x).convert("L") for x in (block[..., 0] if block.shape[-1] == 1 else block))
         small = np.stack([np.asarray(x.resize((side, side), Image.Resampling.LANCZOS), np.float64) for x in grey])
         low = dct(dct(small, axis=1)[:, :hash_size], axis=2)[:, :, :hash_size]
         for blocks, mirror in zip(hashes, mirrors, strict=True):
@@ -73,10 +80,10 @@ def near_pairs(
     of_one_set: i and j number the same pictures, so i < j suffices.
     """
     least = a.shape[1] - 2 * max_bits
-    signs_a, signs_b = signs(a), signs(b)
     for top in range(0, len(a), BLOCK_ROWS):
+        signs_a = signs(a[top : top + BLOCK_ROWS])
         for left in range(top if of_one_set else 0, len(b), BLOCK_ROWS):
-            products = signs_a[top : top + BLOCK_ROWS] @ signs_b[left : left + BLOCK_ROWS].T
+            products = signs_a @ signs(b[left : left + BLOCK_ROWS]).T  # signs of all rows would take 1 KiB per image
             if products.max() < least:  # most tiles hold no pair, and this is cheaper than looking for one
                 continue
             i, j = np.nonzero(products >= least)

@@ -46,7 +46,7 @@ def _equal(a: Samples, b: Samples) -> pd.DataFrame | str:
     if a.info.image_shape != b.info.image_shape:
         shapes = " and ".join(" × ".join(map(str, of.info.image_shape)) for of in (a, b))
         return f"pictures of {shapes} cannot have equal pixels"
-    picture = equal_pixels(np.concatenate([a.images, b.images]))
+    picture = equal_pixels(a.images, b.images)
     tables = (pd.DataFrame({"picture": part}) for part in np.split(picture, [len(a.images)]))
     of_a, of_b = (table.rename_axis(name).reset_index() for table, name in zip(tables, "ab", strict=True))
     return of_a.merge(of_b, on="picture")[["a", "b"]].assign(bits=0)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from pipeline.artifacts.samples import DatasetInfo, SplitPlan, label_conflicts
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.progress import track
-from pipeline.datasets.decoding import DecodedImage, Target, decode, grey, scaled, white_of
+from pipeline.datasets.decoding import DecodedImage, Target, decode, white_of
 from pipeline.datasets.description import Dataset, ImageSettings
-from pipeline.datasets.duplicates import equal_pixels, group_names
+from pipeline.datasets.duplicates import group_names
 from pipeline.datasets.grouping import Grouping
 from pipeline.datasets.origins import families_of, join_patients, origins_of
+from pipeline.datasets.picture_store import PictureStore, StoredImages
 from pipeline.datasets.records import RawImage
 
 DEFAULT_PX = 64  # of image files
@@ -31,7 +32,7 @@ class Pictures:
     """The images of a data set in canonical order, which no mirror changes: by sha256, then by path."""
 
     records: list[RawImage]  # without their data
-    decoded: list[DecodedImage]
+    decoded: list[DecodedImage]  # without their pixels
     labels: list[str]  # names of the classes
     left_out: dict[str, str]  # path -> why it cannot be used
     white: int
@@ -42,25 +43,29 @@ class Pictures:
         """Return whether any picture has more than 8 bits, or another white."""
         return any(picture.peak for picture in self.decoded)
 
-    def images(self, channels: int | None) -> NDArray[np.uint8]:
+    store: PictureStore
+    numbers: list[int]  # of the pictures in the store
+
+    def images(self, channels: int | None) -> StoredImages:
         """Return (N, H, W, C). channels: None for three where any picture has colour, else one."""
-        pixels = [self._bytes(picture.pixels) for picture in self.decoded]
-        if channels is None and pixels[0].shape[2] == 3 and not any(picture.coloured for picture in self.decoded):
-            pixels = [grey(x) for x in pixels]
-        return np.stack(pixels)
+        is_grey = channels is None and not any(picture.coloured for picture in self.decoded)
+        return self._stored("pixels", to_grey=is_grey and self.store.shape("pixels")[2] == 3)
 
-    def compared(self) -> NDArray[np.uint8]:
+    def compared(self) -> StoredImages:
         """Return (N, h, w, C) by which copies are found: the published pixels, or pictures of a fixed size."""
-        return np.stack([self._bytes(picture.compared) for picture in self.decoded])
+        return self._stored("compared", to_grey=False)
 
-    def _bytes(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
-        return pixels if pixels.dtype == np.uint8 else scaled(pixels, self.white)
+    def _stored(self, kind: str, *, to_grey: bool) -> StoredImages:
+        return StoredImages(self.store, kind, self.numbers, white=self.white, to_grey=to_grey)
 
 
-def read_pictures(dataset: Dataset, root: Path) -> Pictures:
-    """Decode all images. root: of the repository.
+def read_pictures(  # noqa: C901  one pass over all images
+    dataset: Dataset, root: Path, store: PictureStore
+) -> Pictures:
+    """Decode all images into an empty store. root: of the repository.
 
-    Raises DataError that lists every unusable file, unless the data set skips them.
+    Prints what this takes, at once if the data set states its number of images, else after decoding. Raises DataError
+    that lists every unusable file, unless the data set skips them; InputError if the disk lacks space.
     """
     grouping = Grouping.of(dataset)
     records: list[RawImage] = []
@@ -89,15 +94,20 @@ def read_pictures(dataset: Dataset, root: Path) -> Pictures:
         elif label is None:
             strangers[str(record.label)] += 1
         else:
+            try:
+                decoded.append(store.add(picture))
+            except DataError as error:
+                problems[record.source] = str(error)
+                continue
             records.append(bare)
-            decoded.append(picture)
             labels.append(label)
+            if total and len(records) == 1:
+                store.announce(dataset.name, total)
     _check(dataset, problems, strangers, seen)
     if not records:
         raise DataError(f"{dataset.name}: the source of {dataset.file} holds no images")
-    if not dataset.source.has_files and len(shapes := {picture.compared.shape for picture in decoded}) > 1:
-        sizes = ", ".join(" x ".join(map(str, shape)) for shape in sorted(shapes))
-        raise DataError(f"{dataset.name}: arrays must be of one size, got {sizes}; resize them, or use image files")
+    if not total:
+        store.announce(dataset.name, len(records))
     order = sorted(range(len(records)), key=lambda i: (records[i].sha256, records[i].source))
     peak = max(picture.peak for picture in decoded)
     white = dataset.about.image.white or white_of(peak)
@@ -105,8 +115,16 @@ def read_pictures(dataset: Dataset, root: Path) -> Pictures:
         print(
             f"{dataset.name}: the largest value of its 16-bit images is {peak:,}, so {white:,} is white (image.white)"
         )
-    named = grouping.pseudonymised([records[i] for i in order], problems)
-    return Pictures(named, [decoded[i] for i in order], [labels[i] for i in order], problems, white, seen)
+    return Pictures(
+        grouping.pseudonymised([records[i] for i in order], problems),
+        [decoded[i] for i in order],
+        [labels[i] for i in order],
+        left_out=problems,
+        white=white,
+        read=seen,
+        store=store,
+        numbers=order,
+    )
 
 
 def _check(dataset: Dataset, problems: dict[str, str], strangers: Counter[str], seen: list[RawImage]) -> None:
@@ -223,8 +241,8 @@ def dataset_info(
     )
 
 
-def count_samples(table: pd.DataFrame, compared: NDArray[np.uint8]) -> dict[str, int]:
-    """Count images, groups and label conflicts. compared: (N, h, w, C) by which copies were found."""
+def count_samples(table: pd.DataFrame, first: NDArray[np.int64]) -> dict[str, int]:
+    """Count images, groups and label conflicts. first: (N,), the first row with the same pixels."""
     conflict = label_conflicts(table)
     patient = table["patient"][table["patient"] != ""]
     families = families_of(list(table["sha256"]))
@@ -233,7 +251,7 @@ def count_samples(table: pd.DataFrame, compared: NDArray[np.uint8]) -> dict[str,
     return {
         "images": len(table),
         "distinct_files": int(table["sha256"].nunique()),
-        "distinct_pictures": len(np.unique(equal_pixels(compared))),
+        "distinct_pictures": len(np.unique(first)),
         "groups_of_copies": int(table["copies"].nunique()),
         "duplicates": len(table) - int(table["copies"].nunique()),
         "images_of_known_patients": len(patient),

@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RawImage:
     """One image of a source, before it is decoded."""
 

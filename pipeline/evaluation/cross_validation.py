@@ -20,7 +20,7 @@ from pipeline.artifacts.samples import DatasetInfo, Samples
 from pipeline.artifacts.search_result import SearchResult
 from pipeline.core import provenance
 from pipeline.core.errors import DataError
-from pipeline.core.progress import track
+from pipeline.core.progress import size_text, track
 from pipeline.core.seeds import derive_seed
 from pipeline.evaluation.retrain import FinishedRetraining, Retraining, plan_one
 from pipeline.statistics.calibration import fit_temperature
@@ -30,6 +30,7 @@ from pipeline.training.prediction import load_trained, predict
 REPEATS = {GROUP: {"winner": 2, "baseline": 1}, COPIES: {"winner": 1}}
 """trainings of each fold: under other seeds"""
 SEALED = 1  # number of the fold that is the test part
+MAX_BYTES = 4 * 2**30  # of all images: they are copied into memory, and to disk for each fold
 N_IN_DOUBT = 24  # images that are kept for the page
 
 
@@ -45,11 +46,16 @@ class Fold:
 def draw_folds(development: Samples, test: Samples, n_folds: int | None, seed: int) -> list[Fold]:
     """Return the folds by group and, where patients are known, those by copies alone.
 
-    None without n_folds, if the published test part is kept, or if a class has fewer groups than there are folds.
+    None without n_folds, if the published test part is kept, if a class has fewer groups than there are folds, or if
+    the images are larger than MAX_BYTES, which is printed.
     """
     table = pd.concat([development.table, test.table], ignore_index=True)
     n_groups = table.groupby("label")["group"].nunique()
     if n_folds is None or development.info.keeps_official_test or n_groups.min() < n_folds:
+        return []
+    if (n_bytes := development.images.nbytes + test.images.nbytes) > MAX_BYTES:
+        limit = f"its images are {size_text(n_bytes)}, and folds are limited to {size_text(MAX_BYTES)}"
+        print(f"{development.info.name}: no cross-validation: {limit}")
         return []
     everything = Samples(np.concatenate([development.images, test.images]), table, development.info)
     in_test = (table["part"] == "test").to_numpy()

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
+from pipeline.artifacts.image_rows import chunks
 from pipeline.artifacts.samples import Samples
 
 FILE_FEATURES = ("width", "height", "format", "mode")
@@ -20,9 +21,10 @@ def features(samples: Samples, train: pd.DataFrame) -> pd.DataFrame:
     Width and height: of the published file, pixels. Format and mode: their rank among those of `train`, -1 for others.
     Border: the outermost ring of pixels of the prepared image, 0 to 255.
     """
-    table, ring = samples.table, border(samples.images)
+    table, rings = samples.table, (border(chunk) for chunk in chunks(samples.images))
+    means, deviations = np.concatenate([(ring.mean(axis=1), ring.std(axis=1)) for ring in rings], axis=1)
     ranks = {name: pd.Index(sorted(set(train[name]))).get_indexer(table[name]) for name in ("format", "mode")}
-    columns = [table["width"], table["height"], ranks["format"], ranks["mode"], ring.mean(axis=1), ring.std(axis=1)]
+    columns = [table["width"], table["height"], ranks["format"], ranks["mode"], means, deviations]
     return pd.DataFrame(dict(zip(FEATURES, map(np.asarray, columns), strict=True)), dtype=float)
 
 

@@ -7,12 +7,15 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.artifacts.configuration import Configuration
 from pipeline.artifacts.epoch import Epoch
 from pipeline.artifacts.evaluation import MODELS
+from pipeline.artifacts.image_rows import ImageRows
 from pipeline.artifacts.json_file import JsonFile
 from pipeline.artifacts.runs import Origin
-from pipeline.artifacts.samples import DataSource, Samples
+from pipeline.artifacts.samples import DataSource, Samples, write_samples
 from pipeline.artifacts.search_result import SearchResult, StudyInfo
 from pipeline.core import provenance
 from pipeline.core.errors import DataError, PipelineError
@@ -161,8 +164,8 @@ def _data_of(planned: Sequence[Retraining]) -> Iterator[None]:
     places = {r.job.development: r.data for r in planned if r.data and not r.result()}
     try:
         for place, data in places.items():
-            rows = (data.table["part"] != "test").to_numpy()  # what is held out stays out of the workers' reach
-            replace(data, images=data.images[rows], table=data.table[rows]).write(place)
+            rows = np.flatnonzero(data.table["part"] != "test")  # what is held out stays out of the workers' reach
+            write_samples(place, ImageRows(data.images, rows), data.table.iloc[rows], data.info)
         yield
     finally:
         for place in places:

@@ -7,10 +7,12 @@ answers and is cancelled to stop it. A training on a lost node is reported as di
 import signal
 import socket
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import ray
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
@@ -65,7 +67,9 @@ class RayExecutor(MessageLoop[Any]):
 
     def start(self, job: Job) -> Any:
         if job.development not in self._data:  # they reach each node once, through the object store
-            self._data[job.development] = ray.put(Samples.read(job.development, mmap=False))
+            samples = Samples.read(job.development)
+            # a plain array goes from the file into the store, and a worker reads it there, without a copy
+            self._data[job.development] = ray.put(replace(samples, images=np.asarray(samples.images)))
         return self._train.remote(job, self._data[job.development], self.settings)
 
     def wait(self, handles: Sequence[Any], timeout_s: float | None) -> list[Any]:

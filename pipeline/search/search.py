@@ -6,6 +6,7 @@ from pipeline.artifacts.runs import Origin, SearchRuns
 from pipeline.artifacts.samples import DEVELOPMENT, Samples
 from pipeline.artifacts.search_result import SearchResult
 from pipeline.core import provenance
+from pipeline.core.progress import size_text
 from pipeline.execution.autotune import autotune
 from pipeline.execution.executor import device_of_workers, open_executor
 from pipeline.execution.settings import SearchSettings, Workspace
@@ -41,6 +42,12 @@ def search(
     PipelineError if no trial is complete.
     """
     samples = Samples.read(development)
+    on_disk, in_memory = samples.memory()
+    if on_disk:
+        print(
+            f"{samples.info.name}: workers read {size_text(on_disk)} of images from one mapped file, batch by batch; "
+            f"each holds {size_text(in_memory)} of other data in memory, besides PyTorch and its network"
+        )
     if source:
         experiment, more = enqueue_best(file, development, workspace.searches, source)
         print(to_paste(file, experiment, source, more))

@@ -1,7 +1,11 @@
 """split: whole groups → train, val and test; the test part becomes an output of its own."""
 
+import numpy as np
+
+from pipeline.artifacts.image_rows import ImageRows
 from pipeline.artifacts.layout import Layout
-from pipeline.artifacts.samples import DEVELOPMENT, Samples
+from pipeline.artifacts.samples import DEVELOPMENT, Samples, write_samples
+from pipeline.core.files import check_space
 from pipeline.datasets.splitting import check_parts, part_sizes, split_groups
 
 
@@ -22,6 +26,7 @@ def run(layout: Layout, name: str) -> None:
         "split_seed": None if is_official else samples.info.split.seed,
     }
     info = samples.info.model_copy(update=drawn)
+    check_space(layout.split(name), samples.images.nbytes)
     for folder, parts in ((layout.development(name), DEVELOPMENT), (layout.test(name), ("test",))):
-        rows = table["part"].isin(parts).to_numpy()
-        Samples(samples.images[rows], table[rows], info).write(folder)
+        rows = np.flatnonzero(table["part"].isin(parts))
+        write_samples(folder, ImageRows(samples.images, rows), table.iloc[rows], info)

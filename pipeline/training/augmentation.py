@@ -46,9 +46,8 @@ def training_batch(
 ) -> Tensor:
     """Return (B, C, H, W) float32, train-normalised and augmented.
 
-    images: (N, H, W, C) uint8; rows: (B,) int64; draws: numbers of all N images.
+    images: (N, H, W, C) uint8; rows: (B,) int64; draws: numbers of these rows.
     """
-    draws = {name: column[rows] for name, column in draws.items()}
     batch = normalise(gather_batch(images, rows, config, draws))
     if warps(config):
         batch = warp_batch(batch, config.rotate_deg, config.zoom, draws)

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from pipeline.artifacts.image_rows import ImageRows, Images
 from pipeline.artifacts.samples import Samples
 from pipeline.core.seeds import derive_seed
 from pipeline.training.augmentation import random_numbers, training_batch
@@ -15,15 +16,16 @@ from pipeline.training.config import Training
 FIT_IMAGES, FIT_BATCH = 5000, 250  # for layers whose first weights are fitted to images
 
 
-def channel_statistics(images: np.ndarray) -> dict[str, list[float]]:
+def channel_statistics(images: Images) -> dict[str, list[float]]:
     """Return `mean` and `std` of each channel, on the scale of 0 to 255.
 
     images: (N, H, W, C) uint8, of the training part only.
     """
     counts = np.zeros((images.shape[-1], 256), np.int64)
     for start in range(0, len(images), 1000):  # bincount takes eight bytes of memory per byte
+        chunk = images[start : start + 1000]
         for c, channel in enumerate(counts):
-            channel += np.bincount(images[start : start + 1000, ..., c].ravel(), minlength=256)
+            channel += np.bincount(chunk[..., c].ravel(), minlength=256)
     levels = np.arange(256)
     mean = counts @ levels / counts.sum(1)
     std = np.sqrt(counts @ levels**2 / counts.sum(1) - mean**2)
@@ -52,12 +54,16 @@ class Batches:
         images, labels = development.part("train")
         self.config = config
         self.seed = seed
-        self.images = torch.from_numpy(images).to(device)  # (N, H, W, C) uint8
+        self.device = device
+        # (N, H, W, C) uint8, on the device or read batch by batch
+        self.images = images if isinstance(images, ImageRows) else torch.from_numpy(images).to(device)
         self.labels = torch.from_numpy(labels).to(device)  # (N,) int64
         in_train = development.table["part"].to_numpy() == "train"
-        table = development.table[in_train]
-        self.units = np.unique(table["group"].to_numpy(), return_inverse=True)[1]  # (N,)
-        self._balance = balanced_weights(labels, table["origin"].to_numpy()) if config.balance_origins else None
+        groups = development.table.loc[in_train, "group"].to_numpy()
+        self.units = np.unique(groups, return_inverse=True)[1]  # (N,)
+        self._balance: Tensor | None = None
+        if config.balance_origins:
+            self._balance = balanced_weights(labels, development.table.loc[in_train, "origin"].to_numpy())
         self.statistics = channel_statistics(images)
         self.normalise = Normaliser(**self.statistics, n_pixels=images.shape[1] * images.shape[2], device=device)
         n_drawn = len(self.draw(torch.Generator()))
@@ -71,11 +77,26 @@ class Batches:
         Each is (B, C, H, W) float32, train-normalised, and its labels (B,) int64.
         """
         order = self.draw(torch.Generator().manual_seed(derive_seed(self.seed, "batches", epoch)))
-        order = order.to(self.images.device)
-        draws = random_numbers(self.config, len(self.images), self.seed, epoch, self.images.device)
+        if isinstance(self.images, Tensor):
+            order = order.to(self.device)
+        draws = random_numbers(self.config, len(self.images), self.seed, epoch, self.device)
         for step in range(first, last):
             rows = order[step * self.config.batch_size : (step + 1) * self.config.batch_size]
-            yield training_batch(self.images, rows, self.config, self.normalise, draws), self.labels[rows]
+            images, at = self._stored(rows)
+            rows = rows.to(self.device)
+            of_rows = {name: column[rows] for name, column in draws.items()}
+            yield training_batch(images, at, self.config, self.normalise, of_rows), self.labels[rows]
+
+    def _stored(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return images on the device that hold these rows, (n, H, W, C) uint8, and the places of the rows, (B,)."""
+        if isinstance(self.images, Tensor):
+            return self.images, rows
+        return self.read(rows.numpy()), torch.arange(len(rows), device=self.device)
+
+    def read(self, index: slice | np.ndarray) -> Tensor:
+        """Return images of the part on the device, (n, H, W, C) uint8. index: a slice, or (n,) rows."""
+        images = self.images[index]
+        return (images if isinstance(images, Tensor) else torch.from_numpy(images)).to(self.device)
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """Return the rows of one epoch in random order: at most `images_per_unit` of each unit, balanced if asked for.
@@ -95,7 +116,7 @@ class Batches:
     def not_augmented(self) -> Iterator[Tensor]:
         """Yield the first images of the part in row order, (B, C, H, W) float32, train-normalised."""
         for start in range(0, min(FIT_IMAGES, len(self.images)), FIT_BATCH):
-            yield self.normalise(self.images[start : start + FIT_BATCH])
+            yield self.normalise(self.read(slice(start, start + FIT_BATCH)))
 
 
 def balanced_weights(labels: np.ndarray, origins: np.ndarray) -> Tensor:

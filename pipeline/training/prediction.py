@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.artifacts.image_rows import Images
 from pipeline.models.registry import rebuild
 from pipeline.training.batches import Normaliser
 from pipeline.training.network import ModelDescription
@@ -18,7 +19,7 @@ EVAL_BATCH = 256  # larger batches are no faster and take more memory
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, description: ModelDescription, images: np.ndarray) -> np.ndarray:
+def predict(model: nn.Module, description: ModelDescription, images: Images) -> np.ndarray:
     """Return class probabilities (N, K) float32 for (N, H, W, C) uint8 images.
 
     The model runs in evaluation mode, on fixed batches.
@@ -30,14 +31,14 @@ def predict(model: nn.Module, description: ModelDescription, images: np.ndarray)
     was_training = model.training
     model.eval()
     guard = SmallInputGuard()
-    parts = []
+    probabilities = np.empty((len(images), shapes.n_classes), np.float32)  # in one piece: see `Trainer._pass`
     for start in range(0, len(images), EVAL_BATCH):
         batch = torch.from_numpy(np.array(images[start : start + EVAL_BATCH])).to(device)
         with arithmetic(device, description.precision), guard.forward_pass():
             logits = mean_logits(model, normalise(batch), description.test_time_augmentation)
-        parts.append(logits.softmax(1).cpu().numpy())
+        probabilities[start : start + EVAL_BATCH] = logits.softmax(1).cpu().numpy()
     model.train(was_training)
-    return np.concatenate(parts) if parts else np.zeros((0, shapes.n_classes), np.float32)
+    return probabilities
 
 
 def mean_logits(model: nn.Module, images: Tensor, augmentation: str) -> Tensor:

@@ -3,6 +3,8 @@ import pandas as pd
 import pytest
 
 import contract_data
+from pipeline.artifacts import samples as samples_file
+from pipeline.artifacts.image_rows import ImageRows
 from pipeline.artifacts.samples import Samples, label_conflicts, samples_digest
 from pipeline.core.errors import DataError
 from pipeline.core.files import read_json, write_json
@@ -36,11 +38,10 @@ def samples():
     )
 
 
-@pytest.mark.parametrize("mmap", [True, False])
-def test_round_trip(tmp_path, samples, mmap):
+def test_round_trip(tmp_path, samples):
     samples.write(tmp_path)
-    again = Samples.read(tmp_path, mmap=mmap)
-    assert isinstance(again.images, np.memmap) == mmap
+    again = Samples.read(tmp_path)
+    assert isinstance(again.images, np.memmap)
     assert np.array_equal(again.images, samples.images)
     assert again.table.to_dict("list") == samples.table.to_dict("list")
     assert again.info == samples.info.model_copy(update={"digest": samples_digest(tmp_path)})
@@ -51,6 +52,17 @@ def test_part(tmp_path, samples):
     assert np.array_equal(images, samples.images[[0, 2, 3]])
     assert (labels.tolist(), labels.dtype) == ([0, 0, 1], np.int64)
     assert len(samples.part("test")[0]) == 0
+
+
+def test_large_parts_remain_on_disk(samples, monkeypatch):
+    n_table = samples.table.memory_usage(deep=True).sum()
+    assert samples.memory() == (0, 4 * 12 + n_table)
+    monkeypatch.setattr(samples_file, "IN_MEMORY_BYTES", 2 * 12)
+    assert samples.memory() == (3 * 12, 12 + n_table)
+    assert isinstance(samples.part("train")[0], ImageRows)
+    assert isinstance(samples.part("val")[0], np.ndarray)
+    for part in ("train", "val"):
+        assert np.array_equal(samples.part(part)[0][:], samples.images[samples.table["part"] == part])
 
 
 def test_same_samples_same_digest(tmp_path, samples):

@@ -65,7 +65,7 @@ def test_what_is_watched_is_what_is_read(tmp_path: Path) -> None:
     )
     check_watched(folder, "../shapes/")
     check_watched(table, "../cases")
-    with pytest.raises(ConfigError, match="in a folder of their own, but all that they share is .*holds the project"):
+    with pytest.raises(ConfigError, match=r"in a folder of their own, but all that they share is .*holds the project"):
         watched(describe(tmp_path, "c", source={"table": "cases.csv"}))
     arrays = describe(tmp_path, "b", source={"idx": {"train": {"images": "../mnist/x.gz", "labels": "../mnist/y.gz"}}})
     check_watched(arrays, "../mnist")

@@ -68,9 +68,9 @@ def test_changed_copies_join_and_other_pictures_do_not():
     resized = changed(originals[4:8], lambda im: im.resize((40, 40)).resize((64, 64)))
     mirrored = np.concatenate([originals[8:10, :, ::-1], originals[10:11, ::-1], originals[11:12, ::-1, ::-1]])
     images = np.concatenate([originals, brighter, resized, mirrored])
-    assert same_partition(group_rows(images, 32, 16).tolist(), list(range(12)) * 2)
+    assert same_partition(group_rows(images, equal_pixels(images), 32, 16).tolist(), list(range(12)) * 2)
     # without a distance only equal pixels count
-    assert len(set(group_rows(images, None, 16))) == 24
+    assert len(set(group_rows(images, equal_pixels(images), None, 16))) == 24
 
 
 def test_groups_join_transitively(monkeypatch):
@@ -78,14 +78,14 @@ def test_groups_join_transitively(monkeypatch):
     hashes[1, :3] = hashes[2, :6] = True  # 0 - 1 - 2 in steps of 3 bits, 3 far away
     hashes[3, 30:] = True
     monkeypatch.setattr(duplicates, "perceptual_hashes", lambda images, hash_size: [hashes])
-    assert same_partition(group_rows(smooth(4), 3, 8).tolist(), [0, 0, 0, 1])
-    assert same_partition(group_rows(smooth(4), 2, 8).tolist(), [0, 1, 2, 3])
+    assert same_partition(group_rows(smooth(4), equal_pixels(smooth(4)), 3, 8).tolist(), [0, 0, 0, 1])
+    assert same_partition(group_rows(smooth(4), equal_pixels(smooth(4)), 2, 8).tolist(), [0, 1, 2, 3])
 
 
 def test_equal_pixels_join_however_far_their_hashes(monkeypatch):
     """Hashes are taken of distinct pictures only; their copies must follow them."""
     images = smooth(3)[[2, 0, 1, 0, 2]]
-    assert same_partition(group_rows(images, 0, 8).tolist(), [0, 1, 2, 1, 0])
+    assert same_partition(group_rows(images, equal_pixels(images), 0, 8).tolist(), [0, 1, 2, 1, 0])
 
 
 def test_group_names_are_the_smallest_hash():

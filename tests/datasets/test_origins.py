@@ -77,8 +77,8 @@ def test_similar_identifiers_join_more_groups(origins: pd.DataFrame) -> None:
     sha256s = [*rows["sample"], "f" * 12]
     table = pd.DataFrame({"sha256": sha256s, "copies": sha256s, "label": 0, **origins_of(sha256s)})
     table["group"] = join_patients(np.arange(len(table)), list(table["patient"]))
-    counts = count_samples(table, np.zeros((len(table), 1, 1, 1), np.uint8))
+    counts = count_samples(table, np.zeros(len(table), np.int64))
     assert counts["groups"] == len(rows) + 1 >= 3
     assert counts["groups_if_similar_identifiers_are_one_patient"] == 2
-    unknown = count_samples(table.iloc[-1:], np.zeros((1, 1, 1, 1), np.uint8))
+    unknown = count_samples(table.iloc[-1:], np.zeros(1, np.int64))
     assert "groups_if_similar_identifiers_are_one_patient" not in unknown

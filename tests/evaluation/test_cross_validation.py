@@ -15,6 +15,7 @@ from pipeline.artifacts.predictions import probability_columns
 from pipeline.artifacts.samples import COLUMNS, Samples
 from pipeline.artifacts.search_result import SearchResult
 from pipeline.core.errors import DataError
+from pipeline.evaluation import cross_validation
 from pipeline.evaluation.cross_validation import Fold, draw_folds
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.execution.settings import SearchSettings, Workspace
@@ -96,12 +97,14 @@ def test_folds_by_copies_are_drawn_only_where_patients_are_known() -> None:
     assert {fold.by for fold in draw_folds(development, test, 4, 1)} == {GROUP}
 
 
-def test_no_folds_for_a_kept_test_part_or_too_few_groups() -> None:
+def test_no_folds_for_a_kept_test_part_too_few_groups_or_too_many_images(monkeypatch: pytest.MonkeyPatch) -> None:
     development, test = parts_of_patients()
     assert draw_folds(development, test, None, 1) == []
     official = development.info.model_copy(update={"keeps_official_test": True})
     assert draw_folds(replace(development, info=official), test, 5, 1) == []
     assert draw_folds(*parts_of_patients(n_patients=100), 34, 1) == []  # a class has 33 groups
+    monkeypatch.setattr(cross_validation, "MAX_BYTES", 100)
+    assert draw_folds(development, test, 5, 1) == []
 
 
 def test_a_group_in_two_parts_is_refused() -> None:

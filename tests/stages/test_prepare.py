@@ -14,7 +14,7 @@ from described import ROOT, describe
 from packing import pack
 from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.samples import Samples
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, InputError
 from pipeline.datasets.description import read_dataset
 from pipeline.stages import prepare, split
 
@@ -251,6 +251,37 @@ def test_colour_arrays_keep_their_pixels_or_are_resized(tmp_path, px):
         assert samples.images.shape == (6, 16, 16, 3)
         return
     assert sorted(x.tobytes() for x in samples.images) == sorted(x.tobytes() for x in pixels)
+
+
+def test_a_disk_without_space_is_noticed_before_and_after_decoding(publish, monkeypatch, capsys):
+    layout = publish(IMAGES)
+    usage = shutil.disk_usage(layout.root)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=20_000))
+    with pytest.raises(InputError, match=r"needs 4\d\.\d kB of disk space, but 20\.0 kB are free"):
+        prepared(layout)  # 8 images of 32 x 32 pixels, each with a picture of 64 x 64 to compare
+    assert "8 images" in capsys.readouterr().out
+    assert [path.name for path in layout.prepared("brains").parent.iterdir()] == []
+    keys = YAML(typ="safe").load(layout.root / "data/brains.yaml")
+    del keys["images"]
+    describe(layout.root, "brains", **keys)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=5_000))
+    with pytest.raises(InputError, match=r"needs 8\.2 kB of disk space, but 5\.0 kB are free"):
+        prepare.run(layout, "brains")
+    assert "8 images" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_arrays_of_several_sizes_are_refused(tmp_path, dtype):
+    arrays = {f"train_{name}": values for name, values in of_npz(8, dtype).items()}
+    np.savez(tmp_path / "a.npz", **arrays, **{f"test_{name}": values for name, values in of_npz(6, dtype).items()})
+    describe(tmp_path, "a", source={"npz": "a.npz"})
+    with pytest.raises(DataError, match="4 of 8 files cannot be used") as error:
+        prepare.run(Layout(tmp_path), "a")
+    assert len(error.value.problems) == 4
+
+
+def of_npz(px: int, dtype: type) -> dict[str, np.ndarray]:
+    return {"images": np.ones((4, px, px), dtype), "labels": np.arange(4) % 2}
 
 
 def test_hostile_names_stay_text(publish):

@@ -121,8 +121,10 @@ def test_what_happens_to_an_image_does_not_depend_on_its_batch() -> None:
     normalise = Normaliser([100.0, 120.0], [50.0, 60.0], n_pixels=6 * 5, device=CPU)
     of_epoch = {epoch: random_numbers(settings, 40, 7, epoch, CPU) for epoch in (1, 2)}
 
-    def batch(rows: Iterable[int], epoch: int = 1) -> torch.Tensor:
-        return training_batch(IMAGES, torch.tensor(list(rows)), settings, normalise, of_epoch[epoch])
+    def batch(numbers: Iterable[int], epoch: int = 1) -> torch.Tensor:
+        rows = torch.tensor(list(numbers))
+        of_rows = {name: column[rows] for name, column in of_epoch[epoch].items()}
+        return training_batch(IMAGES, rows, settings, normalise, of_rows)
 
     together, backwards = batch(range(40)), batch(range(39, -1, -1))
     assert torch.equal(together, backwards.flip(0))

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.artifacts import samples as samples_file
+from pipeline.artifacts.image_rows import ImageRows
 from pipeline.artifacts.samples import Samples
 from pipeline.training.batches import Normaliser, balanced_weights, channel_statistics, class_weights
 from pipeline.training.trainer import Trainer
-from training_examples import CNN, MLP
+from training_examples import AUGMENTED, CNN, MLP
 
 
 def test_a_last_batch_of_one_image_is_left_out_of_batch_norm(development: Samples) -> None:
@@ -87,3 +89,22 @@ def test_normalised_pixels_have_mean_0_and_deviation_1_per_channel() -> None:
     assert batch.shape == (40, 2, 6, 5)
     assert torch.allclose(batch.mean((0, 2, 3)), torch.zeros(2), atol=1e-5)
     assert torch.allclose(batch.std((0, 2, 3), correction=0), torch.ones(2), atol=1e-5)
+
+
+@pytest.mark.parametrize("config", [MLP, AUGMENTED, {**CNN, "batch_size": 100, "class_weights": True}])
+def test_images_that_remain_on_disk_train_alike(
+    development: Samples, monkeypatch: pytest.MonkeyPatch, config: dict[str, object]
+) -> None:
+    def trained() -> tuple[Trainer, list[object]]:
+        trainer = Trainer({"balance_origins": True, "lr": 0.01, **config}, development, seed=1)
+        return trainer, [dataclasses.replace(epoch, seconds=0) for epoch in trainer.epochs()]
+
+    in_memory, expected = trained()
+    monkeypatch.setattr(samples_file, "IN_MEMORY_BYTES", 0)
+    mapped, epochs = trained()
+    assert isinstance(mapped.batches.images, ImageRows)
+    assert isinstance(mapped.validation.images, ImageRows)
+    assert epochs == expected
+    assert mapped.description == in_memory.description
+    for name, weights in in_memory.trained.state_dict().items():
+        assert torch.equal(mapped.trained.state_dict()[name], weights), name

@@ -1,11 +1,16 @@
-"""What every training process does first: it keeps freed memory."""
+"""What every training process does first: it keeps freed memory, and reuses it."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from pipeline.training.process import LIBC
+
+ROOT = Path(__file__).parents[2]
+PYTHONPATH = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
 
 STEPS = """
 import resource, torch
@@ -41,3 +46,28 @@ def test_a_process_that_trains_keeps_freed_memory_until_the_next_training() -> N
     given_back, kept, returned_mib = map(int, done.stdout.split())
     assert kept < given_back / 10
     assert returned_mib > 50
+
+
+EPOCH = """
+import numpy as np, psutil
+from pipeline.training.process import prepare_process
+from pipeline.training.trainer import Trainer
+from training_examples import MLP, samples_of
+
+prepare_process(threads=1)
+images = np.random.default_rng(0).integers(0, 256, (4000, 64, 64, 3), np.uint8)
+trainer = Trainer({**MLP, "batch_size": 64}, samples_of(images, n_train=3900), seed=1)
+used = []
+for n_steps in (5, 60):
+    trainer.estimate_epoch_s(n_steps)
+    used.append(psutil.Process().memory_info().rss)
+print((used[1] - used[0]) // 2**20)
+"""
+
+
+@pytest.mark.skipif(not hasattr(LIBC, "mallopt"), reason="this C library has no mallopt")
+def test_memory_does_not_grow_with_the_number_of_steps() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", EPOCH], stdout=subprocess.PIPE, check=True, env={**os.environ, "PYTHONPATH": PYTHONPATH}
+    )
+    assert int(done.stdout) < 60  # a batch takes 3 MiB
