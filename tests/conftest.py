@@ -52,7 +52,7 @@ def make_once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="session")
 def empty_database(make_once: Callable[..., Path]) -> Path:
     """Return a new mlflow.db: creating its tables takes more than a second."""
-    from pipeline.tracking.mlflow import create_database
+    from pipeline.tracking.database import create_database
 
     def make(folder: Path) -> None:
         (folder / ".state").mkdir()
