@@ -25,7 +25,7 @@ from pipeline.tracking.mlflow import TRAINING, UNREACHABLE, now_ms, search_runs,
 from pipeline.tracking.roles import Role
 
 NOTE = "mlflow.note.content"  # a tag that the pages of MLflow show as Markdown
-CONFUSION = "report/confusion_test.png"  # among the artifacts
+CONFUSIONS = ("report/confusion.png", "report/confusion_test.png")  # among the artifacts: all parts, or test alone
 MAX_DESCRIPTION = 5000  # characters of a model's description in databases of servers; SQLite has no limit
 RETRAINED = (Role.EVALUATE, Role.FOLD)  # their study has no number of --fresh
 
@@ -158,9 +158,9 @@ def _study_note(findings: Findings, study: Run) -> str:
     numbers = findings.numbers
     local = code(str(Layout().reports() / numbers.experiment / "index.html"))
     links, picture = [f"[Report]({_page(study, '/artifacts/index.html')})"], []
-    if CONFUSION in findings.pages:
-        links.append(f"[confusion matrix]({_page(study, f'/artifacts/{CONFUSION}')})")
-        picture.append(f"![Confusion matrix](get-artifact?path={CONFUSION}&run_uuid={study.info.run_id})")
+    for name in (name for name in CONFUSIONS if name in findings.pages):
+        links.append(f"[confusion matrix]({_page(study, f'/artifacts/{name}')})")
+        picture.append(f"![Confusion matrix](get-artifact?path={name}&run_uuid={study.info.run_id})")
     return "\n\n".join(
         [
             f"{', '.join(links)}; in the project: {local}",

@@ -1,9 +1,11 @@
 """The pages of MLflow in a browser, opened on training runs."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.core.errors import InputError, PipelineError, first_line
@@ -47,7 +49,11 @@ def _serve(root: Path, store: str, port: int) -> None:
     command = [sys.executable, "-m", "mlflow", "ui", *(f"--{name}={value}" for name, value in options.items())]
     own = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    subprocess.run(command, env={**inherited, **own}, cwd=root, check=False)  # noqa: S603
+    server = subprocess.Popen(command, env={**inherited, **own}, cwd=root, start_new_session=True)  # noqa: S603
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how one ends it
+        server.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGTERM)  # its workers, too
 
 
 def _free_port() -> int:
