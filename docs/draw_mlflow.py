@@ -26,13 +26,13 @@ localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");
 def served(root: Path) -> Iterator[str]:
     """Run `python -m pipeline ui` and yield the first address that it prints."""
     command = [sys.executable, "-m", "pipeline", "ui"]
-    process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # noqa: S603
-    try:
-        assert process.stdout
-        yield process.stdout.readline().split()[-1]
-    finally:
-        process.terminate()
-        process.wait()
+    quiet: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen(command, cwd=root, **quiet) as process:  # noqa: S603
+        try:
+            assert process.stdout
+            yield process.stdout.readline().split()[-1]
+        finally:
+            process.terminate()
 
 
 def open_runs(page: Any, address: str) -> None:

@@ -42,6 +42,12 @@ def address(root: Path, uri: str | None) -> str:
     return uri or f"sqlite:///{root.resolve() / 'mlflow.db'}"
 
 
+def shown_address(root: Path, uri: str | None) -> str:
+    """Return the address without user name and password."""
+    scheme, separator, rest = address(root, uri).partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2] if scheme.startswith('http') else rest}"
+
+
 def artifact_location(root: Path) -> str:
     """Return the URI of the folder of all artifacts of the database."""
     return (root.resolve() / ARTIFACTS).as_uri()

@@ -94,6 +94,8 @@ def publish_findings(layout: Layout, experiment: str, tracking_uri: str | None) 
     try:
         if not tracking_uri and not (layout.root / "mlflow.db").exists():
             raise TrackingError("there is no mlflow.db")
+        if not (page := findings.pages["index.html"]).exists():
+            raise TrackingError(f"there is no {page}; get it with: dvc repro report@{experiment}")
         client = open_client(layout.root.resolve(), tracking_uri)
         _write_study(client, findings, tracking_uri)
         _write_model(client, findings, tracking_uri)

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline.artifacts.samples import DataSource
 from pipeline.core.errors import PipelineError, TrackingError, first_line
 from pipeline.core.files import locked
-from pipeline.tracking.database import artifact_location, open_client
+from pipeline.tracking.database import artifact_location, open_client, shown_address
 from pipeline.tracking.roles import Role
 from pipeline.tracking.run_record import Outcome, RunRecord, StudyRecord, Written, seconds_of
 
@@ -218,7 +218,7 @@ def search_runs(
 
 def with_address(command: str, root: Path, uri: str | None) -> str:
     """Return a command of `mlflow` as it is typed in the folder of the project."""
-    return f"MLFLOW_TRACKING_URI={uri or 'sqlite:///mlflow.db'} {command}"
+    return f"MLFLOW_TRACKING_URI={shown_address(root, uri) if uri else 'sqlite:///mlflow.db'} {command}"
 
 
 def write_runs(root: Path, uri: str | None, study: StudyRecord, records: Iterable[RunRecord]) -> None:

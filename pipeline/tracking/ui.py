@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.core.errors import InputError, PipelineError, first_line
-from pipeline.tracking.database import address, open_client
+from pipeline.tracking.database import address, open_client, shown_address
 from pipeline.tracking.mlflow import TRAINING, UNREACHABLE
 
 PORT = 5000
@@ -24,15 +24,15 @@ def show_runs(root: Path, uri: str | None) -> None:
     try:
         experiments = open_client(root, uri).search_experiments(order_by=["name ASC"])
     except UNREACHABLE as error:
-        raise PipelineError(f"MLflow at {address(root, uri)} is unreachable: {first_line(error)}") from error
-    port = _free_port()
-    server = uri if uri and uri.startswith("http") else f"http://127.0.0.1:{port}"
+        raise PipelineError(f"MLflow at {shown_address(root, uri)} is unreachable: {first_line(error)}") from error
+    is_served, port = bool(uri and uri.startswith("http")), _free_port()
+    server = shown_address(root, uri).rstrip("/") if is_served else f"http://127.0.0.1:{port}"
     names = {each.experiment_id: each.name for each in experiments if each.name != "Default"}
     for experiment_id, name in names.items():
-        print(f"{name}: {server.rstrip('/')}/#/experiments/{experiment_id}?{TRAINING}", flush=True)
+        print(f"{name}: {server}/#/experiments/{experiment_id}?{TRAINING}", flush=True)
     if not names:
-        print(f"no runs yet: {server.rstrip('/')}/#/experiments?{TRAINING}", flush=True)
-    if server != uri:
+        print(f"no runs yet: {server}/#/experiments?{TRAINING}", flush=True)
+    if not is_served:
         _serve(root, address(root, uri), port)
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -17,9 +18,9 @@ from pipeline.artifacts.layout import Layout
 from pipeline.artifacts.report_numbers import NumbersInfo
 from pipeline.artifacts.runs import SearchRuns
 from pipeline.evaluation.model_registry import registered_champion
-from pipeline.tracking.database import open_client
+from pipeline.tracking.database import only, open_client, shown_address
 from pipeline.tracking.findings import NOTE, publish_findings
-from pipeline.tracking.mlflow import MlflowStudy
+from pipeline.tracking.mlflow import MlflowStudy, with_address
 from pipeline.tracking.roles import Role
 from pipeline.tracking.run_record import Outcome, RunRecord, StudyRecord, StudyRun
 from pipeline.tracking.tracker import Tracker
@@ -282,6 +283,23 @@ def test_the_command_that_a_warning_names_restores(root: Path) -> None:
 
 
 # --- what a shell may hold
+
+
+def test_mlflow_has_its_settings_back_after_a_use(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
+    monkeypatch.delenv("MLFLOW_REGISTRY_URI", raising=False)
+    client, before = open_client(root, None), (mlflow.get_tracking_uri(), mlflow.get_registry_uri())
+    with only(client):
+        assert (mlflow.get_tracking_uri(), mlflow.get_registry_uri()) == (client.tracking_uri,) * 2
+        assert "MLFLOW_RUN_ID" not in os.environ
+    assert (mlflow.get_tracking_uri(), mlflow.get_registry_uri()) == before
+    assert os.environ["MLFLOW_RUN_ID"] == "0" * 32
+    assert "MLFLOW_REGISTRY_URI" not in os.environ
+
+
+def test_a_password_is_not_shown(root: Path) -> None:
+    assert shown_address(root, "https://me:secret@host:5000/x") == "https://host:5000/x"
+    assert "secret" not in with_address("mlflow runs restore", root, "http://me:secret@host")
 
 
 def test_variables_of_mlflow_change_neither_runs_nor_registry(root: Path, tmp_path: Path) -> None:
