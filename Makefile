@@ -52,6 +52,5 @@ architecture: install ## redraw docs/architecture.md and its diagram from the co
 bench: install ## measure training speed, memory, and the cost of a search: half an hour
 	python -m benchmarks
 
-ui: install ## show MLflow on http://127.0.0.1:5000
-	@echo "MLflow: http://127.0.0.1:5000"
-	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1
+ui: install ## show the runs in MLflow and print the addresses that open on them
+	python -m pipeline ui

@@ -115,9 +115,17 @@ def layers(params: "Params", options: argparse.Namespace) -> None:
 def publish(params: "Params", options: argparse.Namespace) -> None:
     from pipeline.evaluation.model_registry import publish_evaluation
     from pipeline.search.publishing import publish_search
+    from pipeline.tracking.findings import publish_findings
 
     publish_search(LAYOUT.root.resolve(), options.item, params.search.tracking_uri)
     publish_evaluation(LAYOUT.root.resolve(), options.item, params.search.tracking_uri)
+    publish_findings(LAYOUT, options.item, params.search.tracking_uri)
+
+
+def ui(params: "Params", _: argparse.Namespace) -> None:
+    from pipeline.tracking.ui import show_runs
+
+    show_runs(LAYOUT.root.resolve(), params.search.tracking_uri)
 
 
 def predict(params: "Params", options: argparse.Namespace) -> None:
@@ -250,7 +258,8 @@ COMMANDS = {
     "summary": Command(summary, "", "write the page of all experiments"),
     "space": Command(space, "experiments", "check an experiment file and show its search space; trains nothing"),
     "layers": Command(layers, "experiments", "show the layers of baseline and winner with their shapes"),
-    "publish": Command(publish, "experiments", "write finished searches and retrainings to MLflow again"),
+    "publish": Command(publish, "experiments", "write finished searches, retrainings and reports to MLflow again"),
+    "ui": Command(ui, "", "show the runs in MLflow until Ctrl-C; prints the addresses to open"),
     "list": Command(list_all, "", "show data sets, experiments and models, how far each has come, and its score"),
     "new": Command(new, "", "write the files of a new data set or experiment", _new_options),
     "predict": Command(predict, "experiments", "apply the trained model to image files", _predict_options),

@@ -2,8 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: two files are tested at a time
 
@@ -52,7 +53,7 @@ def make_once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="session")
 def empty_database(make_once: Callable[..., Path]) -> Path:
     """Return a new mlflow.db: creating its tables takes more than a second."""
-    from pipeline.tracking.mlflow import create_database
+    from pipeline.tracking.database import create_database
 
     def make(folder: Path) -> None:
         (folder / ".state").mkdir()
@@ -70,6 +71,19 @@ def with_database(empty_database: Path, tmp_path: Path) -> None:
 @pytest.fixture(scope="session")
 def development(digits_folder: Path) -> Samples:
     return Samples.read(digits_folder / "development")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Start the chromium of the system."""
+    driver = pytest.importorskip("playwright.sync_api", reason="needs Playwright for Python")
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("needs chromium")
+    with driver.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})

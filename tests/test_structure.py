@@ -130,7 +130,7 @@ def test_dvc_knows_the_rooms_of_a_stage(stage: str) -> None:
     used = {str(Path(*p.parts[:2])) for p in closure if len(p.parts) > 2} - {"pipeline/stages"}
     stage_files = {str(p) for p in closure if p.parts[1] == "stages" and p.name != "__init__.py"}
     deps = {d for d in DVC[stage]["deps"] if d.startswith("pipeline/")}
-    projections = {"pipeline/tracking"} if stage in ("search", "evaluate") else set()
+    projections = {"pipeline/tracking"} if stage in ("search", "evaluate", "report") else set()
     assert deps == (used | stage_files) - projections
 
 

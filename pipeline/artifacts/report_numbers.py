@@ -76,6 +76,7 @@ class NumbersInfo(JsonFile):
     experiment: str
     dataset: str
     question: str
+    verdict: str  # the answer that opens the page
     objective: str
     study: str
     medical: bool

@@ -2,6 +2,7 @@
 
 PipelineError              exit code 1: a run failed; the message says what to do
 ├── TrainingError          one training failed (loss not finite, worker died); the search continues
+├── TrackingError          MLflow lacks what should be there, e.g. deleted by a user; only tracking stops
 └── InputError             exit code 2: something the user wrote, set or provided is wrong
     ├── ProblemsError      several problems, all listed at once:
     │   ├── ConfigError    params.yaml or an experiment file
@@ -23,6 +24,10 @@ class PipelineError(Exception):
 
 class TrainingError(PipelineError):
     """One training failed; the message is the cause."""
+
+
+class TrackingError(PipelineError):
+    """MLflow lacks an experiment, run or model; the message names the command that restores it."""
 
 
 class InputError(PipelineError):

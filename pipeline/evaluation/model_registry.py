@@ -20,7 +20,8 @@ from pipeline.core.errors import InputError, first_line
 from pipeline.evaluation.retrain import evaluation_lock, retraining_name, study_run
 from pipeline.evaluation.served_model import ServedModel, read_champion, write_champion
 from pipeline.execution.settings import SearchSettings, Workspace
-from pipeline.tracking.mlflow import UNREACHABLE, address, write_runs
+from pipeline.tracking.database import address, only, open_client
+from pipeline.tracking.mlflow import UNREACHABLE, write_runs
 from pipeline.tracking.roles import Role
 from pipeline.tracking.run_record import Outcome, RunRecord, StudyRecord
 
@@ -41,21 +42,21 @@ def register_champion(evaluation: Evaluation, runs: EvaluationRuns, models: Path
     run_id = runs.of("winner", info.champion.seed).run_id
     if not run_id:
         return
-    client = MlflowClient(address(workspace.root, workspace.search.tracking_uri))
     try:
+        client = open_client(workspace.root, workspace.search.tracking_uri)
         versions = client.search_model_versions(f"name = '{info.experiment}' and run_id = '{run_id}'")
         known = [version for version in versions if version.tags.get("loader") == LOADER]  # others: of an older format
         version = known[0].version if known else _log_champion(client, evaluation, run_id, models)
         client.set_registered_model_alias(info.experiment, ALIAS, str(version))
     except UNREACHABLE as error:
-        _log.warning("the champion of %s is not registered: %s; run publish later", info.experiment, first_line(error))
+        text = "the champion of %s is not registered: %s; later, run: python -m pipeline publish %s"
+        _log.warning(text, info.experiment, first_line(error), info.experiment)
 
 
 def _log_champion(client: MlflowClient, evaluation: Evaluation, run_id: str, models: Path) -> str:
     """Store the champion with its run, and return its version in the registry."""
-    mlflow.set_tracking_uri(client.tracking_uri)
     name = evaluation.info.experiment
-    with TemporaryDirectory() as folder, mlflow.start_run(run_id=run_id), warnings.catch_warnings():
+    with TemporaryDirectory() as folder, only(client), mlflow.start_run(run_id=run_id), warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*An input example was not provided")  # nor needed: no input is declared
         write_champion(evaluation, models, Path(folder) / "champion")
         logged = mlflow.pyfunc.log_model(
@@ -86,12 +87,12 @@ def registered_champion(root: Path, experiment: str, tracking_uri: str | None) -
     evaluate_it = f"run: dvc repro evaluate@{experiment}"
     if not tracking_uri and not (root / "mlflow.db").exists():  # connecting would create it
         raise InputError(f"{experiment}: nothing is trained, neither data/evaluate nor mlflow.db exists; {evaluate_it}")
-    client = MlflowClient(uri)
     try:
+        client = open_client(root, tracking_uri)
         version = client.get_model_version_by_alias(experiment, ALIAS)
         where = client.get_model_version_download_uri(experiment, version.version)
-        with TemporaryDirectory() as folder:
-            files = Path(mlflow.artifacts.download_artifacts(where, dst_path=folder, tracking_uri=uri))
+        with TemporaryDirectory() as folder, only(client):
+            files = Path(mlflow.artifacts.download_artifacts(where, dst_path=folder))
             origin = f"MLflow {uri}: {experiment}@{ALIAS}, version {version.version}"
             flavor = Model.load(str(files)).flavors.get("python_function", {})
             if flavor.get("loader_module") != LOADER:

@@ -12,6 +12,7 @@ from pipeline.report.analysis.scoring import confusions, median_run, spread
 from pipeline.report.results import Results
 from pipeline.report.sections.cross_validation import new_data
 from pipeline.report.sections.learning_curves import mean_curves
+from pipeline.report.sections.verdict import answer
 from pipeline.statistics.intervals import Estimate
 from pipeline.statistics.scores import SCORES
 
@@ -23,6 +24,7 @@ def report_numbers(results: Results) -> ReportNumbers:
         experiment=results.experiment,
         dataset=study.dataset,
         question=study.question,
+        verdict=answer(results),
         objective=results.objective,
         study=study.study,
         medical=evaluation.dataset.medical,

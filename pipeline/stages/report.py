@@ -6,6 +6,7 @@ from pipeline.report.experiment_page import write_experiment_page
 from pipeline.report.numbers import report_numbers, write_plots
 from pipeline.report.results import Results
 from pipeline.report.settings import ReportSettings
+from pipeline.tracking.findings import publish_findings
 
 
 def run(layout: Layout, experiment: str, settings: ReportSettings, tracking_uri: str | None = None) -> None:
@@ -16,3 +17,4 @@ def run(layout: Layout, experiment: str, settings: ReportSettings, tracking_uri:
     write_plots(results, folder)
     write_json(folder / "metrics.json", numbers.info.metrics.compared())
     numbers.write(layout.report_numbers(experiment))
+    publish_findings(layout, experiment, tracking_uri)  # after all files, none of which depends on MLflow

@@ -3,4 +3,4 @@
 Imports `core` and `artifacts`.
 """
 
-__all__ = ["mlflow", "roles", "run_record", "tracker"]
+__all__ = ["database", "findings", "mlflow", "roles", "run_record", "tracker", "ui"]

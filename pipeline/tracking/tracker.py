@@ -11,8 +11,9 @@ from typing import Any, Self
 
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-from pipeline.core.errors import PipelineError, first_line
-from pipeline.tracking.mlflow import UNREACHABLE, MlflowStudy, address
+from pipeline.core.errors import PipelineError, TrackingError, first_line
+from pipeline.tracking.database import address
+from pipeline.tracking.mlflow import UNREACHABLE, MlflowStudy
 from pipeline.tracking.run_record import Outcome, RunRecord, StudyRecord, StudyRun
 
 SYNC_EVERY_S = 1.0
@@ -41,7 +42,7 @@ class Tracker:
             self._sync()
         except UNREACHABLE as error:
             uri = self._mlflow.uri
-            if not uri or not uri.startswith("http"):
+            if not isinstance(error, TrackingError) and (not uri or not uri.startswith("http")):
                 where, reason = uri or self._mlflow.root / "mlflow.db", first_line(error)
                 raise PipelineError(f"MLflow at {where} cannot be used: {reason}; check search.tracking_uri") from error
             self._warn(error)
@@ -102,8 +103,9 @@ class Tracker:
     def _warn(self, error: Exception) -> None:
         self._stop_monitor()
         command = f"python -m pipeline {self.study.run.stage.replace('@', ' ') or 'search'}"
-        text = "MLflow is unreachable and is tried again, at the latest when `%s` runs: %s"
-        _log.warning(text, command, first_line(error))
+        problem = "lacks something" if isinstance(error, TrackingError) else "is unreachable"
+        text = "MLflow %s and is tried again, at the latest when `%s` runs: %s"
+        _log.warning(text, problem, command, first_line(error))
 
     def _stop_monitor(self) -> None:
         if self._monitor:

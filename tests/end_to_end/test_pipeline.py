@@ -175,6 +175,10 @@ def test_every_trial_has_its_run(project: Path) -> None:
     roles = pd.Series([run.data.tags["role"] for run in runs]).value_counts().to_dict()
     assert roles == {"study": 1, "baseline": 1, "search": 4, "evaluate": 4, "fold": 6}
     assert not [run for run in runs if run.info.status == "RUNNING"]
+    study = next(run for run in runs if run.data.tags["role"] == "study")
+    shown = json.loads((project / "reports/quick/metrics.json").read_text())
+    assert study.data.metrics["test_macro_f1"] == shown["test"]["macro_f1"]  # written by the stage `report`
+    assert {run.data.tags["current"] for run in runs} == {"true"}
 
 
 def test_the_winner_is_the_champion_of_the_registry_and_predicts_what_is_reported(project: Path) -> None:

@@ -1,6 +1,5 @@
 """Finished reports of three made-up experiments, and their summary."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,19 +50,6 @@ def show_only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(experiment_page, "all_sections", lambda: {name: every[name] for name in names})
 
     return limit
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """Start the chromium of the system."""
-    driver = pytest.importorskip("playwright.sync_api", reason="needs Playwright for Python")
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("needs chromium")
-    with driver.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 from scipy import stats
 from scipy.special import expit, logit
 from sklearn import metrics as reference
@@ -35,6 +36,11 @@ def test_numbers_equal_an_independent_count(root: Path) -> None:
     called = test[f"p_{contract_data.HOSTILE[0]}"] >= 0.4
     sensitivity = called[positive].groupby([test["seed"], test["group"]]).mean().mean()  # each group counts once
     assert numbers["screening"]["sensitivity"] == pytest.approx(sensitivity, rel=1e-5)
+
+
+def test_the_verdict_is_the_sentence_that_opens_the_page(root: Path, page: str) -> None:
+    verdict = read_json(root / "data/report/hostile/numbers.json")["verdict"]
+    assert verdict in " ".join(BeautifulSoup(page, "html.parser").get_text().split())
 
 
 def test_intervals_count_groups(root: Path) -> None:

@@ -23,7 +23,7 @@ def context(results: Results) -> dict[str, Any]:
     on_new_data = new_data(results).get(main)
     difference, champion = points_estimate(scores.difference[main]), results.evaluation.info.champion
     return {
-        "answer": f"{_result(results)}{_against_baseline(results)}",
+        "answer": answer(results),
         "champion": champion.seed,
         "champion_score": f"{LABELS[main]} {percent_estimate(scores.champion[main])}",
         "on_new_data": f"{LABELS[main]} {percent_estimate(on_new_data)}" if on_new_data else "",
@@ -35,6 +35,11 @@ def context(results: Results) -> dict[str, Any]:
             ("units of test", f"{scores.n_groups:,}"),
         ],
     }
+
+
+def answer(results: Results) -> str:
+    """Return the answer to the question of the experiment, in plain text."""
+    return f"{_result(results)}{_against_baseline(results)}"
 
 
 def _result(results: Results) -> str:
