@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.core.files import writing
 
 IN_MEMORY_BYTES = 2**30  # larger parts are read batch by batch; others are copied into memory, or to the GPU
-CHUNK_BYTES = 2**24  # of images that are copied from file to file
+CHUNK_BYTES = 2**22  # of images that are copied at a time
 
 
 class Images(Protocol):

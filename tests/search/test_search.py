@@ -14,7 +14,9 @@ import pytest
 from mlflow import MlflowClient
 
 from conftest import EXPERIMENT
+from pipeline.artifacts import samples
 from pipeline.artifacts.runs import SearchRuns
+from pipeline.artifacts.samples import Samples
 from pipeline.artifacts.search_result import TRIAL_COLUMNS, SearchResult
 from pipeline.core.errors import ConfigError, PipelineError
 from pipeline.core.files import read_json
@@ -237,6 +239,16 @@ def test_a_data_set_other_than_in_params_is_refused(experiment_file: Path, digit
         search.search(experiment_file, digits_folder / "development", tmp_path / "o", Workspace(tmp_path))
     assert not (tmp_path / "mlflow.db").exists()
     assert not (tmp_path / ".state").exists()
+
+
+def test_what_workers_hold_is_printed_before_anything_else(
+    digits_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(samples, "IN_MEMORY_BYTES", 20_000)
+    with pytest.raises(ConfigError):  # there is no such file
+        search.search(tmp_path / "none.yaml", digits_folder / "development", tmp_path / "o", Workspace(tmp_path))
+    n_train = Samples.read(digits_folder / "development").info.parts["train"].images
+    assert f"digits: workers read {n_train * 64 / 1000:.1f} kB of images" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("with_database")
