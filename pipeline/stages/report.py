@@ -6,7 +6,6 @@ from pipeline.report.experiment_page import write_experiment_page
 from pipeline.report.numbers import report_numbers, write_plots
 from pipeline.report.results import Results
 from pipeline.report.settings import ReportSettings
-from pipeline.tracking.findings import publish_findings
 
 
 def run(layout: Layout, experiment: str, settings: ReportSettings, tracking_uri: str | None = None) -> None:
@@ -17,4 +16,6 @@ def run(layout: Layout, experiment: str, settings: ReportSettings, tracking_uri:
     write_plots(results, folder)
     write_json(folder / "metrics.json", numbers.info.metrics.compared())
     numbers.write(layout.report_numbers(experiment))
+    from pipeline.tracking.findings import publish_findings  # imports mlflow, which no page needs
+
     publish_findings(layout, experiment, tracking_uri)  # after all files, none of which depends on MLflow

@@ -46,7 +46,7 @@ def before() -> str:
 def test_words_and_places_change_nothing(package: Path, before: str) -> None:
     edit(package / "training/trainer.py", '^class Trainer.*?:\n    """', "\\g<0>Edited. ")
     edit(package / "training/trainer.py", r"\A", "# a comment\n\n")
-    edit(package / "training/__init__.py", r'\["', '["new", "')
+    edit(package / "training/__init__.py", r'"batches"', '"new", "batches"')
     (package / "models/note.py").write_text('"""A family without anything in it."""\n')
     move(package, "statistics.scores", "artifacts.scores")
     move(package, "training.precision", "models.precision")
