@@ -146,7 +146,7 @@ def predict(params: "Params", options: argparse.Namespace) -> None:
     if len(table):
         _write_table(table, out)
     if problems := files.problems + problems:
-        raise PipelineError("\n  ".join([f"{len(problems)} inputs have no prediction:", *problems]))
+        raise PipelineError("\n  ".join([f"no prediction for {len(problems)} of the inputs:", *problems]))
 
 
 def export(params: "Params", options: argparse.Namespace) -> None:
@@ -204,7 +204,7 @@ def new(params: "Params", options: argparse.Namespace) -> None:
     if options.kind == "dataset":
         lines = new_dataset(root, options.name, options.folder)
     else:
-        lines = new_experiment(root, options.name, options.like)
+        lines = new_experiment(root, options.name, options.like, options.dataset)
     print("\n".join(lines))
 
 
@@ -222,7 +222,10 @@ def _new_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", choices=("dataset", "experiment"))
     parser.add_argument("name", help="lower-case letters, digits and _")
     parser.add_argument("--folder", help="of a data set: subfolders name the class")
-    parser.add_argument("--like", default="digits", help="experiment to start from (default: %(default)s)")
+    parser.add_argument(
+        "--like", metavar="EXPERIMENT", help="of an experiment: the one to copy, instead of a short one"
+    )
+    parser.add_argument("--dataset", help="of an experiment: its data set (default: the one of that name, else digits)")
 
 
 def _search_options(parser: argparse.ArgumentParser) -> None:

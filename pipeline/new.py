@@ -21,30 +21,37 @@ source: {{folder: {folder}}}
 # image: {{px: 64, fit: pad}}
 """
 EXPERIMENT = """# yaml-language-server: $schema=schema.json
-# Command: dvc repro report@{name}
+# Command: dvc repro report@{name}. If the winner is far better on train than on test, give it more augmentation (flip,
+# rotate_deg, zoom, intensity, cutout) and more epochs; if it is bad on both, more epochs or wider networks.
 question: Which network, learning rate and batch size tell the classes of {dataset} apart best?
 dataset: {dataset}
 objective: macro_f1
 trials: 12 # the first is the baseline
+pruner: {{name: median}} # stops a trial that is below the median of those before it; none: all are trained to their end
 fixed: {{optimizer: adamw, schedule: one_cycle}}
-baseline: {{model: cnn, lr: 0.001, batch_size: 32, n_epochs: 10}}
+baseline: {{model: cnn, lr: 0.001, batch_size: 16, n_epochs: 15, flip: none, rotate_deg: 0, shift: 0}}
 space:
   model: [cnn, se_resnet]
   lr: {{low: 3e-4, high: 3e-2, log: true}}
-  batch_size: [16, 32, 64]
-  n_epochs: [10, 20]
+  batch_size: [16, 32]
+  n_epochs: [15, 30]
+  flip: [none, horizontal] # none where left and right differ in meaning
+  rotate_deg: [0, 10]
+  shift: [0, 0.06]
 """
 
 
 def new_dataset(root: Path, name: str, folder: str) -> list[str]:
     """Write data/<name>.yaml for class folders, and experiments/<name>.yaml. Return what to do next.
 
-    root: of the repository. Raises InputError if a file is there already, DataError if the folder is missing; nothing
-    is written then.
+    root: of the repository. Raises InputError if a file is there already, or the folder is missing or holds no
+    class folders; nothing is written then.
     """
     file, experiment = Layout(root).dataset_file(name), Layout(root).experiment_file(name)
     _check(name, file, experiment)
     path = root / Path(folder).expanduser()
+    if not path.is_dir():
+        raise InputError(f"--folder {folder}: there is no such folder; it is relative to the root of the repository")
     labels = {
         place.label for place in places([p.relative_to(path).as_posix() for p in files_below(path)], None).values()
     }
@@ -60,30 +67,43 @@ def new_dataset(root: Path, name: str, folder: str) -> list[str]:
     return [
         f"wrote {file.relative_to(root)} ({len(classes)} classes) and {experiment.relative_to(root)}",
         "added both to params.yaml",
-        f"next: dvc repro explore@{name} report@{name}",
+        f"next: dvc repro explore@{name}, look at reports/data/{name}/index.html, then dvc repro report@{name}",
     ]
 
 
-def new_experiment(root: Path, name: str, like: str) -> list[str]:
-    """Copy an experiment file. Return what to do next. Raises InputError if the file is there already."""
-    source, file = Layout(root).experiment_file(like), Layout(root).experiment_file(name)
+def new_experiment(root: Path, name: str, like: str | None = None, dataset: str | None = None) -> list[str]:
+    """Write experiments/<name>.yaml, short or like another one. Return what to do next.
+
+    dataset: None for the data set of that name, else digits; another experiment brings its own. Raises InputError if
+    the file is there already, or the data set is unknown.
+    """
+    file, datasets = Layout(root).experiment_file(name), read_yaml(root / "params.yaml").values.get("datasets", {})
     _check(name, file)
+    if like:
+        dataset, text = _copied(Layout(root).experiment_file(like), like, name)
+    else:
+        dataset = dataset or (name if name in datasets else "digits")
+        text = EXPERIMENT.format(name=name, dataset=dataset)
+    if dataset not in datasets:
+        raise InputError(f"{dataset!r} is not among the data sets in params.yaml ({', '.join(datasets)}); add it there")
+    params = _with_line(root, "experiments", name, dataset)
+    write_text(file, text)
+    write_text(root / "params.yaml", params)
+    return [
+        f"wrote experiments/{name}.yaml on {dataset}, and added it to params.yaml",
+        f"next: edit it, then python -m pipeline space {name}",
+    ]
+
+
+def _copied(source: Path, like: str, name: str) -> tuple[str, str]:
+    """Return the data set and the text of a copy, whose heading does not speak of the results of the original."""
     if not source.is_file():
         known = ", ".join(sorted(path.stem for path in source.parent.glob("*.yaml")))
         raise InputError(f"--like {like}: there is no {source}; known are {known}")
-    dataset = str(read_yaml(source).values.get("dataset"))
-    if dataset not in read_yaml(root / "params.yaml").values.get("datasets", {}):
-        raise InputError(f"--like {like}: its data set {dataset} is not in params.yaml; add it under `datasets`")
-    params = _with_line(root, "experiments", name, dataset)
     text = source.read_text(encoding="utf-8")
-    heading = f"# Like {like}.\n# Command: dvc repro report@{name}\n"  # its own speaks of its results
+    heading = f"# Like {like}.\n# Command: dvc repro report@{name}\n"
     body = re.sub(r"\A(# yaml-language-server.*\n)?(#.*\n)*", lambda match: (match[1] or "") + heading, text)
-    write_text(file, body)
-    write_text(root / "params.yaml", params)
-    return [
-        f"wrote experiments/{name}.yaml, and added it to params.yaml",
-        f"next: edit it, then python -m pipeline space {name}",
-    ]
+    return str(read_yaml(source).values.get("dataset")), body
 
 
 def _check(name: str, *files: Path) -> None:

@@ -37,7 +37,10 @@ def test_a_folder_becomes_a_data_set_and_an_experiment(root: Path, monkeypatch: 
     monkeypatch.chdir(root)
     before = (root / "params.yaml").read_text().splitlines()
     lines = new_dataset(root, "shapes", "../shapes")
-    assert lines[-1] == "next: dvc repro explore@shapes report@shapes"
+    assert (
+        lines[-1]
+        == "next: dvc repro explore@shapes, look at reports/data/shapes/index.html, then dvc repro report@shapes"
+    )
     params = read_params(root / "params.yaml")
     assert (params.datasets["shapes"], params.experiments["shapes"]) == ("../shapes", "shapes")
     added = [line for line in (root / "params.yaml").read_text().splitlines() if line not in before]
@@ -47,6 +50,19 @@ def test_a_folder_becomes_a_data_set_and_an_experiment(root: Path, monkeypatch: 
     prepare.run(layout, "shapes")
     split.run(layout, "shapes")
     assert read_experiment(root / "experiments/shapes.yaml", layout.development("shapes")).dataset == "shapes"
+
+
+def test_an_experiment_has_the_data_set_of_its_name_or_the_one_that_is_named(root: Path) -> None:
+    new_experiment(root, "mnist2", dataset="mnist")
+    (root / "params.yaml").write_text((root / "params.yaml").read_text().replace("  mnist: mnist\n", ""))
+    lines = new_experiment(root, "mnist")
+    assert lines[0] == "wrote experiments/mnist.yaml on mnist, and added it to params.yaml"
+    experiments = read_params(root / "params.yaml").experiments
+    assert (experiments["mnist"], experiments["mnist2"]) == ("mnist", "mnist")
+    with pytest.raises(InputError, match="'gone' is not among the data sets"):
+        new_experiment(root, "other", dataset="gone")
+    with pytest.raises(InputError, match="there is no such folder"):
+        new_dataset(root, "own", "../gone")
 
 
 def test_an_experiment_like_another(root: Path) -> None:

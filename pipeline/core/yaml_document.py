@@ -152,7 +152,8 @@ def validate(document: Document, schema: type[Checked], values: Mapping[str, Any
         return schema.model_validate(values)
     except ValidationError as error:
         for e in error.errors():
-            loc = tuple(part for part in e["loc"] if part != "[key]")  # pydantic's mark of a wrong key of a mapping
+            # without pydantic's marks of a wrong key of a mapping, and of the type of a union that was tried
+            loc = tuple(part for part in e["loc"] if "[" not in str(part))
             known = _fields(schema, loc[:-1]) if e["type"] == "extra_forbidden" else []
             _note(document, (*at, *loc), e, known)
         return None

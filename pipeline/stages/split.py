@@ -8,6 +8,8 @@ from pipeline.artifacts.samples import DEVELOPMENT, Samples, write_samples
 from pipeline.core.files import check_space
 from pipeline.datasets.splitting import check_parts, part_sizes, split_groups
 
+FEW_GROUPS = 10  # of a class in val or test: below, an interval of a rate spans half of its range
+
 
 def run(layout: Layout, name: str) -> None:
     """Split the prepared images, and say which images of a published split it moves or drops."""
@@ -26,6 +28,11 @@ def run(layout: Layout, name: str) -> None:
         "split_seed": None if is_official else samples.info.split.seed,
     }
     info = samples.info.model_copy(update=drawn)
+    sizes = ", ".join(f"{part} {size.images:,} ({size.groups:,})" for part, size in info.parts.items())
+    print(f"{name}: images (groups): {sizes}")
+    for part in ("val", "test"):
+        if (n := min(each.groups for each in info.parts[part].classes.values())) < FEW_GROUPS:
+            print(f"{name}: {part} has a class of {n} groups: intervals will be wide; raise split.{part} or add data")
     check_space(layout.split(name), samples.images.nbytes)
     for folder, parts in ((layout.development(name), DEVELOPMENT), (layout.test(name), ("test",))):
         rows = np.flatnonzero(table["part"].isin(parts))

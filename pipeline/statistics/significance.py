@@ -47,8 +47,8 @@ class SignFlip(NamedTuple):
 def sign_flip(differences: NDArray[np.float64], draws: int, rng: np.random.Generator) -> SignFlip:
     """Test by random flips of the units' signs whether the mean over units is 0; invert the test for the interval.
 
-    differences: (G,) of independent units. Under equal models a unit's difference has either sign with even odds. Each
-    end of the interval is the value farthest from the mean that the same test does not reject.
+    differences: (G,) of independent units, -1 to 1. Under equal models a unit's difference has either sign with even
+    odds. Each end of the interval is the value farthest from the mean that the same test does not reject.
     Source: Fisher 1935; Pesarin and Salmaso 2010.
     """
     values, counts = np.unique(differences, return_counts=True)
@@ -72,7 +72,8 @@ def sign_flip(differences: NDArray[np.float64], draws: int, rng: np.random.Gener
         return inside
 
     mean = total / n
-    return SignFlip(Estimate(mean, end(mean - 2), end(mean + 2)), p_value(0), int(counts[values != 0].sum()))
+    low, high = max(end(mean - 2), -1.0), min(end(mean + 2), 1.0)  # few units reject no value, also no impossible one
+    return SignFlip(Estimate(mean, low, high), p_value(0), int(counts[values != 0].sum()))
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:

@@ -15,8 +15,8 @@ from PIL import Image
 ROOT = Path(__file__).parents[2]
 QUICK = {  # of the experiment that `new` writes: quick values
     "trials: 12": "trials: 2",
-    "n_epochs: 10}": "n_epochs: 2, cnn.width: 8}",
-    "n_epochs: [10, 20]": "n_epochs: [2]",
+    "n_epochs: 15,": "n_epochs: 2, cnn.width: 8,",
+    "n_epochs: [15, 30]": "n_epochs: [2]",
     "model: [cnn, se_resnet]": "cnn.width: [8, 16]",
     "{optimizer: adamw, schedule: one_cycle}": "{optimizer: adamw, schedule: one_cycle, model: cnn}",
     "{model: cnn, lr": "{lr",
@@ -73,7 +73,10 @@ def test_a_folder_of_colour_images_goes_through_to_the_report(tmp_path: Path, co
             pixels[..., channel] += 60
             Image.fromarray(pixels).save(tmp_path / "shapes" / kind / f"{k}.png")
     printed = command("pipeline", "new", "dataset", "shapes", "--folder", "../shapes")
-    assert printed.splitlines()[-1] == "next: dvc repro explore@shapes report@shapes"
+    assert (
+        printed.splitlines()[-1]
+        == "next: dvc repro explore@shapes, look at reports/data/shapes/index.html, then dvc repro report@shapes"
+    )
     made_quick(tmp_path / "project/experiments/shapes.yaml")
     command("dvc", "repro", "explore@shapes", "report@shapes")
     assert score(tmp_path / "project", "shapes") > 0.9

@@ -178,7 +178,7 @@ def _lesson(results: Results) -> Table:
         + [f"{name} [95 %]" for name in RATES if results.evaluation.positive],
         rows,
         note="Both rows are scored alike: a unit (patient, or copies) counts once. A model that has seen other "
-        "slices of a patient may recognise the patient instead of the tumour.",
+        "images of a patient may recognise the patient instead of what is asked for.",
     )
 
 
