@@ -27,6 +27,7 @@ NOT_RUN = {  # command -> why tests/end_to_end/test_pipeline.py does not run it
     "make ui": "runs until it is stopped; tests/tracking/test_ui.py starts what it starts",
     "python -m docs.draw_mlflow digits": "draws pictures of docs/; tests/tracking/test_ui.py takes the same way",
     "python -m pipeline new dataset shapes --folder ../shapes": "tests/test_new.py writes one",
+    "python -m pipeline new experiment NAME": "tests/test_new.py writes one",
     "dvc repro explore@shapes": "needs a folder of images; tests/end_to_end/test_own_images.py runs it",
     "dvc repro report@shapes": "needs a folder of images; tests/stages/test_own_images.py prepares one",
     "make architecture": "tests/test_docs.py calls what it calls",

@@ -39,10 +39,8 @@ def test_only_what_a_study_names_counts(tmp_path: Path, digits_folder: Path) -> 
     for unused in ("models/lenet.py", "training/optimizers/muon.py", "experiment/samplers/grid.py"):
         edit(unused)
     assert digest() == before
-    for used in ("models/cnn.py", "training/schedules/learning_rate.py", "models/layers.py"):
-        edit(used)
-        assert digest() != before
-        before = digest()
+    edit("models/layers.py")  # which a family of the study imports
+    assert digest() != before
 
 
 @pytest.mark.parametrize(
