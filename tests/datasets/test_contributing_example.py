@@ -82,6 +82,7 @@ def test_the_example_of_contributing_runs_to_its_parts(project: Path) -> None:
     assert {name: part.images for name, part in parts.items()} == {"train": 28, "val": 6, "test": 6}
 
 
+@pytest.mark.slow
 def test_the_kind_of_source_of_contributing_is_found(project: Path) -> None:
     (project / "data/scans.yaml").write_text("source: {pgm: scans}\n")
     (project / "scans").mkdir()

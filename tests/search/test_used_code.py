@@ -20,6 +20,7 @@ print(study_code(read_experiment(Path("quick.yaml"), Path({development!r}))))
 """
 
 
+@pytest.mark.slow
 def test_only_what_a_study_names_counts(tmp_path: Path, digits_folder: Path) -> None:
     package = tmp_path / "pipeline"
     shutil.copytree(ROOT / "pipeline", package, ignore=shutil.ignore_patterns("__pycache__"))
