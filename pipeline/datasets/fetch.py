@@ -19,7 +19,7 @@ from pipeline.core.yaml_document import Integer, Number, Strict
 from pipeline.datasets.description import Dataset
 from pipeline.datasets.recorded_digests import write_recorded
 from pipeline.datasets.resumable_download import SourceError, TransientError, download
-from pipeline.datasets.sources import PACKAGED, RawFile, Where
+from pipeline.datasets.sources import PACKAGED, RawFile, Where, is_url
 
 
 class DownloadSettings(Strict):
@@ -106,14 +106,14 @@ class Fetcher:
         return [*(f"{m.rstrip('/')}/{self.dataset.name}/{file.name}" for m in self.settings.mirrors), file.url]
 
     def _by_hand(self, file: RawFile) -> str:
-        mirror = next((m for m in self.settings.mirrors if not _is_url(m)), "~/data-mirror").rstrip("/")
+        mirror = next((m for m in self.settings.mirrors if not is_url(m)), "~/data-mirror").rstrip("/")
         path = f"{mirror}/{self.dataset.name}/{file.name}"
         return f"by hand: fetch {file.url}, put it at {path} and set DATA_MIRROR={mirror}"
 
     def _attempt(self, file: RawFile, source: str, whole: Path) -> None:
         """Leave the file with the published content at `whole`, or raise SourceError and leave nothing there."""
         resumed = False
-        if _is_url(source):
+        if is_url(source):
             resumed = download(source, whole, self.settings.timeout_s)
         else:
             _copy(source, whole)
@@ -135,10 +135,6 @@ class Fetcher:
         except DataError as error:
             return str(error)
         return "; ".join(self.dataset.wrong_digests(digests))
-
-
-def _is_url(source: str) -> bool:
-    return source.lower().startswith(("http://", "https://"))
 
 
 def _copy(source: str, whole: Path) -> None:

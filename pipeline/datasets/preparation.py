@@ -37,14 +37,13 @@ class Pictures:
     left_out: dict[str, str]  # path -> why it cannot be used
     white: int
     read: list[RawImage]  # all images of the source, in its order, without their data
+    store: PictureStore
+    numbers: list[int]  # of the pictures in the store
 
     @property
     def is_deep(self) -> bool:
         """Return whether any picture has more than 8 bits, or another white."""
         return any(picture.peak for picture in self.decoded)
-
-    store: PictureStore
-    numbers: list[int]  # of the pictures in the store
 
     def images(self, channels: int | None) -> StoredImages:
         """Return (N, H, W, C). channels: None for three where any picture has colour, else one."""

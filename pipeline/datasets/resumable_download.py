@@ -9,8 +9,9 @@ import httpx
 
 from pipeline.core.files import read_json, write_json
 from pipeline.core.progress import BYTES, progress_bar
+from pipeline.datasets.archives import MAX_ARCHIVE_BYTES
 
-MAX_BYTES = 256 << 30  # an endless response must end; docs/data.md names the limit
+MAX_BYTES = MAX_ARCHIVE_BYTES  # an endless response must end
 TRANSIENT_STATUS = {408, 425, 429, 500, 502, 503, 504}  # any other 4xx would be the same next time
 
 

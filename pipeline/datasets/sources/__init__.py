@@ -94,9 +94,14 @@ class Source(Strict, ABC):
         return where.raw / address.rsplit("/", 1)[-1] if is_remote(address) else where.root / Path(address).expanduser()
 
 
+def is_url(address: str) -> bool:
+    """Return whether an address is a URL."""
+    return address.lower().startswith(("http://", "https://"))
+
+
 def is_remote(address: str) -> bool:
     """Return whether an address is a URL or a file of an installed package."""
-    return address.lower().startswith(("http://", "https://", PACKAGED))
+    return is_url(address) or address.lower().startswith(PACKAGED)
 
 
 def kinds() -> Mapping[str, type[Source]]:
